@@ -1,0 +1,259 @@
+"""Tables of an evaluation for people: on a terminal, and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from musisep_cli.evaluation import Evaluation
+    from musisep_cli.evaluation.results import Ratios, ReferenceResult, SeedSummary, TakeResult
+
+PLAIN_WIDTH = 200
+"""Width where there is no terminal to ask: a table in a file is not folded."""
+RATIOS = {
+    "sdr_db": "SDR",
+    "sir_db": "SIR",
+    "sar_db": "SAR",
+    "mix_sdr_db": "mix SDR",
+    "sdr_improvement_db": "SDR gain",
+    "ceiling_sdr_db": "ideal mask",
+}
+"""Fields of ``Ratios`` and their headings."""
+PITCH = {
+    "raw_pitch_accuracy": "raw pitch",
+    "raw_chroma_accuracy": "raw chroma",
+    "voicing_recall": "voicing recall",
+    "voicing_false_alarm": "false alarms",
+    "overall_accuracy": "overall",
+}
+"""Fields of ``MelodyScores`` and their headings."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table before it is drawn.
+
+    Attributes:
+        title: above it.
+        columns: headings.
+        rows: cells as text; an empty row is a rule.
+        n_names: columns from the left that hold names; the others are numbers.
+        footnotes: below it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    n_names: int
+    footnotes: tuple[str, ...] = ()
+
+    def without_empty_columns(self) -> Grid:
+        """Only the columns in which some row says something."""
+        kept = [
+            index
+            for index in range(len(self.columns))
+            if index < self.n_names or any(row[index] for row in self.rows if row)
+        ]
+        return Grid(
+            self.title,
+            tuple(self.columns[index] for index in kept),
+            [tuple(row[index] for index in kept) if row else () for row in self.rows],
+            self.n_names,
+            self.footnotes,
+        )
+
+
+def grids(result: Evaluation) -> list[Grid]:
+    """All tables of a result that have something to show."""
+    tables = [_seed_grid(result, summary) for summary in result.seeds]
+    if not result.seeds:
+        tables.append(_score_grid(result))
+    if any(each.pitch for take in result.takes for each in take.references):
+        tables.append(_pitch_grid(result))
+    return [table.without_empty_columns() for table in tables]
+
+
+def _decibels(value: float | None) -> str:
+    """Text of a score.
+
+    >>> _decibels(-1e-9), _decibels(float("-inf")), _decibels(None)
+    ('0.00', '-inf', '')
+    """
+    return "" if value is None else f"{value:z.2f}"
+
+
+def _ratio_cells(ratios: Ratios) -> list[str]:
+    """Cells of all ratios."""
+    return [_decibels(getattr(ratios, name)) for name in RATIOS]
+
+
+def _score_grid(result: Evaluation) -> Grid:
+    """A row per reference, a mean per take, and a mean of all."""
+    rows: list[tuple[str, ...]] = []
+    for take in result.takes:
+        if rows:
+            rows.append(())
+        names = [take.name, *[""] * (len(take.references) - 1)]
+        rows += [
+            (name, *_reference_cells(each))
+            for name, each in zip(names, take.references, strict=True)
+        ]
+        if len(take.references) > 1:
+            rows.append(("", _mean_name(take), "", *_ratio_cells(take.mean), "", ""))
+    if len(result.takes) > 1:
+        mean = f"mean of {len(result.takes)} takes"
+        rows += [(), (mean, "", "", *_ratio_cells(result.mean), "", "")]
+    columns = ("take", "reference", "stem", *RATIOS.values(), "lag", "")
+    return Grid(_title(result), columns, rows, 3, _definitions(result))
+
+
+def _reference_cells(each: ReferenceResult) -> list[str]:
+    """Cells of one reference."""
+    lag = f"{each.lag_samples:+d}" if each.lag_samples else ""
+    return [each.reference, each.stem or "", *_ratio_cells(each.scores), lag, each.note]
+
+
+def _mean_name(take: TakeResult) -> str:
+    """What the mean of a take is over, said where it is not over all."""
+    n_scored, n_all = len(take.scored), len(take.references)
+    return "mean" if n_scored == n_all else f"mean of {n_scored} of {n_all}"
+
+
+def _title(result: Evaluation) -> str:
+    """Measure and unit."""
+    return f"{result.options.definitions()['measure']}, dB"
+
+
+def _definitions(result: Evaluation) -> tuple[str, ...]:
+    """What the numbers are, a line each, without those that are not shown."""
+    hidden = {name for name in RATIOS if getattr(result.mean, name) is None} | {"measure"}
+    return tuple(
+        f"{RATIOS.get(name, name.replace('_', ' '))}: {text}"
+        for name, text in result.options.definitions().items()
+        if name not in hidden
+    )
+
+
+def _pitch_grid(result: Evaluation) -> Grid:
+    """A row per reference with a pitch score, and one for all pitches of a take together."""
+    rows: list[tuple[str, ...]] = []
+    for take in result.takes:
+        rows += [
+            (take.name, each.reference, *(f"{getattr(each.pitch, name):.3f}" for name in PITCH))
+            for each in take.references
+            if each.pitch
+        ]
+    together = tuple(
+        f"all pitches of {take.name}: precision {take.multipitch.precision:.3f},"
+        f" recall {take.multipitch.recall:.3f}, accuracy {take.multipitch.accuracy:.3f}"
+        for take in result.takes
+        if take.multipitch
+    )
+    notes = (
+        "mir_eval melody and multipitch, within 50 cents; 0 to 1, false alarms: less is better",
+    )
+    return Grid("Pitch", ("take", "reference", *PITCH.values()), rows, 2, together + notes)
+
+
+def _seed_grid(result: Evaluation, summary: SeedSummary) -> Grid:
+    """A row per seed of one run, in the order of the blind ranking."""
+    takes = [take for take in result.takes if take.group == summary.take]
+    order = list(summary.objectives)
+    takes.sort(key=lambda take: order.index(take.seed) if take.seed in order else len(order))
+    rows = [_seed_row(take, summary) for take in takes]
+    names = ", ".join(each.reference for each in takes[0].references) if takes else ""
+    columns = ("seed", "", "objective", *RATIOS.values(), f"SDR of {names}")
+    title = f"{summary.take}: {summary.n_seeds} seeds, {_title(result)}, means over references"
+    return Grid(title, columns, rows, 2, (*_spread(summary), *_definitions(result)))
+
+
+def _seed_row(take: TakeResult, summary: SeedSummary) -> tuple[str, ...]:
+    """Mean scores of one seed, and what it is."""
+    labels = {summary.chosen_seed: "chosen blind", summary.best_seed: "best, by the references"}
+    if summary.chosen_seed == summary.best_seed:
+        labels[summary.best_seed] = "chosen blind, and best"
+    objective = summary.objectives.get(take.seed) if take.seed is not None else None
+    return (
+        str(take.seed),
+        labels.get(take.seed, ""),
+        "" if objective is None else f"{objective:.5g}",
+        *_ratio_cells(take.mean),
+        " / ".join(_decibels(each.scores.sdr_db) or "-" for each in take.references),
+    )
+
+
+def _spread(summary: SeedSummary) -> Iterator[str]:
+    """The spread in words."""
+    yield (
+        f"mean SDR over {summary.n_seeds} seeds: {_decibels(summary.mean_sdr_db)} dB, standard"
+        f" deviation {_decibels(summary.std_sdr_db) or '-'}, from"
+        f" {_decibels(summary.worst_sdr_db)} to {_decibels(summary.best_sdr_db)}"
+    )
+    if summary.chosen_seed is None:
+        yield "no manifest.json: which seed was chosen is not known"
+    else:
+        chosen = _decibels(summary.chosen_sdr_db) or "no score"
+        yield (
+            f"chosen blind: seed {summary.chosen_seed} ({chosen}); best by the references:"
+            f" seed {summary.best_seed} ({_decibels(summary.best_sdr_db)})"
+        )
+
+
+def print_tables(result: Evaluation) -> None:
+    """Draws the tables on stdout."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PLAIN_WIDTH)
+    for grid in grids(result):
+        _print_grid(console, grid)
+
+
+def _print_grid(console: Console, grid: Grid) -> None:
+    """Draws one table; names are plain text, whatever brackets they hold."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(grid.title, "bold"), title_justify="left", box=SIMPLE_HEAD)
+    for index, heading in enumerate(grid.columns):
+        is_name = index < grid.n_names or not heading
+        table.add_column(Text(heading), justify="left" if is_name else "right", no_wrap=not is_name)
+    for row in grid.rows:
+        if row:
+            style = "bold" if any(cell.startswith("mean") for cell in row[: grid.n_names]) else ""
+            table.add_row(*(Text(cell) for cell in row), style=style)
+        else:
+            table.add_section()
+    console.print(table)
+    for line in grid.footnotes:
+        console.print(Text(line, "dim"), soft_wrap=True)
+    console.print()
+
+
+def to_markdown(result: Evaluation) -> str:
+    """The tables with pipes."""
+    return "\n\n".join(_markdown_grid(grid) for grid in grids(result))
+
+
+def _markdown_grid(grid: Grid) -> str:
+    """One table with a heading and its footnotes."""
+    rules = [":--" if index < grid.n_names else "--:" for index in range(len(grid.columns))]
+    lines = [f"**{grid.title}**", "", _pipes(grid.columns), _pipes(rules)]
+    lines += [_pipes(row) for row in grid.rows if row]
+    return "\n".join([*lines, "", *(f"- {line}" for line in grid.footnotes)])
+
+
+def _pipes(cells: Sequence[str]) -> str:
+    r"""One row; a pipe in a name is escaped.
+
+    >>> print(_pipes(["a|b", "1.0"]))
+    | a\|b | 1.0 |
+    """
+    escaped = [cell.replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"

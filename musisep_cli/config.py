@@ -1,0 +1,218 @@
+"""Settings: every part's defaults composed, presets, TOML and manifest in, JSON out.
+
+The defaults of the parts' dataclasses are the paper's constants. A preset, a file given with
+``--config`` and the command line's flags change them, in this order.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+from musisep_cli.errors import ConfigError
+from musisep_cli.model.dictionary import DictionaryConfig
+from musisep_cli.model.gabor import FrameConfig
+from musisep_cli.policy.distance import ObjectiveConfig
+from musisep_cli.policy.parameters import ParameterConfig
+from musisep_cli.policy.rollout import PolicyConfig
+from musisep_cli.policy.unet import NetworkConfig
+from musisep_cli.training.estimator import EstimatorConfig
+from musisep_cli.training.trainer import TrainingConfig
+
+Settings: TypeAlias = dict[str, dict[str, Any]]
+"""Section -> key -> value, as in a TOML file."""
+
+PRESETS = ("paper", "quick")
+MAX_INSTRUMENTS = 16
+MAX_SEEDS = 1000
+SIGNED = {"min_width_raw", "on_bias"}
+"""Numbers that may be negative."""
+MAY_BE_ZERO = {
+    "input_noise",
+    "lift_offset",
+    "start_floor",
+    "weight_dictionary",
+    "weight_direct",
+    "weight_agreement",
+    "policy_weight",
+    "beta_1",
+    "first_seed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What is separated, and how often."""
+
+    instruments: int = 1
+    """Number of melodic instruments in the recording, one stem each."""
+    seeds: int = 1
+    """Independent trainings, of which one is chosen."""
+    first_seed: int = 0
+    """The seeds are first_seed, first_seed + 1, ..."""
+    threads: int = 2
+    """CPU threads of one training. Fixed, and not the number of idle cores, because the last bits of
+    a result depend on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a separation; the sections of a TOML file."""
+
+    preset: str = "paper"
+    run: RunConfig = field(default_factory=RunConfig)
+    frame: FrameConfig = field(default_factory=FrameConfig)
+    dictionary: DictionaryConfig = field(default_factory=DictionaryConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    parameters: ParameterConfig = field(default_factory=ParameterConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values; ``read_settings`` takes them back."""
+        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return content
+
+
+def compose(preset: str, *changes: Settings) -> Config:
+    """The preset's settings with changes on top, the last one strongest; checked.
+
+    Three or more instruments train three times as long (Section 3.5), unless a change sets the
+    number of iterations.
+
+    Raises:
+        ConfigError: an unknown preset, section or key, an ill-typed value or one out of range.
+
+    >>> compose("paper", {"run": {"instruments": 3}}).training.iterations
+    210000
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"unknown preset '{preset}': the presets are {', '.join(PRESETS)}")
+    text = resources.files("musisep_cli").joinpath("presets", f"{preset}.toml").read_text("utf-8")
+    config = Config(preset=preset)
+    for settings in (tomllib.loads(text), *changes):
+        config = apply(config, settings)
+    longer = config.run.instruments > 2
+    if longer and not any("iterations" in change.get("training", {}) for change in changes):
+        training = replace(config.training, iterations=3 * config.training.iterations)
+        config = replace(config, training=training)
+    check(config)
+    return config
+
+
+def read_settings(path: Path) -> tuple[str | None, Settings]:
+    """Preset, if named, and settings of a TOML file or of a run's ``manifest.json``.
+
+    Raises:
+        ConfigError: not readable, not TOML or JSON, or not settings.
+    """
+    try:
+        text = path.read_text("utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a TOML file or a manifest.json") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not a valid {path.suffix or 'TOML'} file ({error})") from error
+    if isinstance(content, dict) and path.suffix == ".json":
+        content = content.get("config")
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: holds no settings; give a TOML file or the manifest.json of a run")
+    preset = content.pop("preset", None)
+    if preset is not None and not isinstance(preset, str):
+        raise ConfigError(f"{path}: 'preset' must be one of {', '.join(PRESETS)}")
+    return preset, content
+
+
+def apply(config: Config, settings: Mapping[str, Any]) -> Config:
+    """The configuration with some settings replaced, each checked for name and type."""
+    sections = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "preset"}
+    for name, values in settings.items():
+        if name not in sections:
+            raise ConfigError(f"unknown section [{name}]{_nearest(name, sections)}")
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"[{name}] must be a section of settings, not {values!r}")
+        sections[name] = _apply_section(name, sections[name], values)
+    return replace(config, **sections)
+
+
+def _apply_section(section: str, defaults: Any, values: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(type(defaults))
+    changes = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise ConfigError(f"unknown setting '{key}' in [{section}]{_nearest(key, hints)}")
+        changes[key] = _convert(f"[{section}] {key}", value, hints[key])
+    return replace(defaults, **changes)
+
+
+def _convert(name: str, value: Any, kind: Any) -> Any:
+    """The value as its field's type, or a ConfigError that says what is needed."""
+    if get_origin(kind) is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(name, entry, get_args(kind)[0]) for entry in value)
+    if get_origin(kind) is Literal:
+        if value in get_args(kind):
+            return value
+        raise ConfigError(f"{name} = {value!r}: must be one of {', '.join(map(repr, get_args(kind)))}")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a list of numbers")
+    raise ConfigError(f"{name} = {value!r}: must be {wanted}")
+
+
+def check(config: Config) -> None:
+    """Ranges that a type cannot express.
+
+    Raises:
+        ConfigError: names the setting, its value and what is needed.
+    """
+    for section in fields(config):
+        part = getattr(config, section.name)
+        if is_dataclass(part):
+            for entry in fields(part):
+                value = getattr(part, entry.name)
+                for number in value if isinstance(value, tuple) else (value,):
+                    _check_number(f"[{section.name}] {entry.name}", entry.name, number)
+    rules = [
+        (config.run.instruments <= MAX_INSTRUMENTS, f"[run] instruments must be 1 to {MAX_INSTRUMENTS}"),
+        (config.run.seeds <= MAX_SEEDS, f"[run] seeds must be 1 to {MAX_SEEDS}"),
+        (config.network.kernel % 2 == 1, "[network] kernel must be odd"),
+        (
+            all(stride <= config.network.kernel for stride in config.network.strides),
+            "[network] strides must not exceed the kernel: bins would be skipped",
+        ),
+        (bool(config.network.strides), "[network] strides must not be empty"),
+        (bool(config.policy.exponents), "[policy] exponents must not be empty"),
+        (config.frame.hop_zetas <= 3, "[frame] hop_zetas must be at most 3: wider hops lose the signal between frames"),
+        (config.frame.window_zetas >= 4, "[frame] window_zetas must be at least 4: the window is cut too short"),
+        (max(config.training.beta_1, config.training.beta_2) < 1, "[training] beta_1 and beta_2 must be below 1"),
+    ]
+    for holds, message in rules:
+        if not holds:
+            raise ConfigError(message)
+
+
+def _check_number(name: str, key: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if not math.isfinite(value):
+        raise ConfigError(f"{name} = {value}: must be finite")
+    if key in SIGNED or (key in MAY_BE_ZERO and value >= 0):
+        return
+    if value <= 0:
+        raise ConfigError(f"{name} = {value}: must be {'at least 0' if key in MAY_BE_ZERO else 'above 0'}")
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else f"; known are {', '.join(known)}"

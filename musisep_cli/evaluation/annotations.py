@@ -1,0 +1,119 @@
+"""Annotations: pitch tracks in CSV files, annotated (``notes.csv``, ``*_f0.csv``) and found.
+
+| file | columns |
+| --- | --- |
+| ``notes.csv`` beside the references | stem, onset_s, offset_s, midi, velocity, detune_cents |
+| ``<reference>_f0.csv`` beside the references | time_s, f0_hz, confidence, voiced |
+| ``pitch.csv`` beside the stems | instrument (from 1), time_s, f0_hz, amplitude, on |
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musisep_cli.errors import InputError
+from musisep_cli.metrics import PitchTrack
+
+GRID_S = 0.01
+"""Notes are sampled in steps of this, the usual one of melody evaluation."""
+Note = tuple[float, float, float]
+"""Onset in s, offset in s, pitch in Hz."""
+Convert = Callable[[dict[str, str]], tuple[str | float, ...]]
+
+
+def annotated_tracks(references: Sequence[Path], duration_s: float) -> dict[str, PitchTrack]:
+    """Tracks of the references that have one, by name; ``_f0.csv`` counts before ``notes.csv``."""
+    tracks: dict[str, PitchTrack] = {}
+    for path in references:
+        contour, notes = path.with_name(f"{path.stem}_f0.csv"), path.with_name("notes.csv")
+        if contour.is_file():
+            tracks[path.stem] = read_contour(contour)
+        elif notes.is_file() and (listed := read_notes(notes).get(path.stem)):
+            tracks[path.stem] = sample_notes(listed, duration_s)
+    return tracks
+
+
+def read_contour(path: Path) -> PitchTrack:
+    """Track of a ``*_f0.csv``, silent where it is not voiced."""
+    rows = _read(path, _numbers("time_s", "f0_hz", "voiced"))
+    time_s, f0_hz, voiced = np.array(rows, dtype=np.float64).T
+    f0_hz[voiced <= 0] = 0.0
+    return PitchTrack(time_s, f0_hz[:, None])
+
+
+def read_notes(path: Path) -> dict[str, list[Note]]:
+    """Notes of every stem in a ``notes.csv``."""
+    notes: dict[str, list[Note]] = {}
+    for stem, *note in _read(path, _note):
+        notes.setdefault(str(stem), []).append((float(note[0]), float(note[1]), float(note[2])))
+    return notes
+
+
+def _note(row: dict[str, str]) -> tuple[str | float, ...]:
+    """Stem, onset, offset and pitch of one row."""
+    semitones = float(row["midi"]) - 69 + float(row["detune_cents"]) / 100
+    return row["stem"], float(row["onset_s"]), float(row["offset_s"]), 440 * 2 ** (semitones / 12)
+
+
+def sample_notes(notes: Sequence[Note], duration_s: float) -> PitchTrack:
+    """Notes on a grid, simultaneous ones in columns of their own.
+
+    >>> sample_notes([(0.0, 0.02, 440.0), (0.01, 0.03, 220.0)], 0.04).f0_hz.tolist()
+    [[440.0, 0.0], [440.0, 220.0], [0.0, 220.0], [0.0, 0.0]]
+    """
+    time_s = np.arange(round(duration_s / GRID_S)) * GRID_S
+    columns: list[NDArray[np.float64]] = []
+    free_from_s: list[float] = []
+    for onset_s, offset_s, f0_hz in sorted(notes):
+        free = [voice for voice, end_s in enumerate(free_from_s) if end_s <= onset_s]
+        if not free:
+            free = [len(columns)]
+            columns.append(np.zeros(len(time_s)))
+            free_from_s.append(0.0)
+        columns[free[0]][round(onset_s / GRID_S) : round(offset_s / GRID_S)] = f0_hz
+        free_from_s[free[0]] = offset_s
+    return PitchTrack(time_s, np.stack(columns, axis=1))
+
+
+def found_tracks(folder: Path) -> dict[int, PitchTrack]:
+    """Tracks of a separation by number of instrument; none without a ``pitch.csv``.
+
+    A frame judged silent keeps its pitch with a minus sign, as mir_eval wants it.
+    """
+    path = folder / "pitch.csv"
+    if not path.is_file():
+        return {}
+    table = np.array(_read(path, _numbers("instrument", "time_s", "f0_hz", "on")), dtype=np.float64)
+    tracks = {}
+    for instrument in np.unique(table[:, 0]):
+        _, time_s, f0_hz, on = table[table[:, 0] == instrument].T
+        order = np.argsort(time_s)
+        signed = np.where(on > 0, f0_hz, -f0_hz)
+        tracks[int(instrument)] = PitchTrack(time_s[order], signed[order, None])
+    return tracks
+
+
+def _numbers(*columns: str) -> Convert:
+    """Conversion of a row to the numbers in ``columns``."""
+    return lambda row: tuple(float(row[name]) for name in columns)
+
+
+def _read(path: Path, convert: Convert) -> list[tuple[str | float, ...]]:
+    """Rows of a CSV file, converted; an error names the line."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        try:
+            rows = [convert(row) for row in reader]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise InputError(
+                f"{path}, line {reader.line_num}: a column or a number is missing"
+                f" ({type(error).__name__}: {error}). Correct the file or move it away."
+            ) from error
+    if not rows:
+        raise InputError(f"{path}: holds no rows. Correct the file or move it away.")
+    return rows

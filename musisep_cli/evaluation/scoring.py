@@ -1,0 +1,189 @@
+"""Scoring: one take to its scores, and several to one result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+
+from musisep_cli.errors import MusisepError
+from musisep_cli.evaluation.alignment import lag_notices, stem_lags
+from musisep_cli.evaluation.pitch import TakePitch, score_pitch
+from musisep_cli.evaluation.results import (
+    Evaluation,
+    FailedTake,
+    Options,
+    Ratios,
+    ReferenceResult,
+    SeedSummary,
+    TakeResult,
+    difference_db,
+)
+from musisep_cli.evaluation.seeds import summarise
+from musisep_cli.evaluation.signals import Signals, open_signals
+from musisep_cli.evaluation.takes import Request, find, seed_requests
+from musisep_cli.metrics import PairScores, best_assignment, bss_eval_v2, bss_eval_v3
+
+MEASURES = {"v2": bss_eval_v2, "v3": bss_eval_v3}
+Pairs = Sequence[tuple[int, int]]
+
+
+def evaluate(
+    requests: Sequence[Request],
+    options: Options,
+    *,
+    seeds: bool = False,
+    on_take: Callable[[str], None] = lambda name: None,
+) -> Evaluation:
+    """Scores every request; one that fails is named in the result and does not stop the others.
+
+    Args:
+        requests: from ``plan``.
+        options: how to evaluate.
+        seeds: score every seed of a run instead of its chosen stems.
+        on_take: called with the name of every take before it is scored.
+    """
+    takes: list[TakeResult] = []
+    failed: list[FailedTake] = []
+    summaries: list[SeedSummary] = []
+    for request in requests:
+        try:
+            parts = seed_requests(request) if seeds else [request]
+            scored = _score_each(parts, options, failed, on_take)
+            if seeds:
+                summaries.append(summarise(request.stems[0], scored, request.name))
+            takes += scored
+        except (MusisepError, OSError) as error:
+            failed.append(FailedTake(name=request.name, error=str(error)))
+    return Evaluation(
+        options=options, takes=tuple(takes), failed=tuple(failed), seeds=tuple(summaries)
+    )
+
+
+def _score_each(
+    requests: Sequence[Request],
+    options: Options,
+    failed: list[FailedTake],
+    on_take: Callable[[str], None],
+) -> list[TakeResult]:
+    """Results of those that can be scored; the others are added to ``failed``."""
+    takes = []
+    for request in requests:
+        on_take(request.name)
+        try:
+            takes.append(score_take(request, options))
+        except (MusisepError, OSError) as error:
+            failed.append(FailedTake(name=request.name, error=str(error)))
+    return takes
+
+
+def score_take(request: Request, options: Options) -> TakeResult:
+    """Scores one separation."""
+    take = find(request)
+    signals, notices = open_signals(take, strict=options.strict)
+    lags = stem_lags(signals)
+    notices += lag_notices(signals, lags, aligned=options.align)
+    if options.align:
+        signals = replace(signals, lags_samples=lags)
+    scores = MEASURES[options.bss](partial(signals.blocks, ceiling=options.ceiling))
+    pairs = best_assignment(scores.estimates(slice(len(signals.stems))))
+    pitch = score_pitch(signals, pairs)
+    notices += _score_notices(signals, scores, pairs)
+    return TakeResult(
+        name=request.name,
+        sample_rate_hz=signals.layout.sample_rate_hz,
+        n_samples=signals.layout.n_samples,
+        n_channels=signals.layout.n_channels,
+        references=_reference_results(signals, scores, pairs, lags, pitch),
+        multipitch=pitch.multipitch,
+        left_out=take.left_out,
+        notices=(*take.notices, *notices, *pitch.notices),
+        group=request.group,
+        seed=request.seed,
+    )
+
+
+def _reference_results(
+    signals: Signals,
+    scores: PairScores,
+    pairs: Pairs,
+    lags_samples: Sequence[int],
+    pitch: TakePitch,
+) -> tuple[ReferenceResult, ...]:
+    """One result for every reference, in their order."""
+    stem_of = dict(pairs)
+    results = {
+        i: ReferenceResult(
+            reference=signals.references[i].name,
+            stem=signals.stems[j].name,
+            scores=_ratios(signals, scores, i, j),
+            lag_samples=lags_samples[j],
+            pitch=pitch.melody.get(i),
+        )
+        for i, j in pairs
+    }
+    # Silent stems have no rank among the partners; they go to sounding references left over.
+    silent_stems = [j for j in range(len(signals.stems)) if scores.silent_estimate[j]]
+    silent = [i for i in range(len(signals.references)) if scores.silent_reference[i]]
+    alone = [i for i in range(len(signals.references)) if i not in stem_of and i not in silent]
+    for i, j in zip_longest(alone, silent_stems[: len(alone)]):
+        results[i] = _unscored(signals, i, j, "no stem" if j is None else "silent stem")
+    results |= {i: _unscored(signals, i, None, "silent reference") for i in silent}
+    return tuple(results[i] for i in sorted(results))
+
+
+def _unscored(signals: Signals, i: int, j: int | None, note: str) -> ReferenceResult:
+    """A reference without a score, and why."""
+    stem = None if j is None else signals.stems[j].name
+    return ReferenceResult(
+        reference=signals.references[i].name, stem=stem, scores=Ratios(), note=note
+    )
+
+
+def _ratios(signals: Signals, scores: PairScores, i: int, j: int) -> Ratios:
+    """Scores of stem j against reference i, with the floor and the ceiling where they are known.
+
+    The estimates are the stems, then the mixture if there is one, then the masked references.
+    """
+    sdr_db, n_stems = float(scores.sdr_db[i, j]), len(signals.stems)
+    mix_db = float(scores.sdr_db[i, n_stems]) if signals.mix else None
+    first_masked = n_stems + bool(signals.mix)
+    has_ceiling = scores.sdr_db.shape[1] > first_masked
+    return Ratios(
+        sdr_db=sdr_db,
+        sir_db=float(scores.sir_db[i, j]),
+        sar_db=float(scores.sar_db[i, j]),
+        mix_sdr_db=mix_db,
+        sdr_improvement_db=None if mix_db is None else difference_db(sdr_db, mix_db),
+        ceiling_sdr_db=float(scores.sdr_db[i, first_masked + i]) if has_ceiling else None,
+    )
+
+
+def _score_notices(signals: Signals, scores: PairScores, pairs: Pairs) -> list[str]:
+    """What the user should know before trusting the scores."""
+    stems, references = signals.stems, signals.references
+    assigned = {j for _, j in pairs}
+    notices = [
+        f"{track.path}: silent (below -120 dB), not scored."
+        for track, is_silent in [
+            *zip(references, scores.silent_reference, strict=True),
+            *zip(stems, scores.silent_estimate[: len(stems)], strict=True),
+        ]
+        if is_silent
+    ]
+    if len(stems) != len(references):
+        notices.append(f"{len(stems)} stems for {len(references)} references.")
+    unused = [
+        str(track.path)
+        for j, track in enumerate(stems)
+        if j not in assigned and not scores.silent_estimate[j]
+    ]
+    if unused:
+        notices.append(f"without a reference, not scored: {', '.join(unused)}.")
+    if scores.dependent:
+        notices.append(
+            "the references depend on one another (a copy, or a mixture among them?):"
+            " SIR means little."
+        )
+    return notices

@@ -1,0 +1,88 @@
+"""Signals: the tracks of one take side by side, in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musisep_cli.evaluation.agreement import agree
+from musisep_cli.evaluation.takes import Take
+from musisep_cli.evaluation.tracks import Layout, Track, open_track, read_blocks
+from musisep_cli.metrics import Block, masked_blocks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """Tracks of one take and how to bring them together.
+
+    Attributes:
+        references: what the stems should be.
+        stems: what a separation made of the mixture.
+        mix: the mixture, if there is a file of it.
+        layout: of all blocks.
+        lags_samples: by how much to shift each stem.
+    """
+
+    references: tuple[Track, ...]
+    stems: tuple[Track, ...]
+    mix: Track | None
+    layout: Layout
+    lags_samples: tuple[int, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Length of all signals."""
+        return self.layout.n_samples / self.layout.sample_rate_hz
+
+    def stem_blocks(self) -> Iterator[Block]:
+        """References and stems."""
+        return self._side_by_side(self.stems, self.lags_samples)
+
+    def blocks(self, *, ceiling: bool) -> Iterator[Block]:
+        """References; and stems, the mixture if there is one, and with ``ceiling`` masked ones."""
+        mix = (self.mix,) if self.mix else ()
+        plain = self._side_by_side((*self.stems, *mix), (*self.lags_samples, *(0 for _ in mix)))
+        if not ceiling:
+            return plain
+        masked = masked_blocks(self._mixture_blocks(), self.layout.sample_rate_hz)
+        return (
+            Block(block.reference, np.concatenate([block.estimate, extra.estimate]))
+            for block, extra in zip(plain, masked, strict=True)
+        )
+
+    def _mixture_blocks(self) -> Iterator[Block]:
+        """References and the mixture, which is their sum where there is no file of it."""
+        if self.mix:
+            yield from self._side_by_side((self.mix,), (0,))
+        else:
+            for block in self._side_by_side((), ()):
+                yield Block(block.reference, block.reference.sum(axis=0, keepdims=True))
+
+    def _side_by_side(self, estimates: Sequence[Track], lags: Sequence[int]) -> Iterator[Block]:
+        """References and ``estimates``, each shifted by its lag."""
+        readers = [read_blocks(track, self.layout) for track in self.references]
+        readers += [
+            read_blocks(track, self.layout, lag) for track, lag in zip(estimates, lags, strict=True)
+        ]
+        for together in zip(*readers, strict=True):
+            stacked: NDArray[np.float64] = np.stack(together)
+            yield Block(stacked[: len(self.references)], stacked[len(self.references) :])
+
+
+def open_signals(take: Take, *, strict: bool) -> tuple[Signals, list[str]]:
+    """Opens the files of a take, and says what must be done to make them agree."""
+    references = tuple(map(open_track, take.references))
+    stems = tuple(map(open_track, take.stems))
+    mix = open_track(take.mix) if take.mix else None
+    layout, notices = agree(references=references, stems=stems, mix=mix, strict=strict)
+    signals = Signals(
+        references=references,
+        stems=stems,
+        mix=mix,
+        layout=layout,
+        lags_samples=(0,) * len(stems),
+    )
+    return signals, notices

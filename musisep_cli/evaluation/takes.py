@@ -1,0 +1,181 @@
+"""Take: the files of one separation, its references and its mixture, found in folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from musisep_cli.errors import ConfigError, InputError
+
+AUDIO_SUFFIXES = {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
+NOT_STEMS = re.compile(r"residual|mix", re.IGNORECASE)
+"""Names that start so belong to no instrument."""
+MANIFEST = "manifest.json"
+"""A folder with this file is a separation made by musisep."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked to be compared: folders or files, not yet looked into."""
+
+    name: str
+    stems: tuple[Path, ...]
+    references: tuple[Path, ...]
+    mix: Path | None = None
+    group: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Take:
+    """Files to compare."""
+
+    stems: tuple[Path, ...]
+    references: tuple[Path, ...]
+    mix: Path | None
+    left_out: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+def plan(
+    paths: Sequence[Path], references: Sequence[Path], mix: Path | None = None
+) -> tuple[list[Request], list[str]]:
+    """Sorts the paths of a command line into requests, and says what was left out.
+
+    Without ``references`` there are two paths, STEMS and REFS. With them every folder among the
+    paths is a take, or all files together are one.
+    """
+    if not references:
+        if len(paths) != 2:
+            raise ConfigError(
+                f"{len(paths)} paths without --refs: give STEMS and REFS, or any number of takes"
+                " and --refs REFS."
+            )
+        paths, references = paths[:1], paths[1:]
+    folders = [path for path in paths if path.is_dir()]
+    if not folders:
+        name = paths[0].stem if len(paths) == 1 else paths[0].resolve().parent.name
+        return [Request(name=name, stems=tuple(paths), references=tuple(references), mix=mix)], []
+    notices = [f"{path}: a file among folders, left out." for path in paths if path not in folders]
+    return [_folder_request(folder, folders, tuple(references), mix) for folder in folders], notices
+
+
+def _folder_request(
+    folder: Path, folders: Sequence[Path], references: tuple[Path, ...], mix: Path | None
+) -> Request:
+    """Request for one folder, with the references in the subfolder of its name if there is one."""
+    name = folder.resolve().name
+    unique = sum(other.resolve().name == name for other in folders) == 1
+    own = [reference / name for reference in references if (reference / name).is_dir()]
+    return Request(
+        name=name if unique else str(folder),
+        stems=(folder,),
+        references=tuple(own) or references,
+        mix=mix,
+    )
+
+
+def seed_requests(request: Request) -> list[Request]:
+    """One request for every seed of a run."""
+    (folder,) = request.stems
+    seeds = [path for path in sorted(folder.glob("seeds/*/")) if path.name.isdecimal()]
+    if not seeds:
+        raise InputError(
+            f"{folder}: has no seeds/000 and so on; --seeds needs the folder of a run by musisep."
+        )
+    return [
+        replace(
+            request,
+            name=f"{request.name}, seed {int(seed.name)}",
+            stems=(seed,),
+            group=request.name,
+            seed=int(seed.name),
+        )
+        for seed in seeds
+    ]
+
+
+def find(request: Request) -> Take:
+    """Looks into the folders of a request."""
+    notices = _check_not_swapped(request)
+    stems, stem_extras = _audio(request.stems, "stems")
+    references, reference_extras = _audio(request.references, "references")
+    mixes = [path for path in reference_extras + stem_extras if _is_mix(path)]
+    mix = request.mix or (mixes[0] if mixes else None)
+    if request.mix is None and len(mixes) > 1:
+        notices.append(f"taken as the mixture: {mix}, one of {len(mixes)}; choose with --mix.")
+    left_out = tuple(str(path) for path in stem_extras + reference_extras if path != mix)
+    if mix in reference_extras + stem_extras:
+        left_out = (*left_out, f"{mix} (taken as the mixture)")
+    return Take(
+        stems=stems, references=references, mix=mix, left_out=left_out, notices=tuple(notices)
+    )
+
+
+def _audio(paths: Sequence[Path], role: str) -> tuple[tuple[Path, ...], list[Path]]:
+    """Sound files among ``paths`` and in their folders, and those left out for their names.
+
+    A file that is named by itself is always taken: who names a residual wants it scored.
+    """
+    files = [path for path in paths if not path.is_dir()]
+    found = [inner for path in paths if path.is_dir() for inner in audio_files(path)]
+    extras = [path for path in found if NOT_STEMS.match(path.stem)]
+    chosen = (*files, *(path for path in found if path not in extras))
+    if not chosen:
+        raise InputError(_nothing_found(paths, role))
+    return chosen, extras
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Sound files in a folder; numbers in their names are sorted as numbers."""
+    return [
+        path
+        for path in sorted(folder.iterdir(), key=_natural)
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.name[0] != "." and path.is_file()
+    ]
+
+
+def _natural(path: Path) -> list[int | str]:
+    """Key that sorts instrument-2 before instrument-10.
+
+    >>> _natural(Path("instrument-10.wav"))
+    ['instrument-', 10, '.wav']
+    """
+    parts = re.split(r"(\d+)", path.name)
+    return [int(part) if part.isdecimal() else part for part in parts]
+
+
+def _is_mix(path: Path) -> bool:
+    """Whether the name says that the file is a mixture."""
+    return path.stem.lower().startswith("mix")
+
+
+def _nothing_found(paths: Sequence[Path], role: str) -> str:
+    """Message for folders without sound files, with the subfolders that may be meant."""
+    inner = [str(child) for path in paths for child in sorted(path.iterdir()) if child.is_dir()]
+    advice = f"Did you mean {inner[0]}?" if inner else "A folder with wav or flac files is needed."
+    return (
+        f"{', '.join(map(str, paths))}: no {role} here (residual* and mix* do not count). {advice}"
+    )
+
+
+def _check_not_swapped(request: Request) -> list[str]:
+    """Raises if the references are a separation and the stems are none; warns if both are."""
+    if any(a.resolve() == b.resolve() for a in request.stems for b in request.references):
+        raise InputError(f"{request.stems[0]}: given as stems and as references. Two are needed.")
+    suspect = next((path for path in request.references if _is_run(path)), None)
+    if suspect is None:
+        return []
+    if not any(_is_run(path) or _is_run(path.parent.parent) for path in request.stems):
+        raise InputError(
+            f"{suspect}: given as references, but it is a separation (it has a {MANIFEST})."
+            " Are the folders swapped? The order is: musisep evaluate STEMS REFS"
+        )
+    return [f"{suspect}: the references are themselves a separation (there is a {MANIFEST})."]
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether musisep wrote the folder."""
+    return (folder / MANIFEST).is_file()

@@ -1,0 +1,90 @@
+"""Files that appear whole or not at all."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from musisep_cli.errors import OutputError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; it becomes `path` when the block ends well.
+
+    The temporary file lies in the same folder, so that the rename is atomic, and exists (empty)
+    from the start, so that a folder without write access shows before any work is done. If the
+    block fails it is removed, and `path` is left as it was. Its name is random: processes that
+    write the same `path` do not meet, and the last one wins. Only a killed process leaves a
+    `.musisep-*` file behind.
+
+    Args:
+        path: The file to write or replace. Its folder exists.
+
+    Yields:
+        The temporary path, with the suffix of `path`.
+
+    Raises:
+        OutputError: The file system refuses: no such folder, no permission, no space, a folder in
+            the way.
+    """
+    # At most 8 characters of suffix: it must not be too long a name where `path` is not.
+    temporary = path.with_name(f".musisep-{secrets.token_hex(8)}{path.suffix[:8]}")
+    try:
+        # Mode 666 leaves the permissions to the user's umask; tempfile would make the file private.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield temporary
+        with temporary.open("rb+") as written:
+            # Before the rename: after a crash the new name must not show an empty file.
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(_refusal(path, error)) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    r"""Write a text file as UTF-8, with `\n` line ends on every system.
+
+    Args:
+        path: The file to write or replace.
+        text: Its content.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def write_json_atomic(path: Path, value: object) -> None:
+    """Write a JSON file, indented and with a final line end.
+
+    Args:
+        path: The file to write or replace.
+        value: What `json` can express; NaN and infinity are refused, as no other reader takes
+            them.
+
+    Raises:
+        OutputError: A number is not finite, or the file cannot be written.
+    """
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise OutputError(
+            f"{path}: not written, since it would hold a number that is not finite ({error}). "
+            "JSON has no such number; please report this."
+        ) from error
+    with atomic_path(path) as temporary:
+        # A file name that is not UTF-8 arrives as lone surrogates. Their backslash form is valid
+        # JSON, and reads back the same.
+        temporary.write_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))
+
+
+def _refusal(path: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return (
+        f"{path}: cannot be written ({reason}). "
+        "It needs an existing folder with write access and free space; choose another with --out."
+    )

@@ -1,0 +1,1 @@
+"""Paper, Section 2: what a recording is made of (frame, tones, dictionary)."""

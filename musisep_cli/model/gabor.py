@@ -1,0 +1,174 @@
+"""Gabor frame: Gaussian-window analysis and its exact inverse (paper, Section 2.2).
+
+Axes: ``n`` frames, ``f`` bins, ``t`` samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameConfig:
+    """Time-frequency representation (paper, Section 2.2)."""
+
+    zeta_s: float = 1024 / 48_000
+    """Standard deviation of the Gaussian window in time; the same at any sample rate."""
+    window_zetas: float = 12.0
+    """Full length of the window (cut at +-6 zeta)."""
+    hop_zetas: float = 0.5
+    """Time step alpha of analysis for resynthesis."""
+    training_hops: int = 4
+    """Training uses the finer time step alpha / training_hops (data augmentation)."""
+    min_training_frames: int = 2000
+    """Short recordings get a finer training step still, until there are this many frames."""
+    max_frequency_hz: float = 24_000.0
+    """The network sees the bins below this frequency, and never the Nyquist bin."""
+    rms_level: float = 0.0
+    """0 takes the recording's level as it is. Anything else departs from the paper: the recording is
+    analysed as if this were its RMS value, so that a quiet file is separated like a loud one."""
+
+
+class GaborFrame:
+    """A Gabor frame with a Gaussian window and its canonical dual.
+
+    The frame sequence is Z[n, f] = sum_t x[t] w[t - c_n] exp(-2 pi i f (t - c_n) / N)  (Eq. 5),
+    with the phase referenced to the frame centre c_n: a stationary sinusoid has one phase in all
+    bins of its peak. The window is normalised to sum 1, so that a sinusoid of amplitude A, phase
+    phi and frequency f_1 gives the peak (Eq. 8)
+
+        Z[f] = A / 2 exp(i phi) exp(-(beta f - f_1)^2 / (2 sigma^2)),  sigma = 1 / (2 pi zeta).
+
+    The number of points N of the transform is the smallest even number without a prime factor
+    above 7 that holds the whole window.
+
+    Departs from the paper: below 48 kHz the paper keeps N = 12288 and so a finer bin spacing beta;
+    here N follows the sample rate, so beta stays within 2 % of 3.9 Hz. The frame is as exact (the
+    window still fits into N), costs half as much at 22.05 kHz, and a peak looks the same to the
+    network at every rate.
+
+    Args:
+        config: the representation's constants.
+        sample_rate_hz: sample rate of the signals.
+        dtype: real type of the signals, float32 or float64.
+        device: where the window lives.
+    """
+
+    def __init__(
+        self,
+        config: FrameConfig,
+        sample_rate_hz: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config = config
+        self.sample_rate_hz = sample_rate_hz
+        zeta_samples = config.zeta_s * sample_rate_hz
+        self.n_fft = smooth_even_length(config.window_zetas * zeta_samples)
+        self.hop_samples = max(1, round(config.hop_zetas * zeta_samples))
+        self.bin_hz = sample_rate_hz / self.n_fft
+        self.n_bins = self.n_fft // 2 + 1
+        # At the bin spacing of the window's own length: the same number whatever N is rounded to.
+        n_below = round(config.max_frequency_hz * config.window_zetas * config.zeta_s)
+        self.n_network_bins = min(self.n_fft // 2, n_below)
+        self.ideal_width_bins = 1 / (2 * math.pi * config.zeta_s * self.bin_hz)
+        self._offsets = torch.arange(-(self.n_fft // 2), self.n_fft // 2, device=device)
+        window = torch.exp(-0.5 * (self._offsets.to(torch.float64) / zeta_samples) ** 2)
+        self.window = (window / window.sum()).to(dtype)
+        # rfft takes the frame's first sample as time 0, the frame's centre is N / 2 later:
+        # exp(2 pi i f (N / 2) / N) = (-1)^f moves the reference there.
+        self._centre_phase = (-1.0) ** torch.arange(self.n_bins, device=device).to(dtype)
+
+    def centres(self, n_samples: int) -> Tensor:
+        """Centres of the frames that resynthesis uses, as sample indices, shape ``[n]``.
+
+        >>> frame = GaborFrame(FrameConfig(), 48_000)
+        >>> frame.centres(1025).tolist()
+        [0, 512, 1024]
+        """
+        return torch.arange(0, max(n_samples, 1), self.hop_samples, device=self.window.device)
+
+    def training_centres(self, n_samples: int) -> Tensor:
+        """Centres of the frames that training draws from, shape ``[n]``: a finer time step."""
+        hop = self.hop_samples // self.config.training_hops
+        hop = max(1, min(hop, n_samples // self.config.min_training_frames))
+        return torch.arange(0, n_samples, hop, device=self.window.device)
+
+    def analyse(self, signal: Tensor, centres: Tensor) -> Tensor:
+        """Spectra of a signal around some of its samples; the signal is zero outside.
+
+        Args:
+            signal: real, ``[..., t]``.
+            centres: sample indices, ``[n]``.
+
+        Returns:
+            Complex spectra ``[..., n, f]``, Nyquist bin included.
+
+        >>> GaborFrame(FrameConfig(), 48_000).analyse(torch.ones(2, 500), torch.tensor([9])).shape
+        torch.Size([2, 1, 6145])
+        """
+        index = centres[:, None] + self._offsets  # n, N
+        inside = (index >= 0) & (index < signal.shape[-1])
+        frames = signal[..., index.clamp(0, signal.shape[-1] - 1)] * (self.window * inside)
+        spectra: Tensor = torch.fft.rfft(frames) * self._centre_phase
+        return spectra
+
+    def synthesise(self, blocks: Iterable[Tensor], n_samples: int) -> Tensor:
+        """Signal from its spectra at ``centres(n_samples)``, given block after block.
+
+        The canonical dual window (Eqs. 30, 31). N holds the whole window, so the frame operator
+        is a multiplication by N sum_n w(t - c_n)^2, and its inverse a division: overlapping and
+        adding the inverse transforms under w, then dividing by the window's summed squares, gives
+        back every sample exactly. The sum runs over the frames there are, borders included.
+
+        Args:
+            blocks: complex spectra ``[..., n, f]``, consecutive; together one per centre.
+            n_samples: length of the signal.
+
+        Returns:
+            Real signal ``[..., t]``.
+        """
+        centres = self.centres(n_samples)
+        energy = self._overlap_add([(self.window**2).expand(len(centres), -1)], n_samples)
+        frames = (torch.fft.irfft(z * self._centre_phase, n=self.n_fft) * self.window for z in blocks)
+        return self._overlap_add(frames, n_samples) / energy
+
+    def _overlap_add(self, blocks: Iterable[Tensor], n_samples: int) -> Tensor:
+        """Sum of frames ``[..., n, N]`` at their centres, cut to ``n_samples``."""
+        half = self.n_fft // 2
+        total: Tensor | None = None
+        position = 0
+        for block in blocks:
+            if total is None:
+                total = block.new_zeros(*block.shape[:-2], n_samples + 2 * self.n_fft)
+            for frame in block.unbind(-2):
+                total[..., position + half : position + half + self.n_fft] += frame
+                position += self.hop_samples
+        if total is None:
+            raise ValueError("synthesis needs at least one block of spectra")
+        return total[..., self.n_fft : self.n_fft + n_samples]
+
+
+def smooth_even_length(minimum: float) -> int:
+    """Smallest even number >= ``minimum`` with no prime factor above 7: a fast transform length.
+
+    >>> smooth_even_length(12288.0), smooth_even_length(11289.6), smooth_even_length(5644.8)
+    (12288, 11340, 5670)
+    """
+    length = 2 * math.ceil(minimum / 2 - 1e-9)
+    while _largest_prime_factor_above_7(length):
+        length += 2
+    return length
+
+
+def _largest_prime_factor_above_7(number: int) -> bool:
+    for prime in (2, 3, 5, 7):
+        while number % prime == 0:
+            number //= prime
+    return number > 1

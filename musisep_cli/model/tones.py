@@ -1,0 +1,138 @@
+"""Tone: harmonic positions and their Gaussian peaks (paper, Section 2.1).
+
+Axes: ``h`` harmonics, ``f`` bins, ``w`` bins of the window around one peak; leading axes are free.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+PEAK_REACH = 6.0
+"""A peak is evaluated within this many widths: beyond, exp(-6^2 / 2) is below float32 rounding."""
+POISSON_REACH = 3.8
+"""Terms of Poisson's formula are taken up to this exponent's root: exp(-3.8^2) = 5e-7."""
+NARROWEST_BINS = 0.1
+"""Below the narrowest width that a network can give; bounds the number of those terms."""
+OUTSIDE_WIDTHS = 100.0
+"""A distance at which a peak is 0 in any precision."""
+FAR_BINS = 1e8
+"""Positions are cut here, so that no inharmonicity, however large, overflows an index."""
+
+
+def harmonic_positions(f0_bins: Tensor, inharmonicity: Tensor, n_harmonics: int) -> Tensor:
+    """Frequencies of the harmonics, f_h = f_1 h sqrt(1 + b h^2)  (Eq. 3).
+
+    Args:
+        f0_bins: f_1 in bins, ``[...]``.
+        inharmonicity: b >= 0, ``[...]``.
+        n_harmonics: how many.
+
+    Returns:
+        Positions in bins, ``[..., h]``.
+
+    >>> harmonic_positions(torch.tensor(100.0), torch.tensor(0.0), 3).tolist()
+    [100.0, 200.0, 300.0]
+    """
+    h = torch.arange(1, n_harmonics + 1, dtype=f0_bins.dtype, device=f0_bins.device)
+    positions: Tensor = f0_bins[..., None] * h * torch.sqrt(1 + inharmonicity[..., None] * h**2)
+    return positions.clamp(-FAR_BINS, FAR_BINS)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The Gaussian peaks g_h[f] = exp(-(f - f_h)^2 / (2 sigma^2)) of tones, where they are not 0.
+
+    A spectrum is a sum of few narrow peaks: only the ``w`` bins around each are stored. The window
+    fits the widest peak at hand, so the result equals the dense sum to float32 rounding.
+
+    Attributes:
+        bins: bin of every stored value, cut to the spectrum, ``[..., h, w]``.
+        values: g_h there, 0 outside the spectrum, ``[..., h, w]``.
+        positions: f_h in bins, ``[..., h]``.
+        widths: sigma in bins, ``[...]``.
+        n_bins: length of the spectra.
+    """
+
+    bins: Tensor
+    values: Tensor
+    positions: Tensor
+    widths: Tensor
+    n_bins: int
+
+    @classmethod
+    def around(cls, positions: Tensor, widths: Tensor, n_bins: int) -> Peaks:
+        """Peaks at ``positions [..., h]`` with ``widths [...]``, all in bins.
+
+        >>> Peaks.around(torch.tensor([[10.0, 20.0]]), torch.tensor([1.5]), 64).values.shape
+        torch.Size([1, 2, 21])
+        """
+        # Not finite widths fail later, as a training step that is counted and not applied.
+        widest = float(widths.detach().nan_to_num(0.0, posinf=n_bins).max())
+        reach = min(math.ceil(PEAK_REACH * widest) + 1, n_bins)
+        offsets = torch.arange(-reach, reach + 1, device=positions.device)
+        bins = positions.detach().round().long()[..., None] + offsets
+        inside = (bins >= 0) & (bins < n_bins)
+        distance = (bins - positions[..., None]) / widths[..., None, None]
+        # Outside the spectrum the distance is replaced, so that no gradient is 0 times infinity.
+        values = torch.exp(-0.5 * torch.where(inside, distance, OUTSIDE_WIDTHS) ** 2)
+        return cls(bins.clamp(0, n_bins - 1), values, positions, widths, n_bins)
+
+    def render(self, coefficients: Tensor) -> Tensor:
+        """Spectrum sum_h c_h g_h[f]  (Eqs. 11, 18).
+
+        Args:
+            coefficients: complex c_h, ``[..., h]``.
+
+        Returns:
+            Complex spectrum, ``[..., f]``.
+        """
+        # Real and imaginary parts as a trailing axis: scatter_add on complex numbers is not
+        # available on every device.
+        terms = torch.view_as_real(coefficients)[..., None, :] * self.values[..., None]
+        terms = terms.flatten(-3, -2)  # ..., h w, 2
+        index = self.bins.flatten(-2)[..., None].expand_as(terms)
+        blank = terms.new_zeros(*terms.shape[:-2], self.n_bins, 2)
+        return torch.view_as_complex(blank.scatter_add(-2, index, terms))
+
+    def correlate(self, spectrum: Tensor) -> Tensor:
+        """Inner products <g_h, v> = sum_f g_h[f] v[f], the adjoint of ``render``.
+
+        Args:
+            spectrum: complex v, ``[..., f]``.
+
+        Returns:
+            Complex, ``[..., h]``.
+        """
+        parts = torch.view_as_real(spectrum)
+        index = self.bins.flatten(-2)[..., None]
+        near = parts.gather(-2, index.expand(*index.shape[:-1], 2)).unflatten(-2, self.bins.shape[-2:])
+        products = (near * self.values[..., None]).sum(-2)
+        return torch.view_as_complex(products)
+
+    def gram(self) -> Tensor:
+        """Inner products <g_h, g_h'>, real ``[..., h, h]``, in closed form.
+
+        The product of two Gaussians of one width is a Gaussian around their middle m, and the sum
+        of a Gaussian over all integers follows from Poisson's formula:
+
+            sum_f g_h[f] g_h'[f] = sigma sqrt(pi) exp(-(f_h - f_h')^2 / (4 sigma^2))
+                                   (1 + 2 sum_{k >= 1} exp(-(pi k sigma)^2) cos(2 pi k m)).
+
+        At the ideal width (1.9 bins) the inner sum is below 1e-15; as many of its terms are taken
+        as the narrowest peak at hand needs for float32. The sum over f goes beyond the borders of
+        the spectrum, as if it were 0 there.
+        """
+        distance = self.positions[..., :, None] - self.positions[..., None, :]
+        middle = (self.positions[..., :, None] + self.positions[..., None, :]) / 2
+        widths = self.widths[..., None, None]
+        smooth = widths * math.sqrt(math.pi) * torch.exp(-(distance / (2 * widths)).square())
+        ripples = torch.ones_like(smooth)
+        narrowest = max(float(self.widths.detach().nan_to_num(NARROWEST_BINS).min()), NARROWEST_BINS)
+        for k in range(1, 1 + math.floor(POISSON_REACH / (math.pi * narrowest))):
+            wave = torch.cos(2 * math.pi * k * (middle - middle.detach().round()))
+            ripples = ripples + 2 * torch.exp(-(math.pi * k * widths).square()) * wave
+        return smooth * ripples

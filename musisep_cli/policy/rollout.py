@@ -1,0 +1,374 @@
+"""Rollout: one frame explained tone after tone (paper, Sections 3.2, 3.6).
+
+Every pass of the network predicts one tone from what the earlier tones left over:
+predict -> choose (sample, mode or replay) -> synthesise -> subtract.
+
+Axes: ``b`` frames of the batch, ``k`` rollouts, ``i`` instruments, ``f`` bins, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from itertools import product
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from musisep_cli.model.tones import Peaks, harmonic_positions
+from musisep_cli.policy.distance import ObjectiveConfig, lift
+from musisep_cli.policy.parameters import (
+    Output,
+    OutputScales,
+    ParameterConfig,
+    amplitude_estimate,
+    offset_bins,
+    timbre_misfit,
+    width_bins,
+)
+from musisep_cli.policy.phase import harmonic_coefficients
+from musisep_cli.policy.sampling import Action, ToneDistribution
+from musisep_cli.policy.unet import NetworkConfig, UNet
+
+PHASE_FLOOR = 1e-6
+"""Below this amplitude a harmonic's phase fades out: the derivative of c / |c| stays finite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyConfig:
+    """How a frame is explained (Sections 3.2, 3.5, 3.6)."""
+
+    exponents: tuple[float, ...] = (1.0, 0.1, 0.01)
+    """Flattening exponents r of the exploration; every combination over the tones occurs once."""
+    sampling: Literal["independent", "tree"] = "independent"
+    """Tree departs from the paper: tones that share their predecessors share one network pass
+    (1 + 3 instead of 1 + 9 passes for two instruments), at the price of dependent samples."""
+    tikhonov: float = 1e-3
+    """Regularisation of the least squares for phases and direct amplitudes."""
+    input_noise: float = 1e-10
+    """Standard deviation of the Gaussian noise added to the spectrum before prediction."""
+    instrument_by: Literal["network", "timbre"] = "network"
+    """Timbre departs from the paper: the instrument of a tone at the bin that the network proposes is
+    drawn by how well each column of the dictionary explains its harmonics, instead of by the
+    network. The network then learns only pitches, and who plays is learned through D."""
+    timbre_scale: float = 0.05
+    """With timbre: an instrument whose relative misfit is larger by this is e times less probable."""
+    lifted_input: bool = False
+    """Departs from the paper: the network sees z / sqrt|z| and sqrt|z| instead of z and |z|, the
+    same lift as in the objective: a dynamic range of 10^2.5 instead of 10^5."""
+
+
+@dataclass(frozen=True)
+class Tone:
+    """One tone of every rollout: what was chosen, its valid values and its two spectra.
+
+    Attributes:
+        instrument: eta, counted from 0, ``[k]``.
+        on: u, 0 or 1, ``[k]``.
+        f0_bins: pitch nu + nu~, ``[k]``.
+        inharmonicity: b, ``[k]``.
+        amplitude: a, ``[k]``.
+        width: sigma in bins, ``[k]``.
+        dictionary_spectrum: y_j, complex ``[k, f]``  (Eq. 11).
+        direct_spectrum: y_dir_j, complex ``[k, f]``  (Eq. 18).
+    """
+
+    instrument: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    amplitude: Tensor
+    width: Tensor
+    dictionary_spectrum: Tensor
+    direct_spectrum: Tensor
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The peaks of a tone, and what they are worth in the artificial spectrum.
+
+    Attributes:
+        f0_bins: pitch nu + nu~, ``[k]``.
+        inharmonicity: b, ``[k]``.
+        width: sigma in bins, ``[k]``.
+        peaks: g_h.
+        coefficients: c_h, complex ``[k, h]``.
+    """
+
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    width: Tensor
+    peaks: Peaks
+    coefficients: Tensor
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known of a frame after some tones: one slot per instrument, 0 until it plays.
+
+    Attributes:
+        reference: complex spectrum Y, ``[k, f]``.
+        dictionary_tones: y_j, ``[k, i, f]``.
+        direct_tones: y_dir_j, ``[k, i, f]``.
+        playing: whether the instrument has its tone, bool ``[k, i]``.
+        on: u_j, 0 or 1, ``[k, i]``.
+        f0_bins: ``[k, i]``.
+        inharmonicity: ``[k, i]``.
+        amplitude: ``[k, i]``.
+        width: in bins, ``[k, i]``.
+        log_prob: flattened log-probability of all choices, ``[k]``.
+        plain_log_prob: log-probability of all choices at r = 1, ``[k]``.
+    """
+
+    reference: Tensor
+    dictionary_tones: Tensor
+    direct_tones: Tensor
+    playing: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    amplitude: Tensor
+    width: Tensor
+    log_prob: Tensor
+    plain_log_prob: Tensor
+
+    @classmethod
+    def blank(cls, spectra: Tensor, n_instruments: int) -> Explanation:
+        """No tone yet, for spectra ``[k, f]``."""
+        tones = spectra.new_zeros(len(spectra), n_instruments, spectra.shape[-1])
+        slots = spectra.real.new_zeros(len(spectra), n_instruments)
+        rows = slots.new_zeros(len(spectra))
+        return cls(spectra, tones, tones, slots.bool(), slots, slots, slots, slots, slots, rows, rows)
+
+    def repeat(self, n: int) -> Explanation:
+        """Each rollout ``n`` times in a row, ``[n k, ...]``."""
+        if n == 1:
+            return self
+        return Explanation(*(getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)))
+
+    def add(self, tone: Tone, log_prob: Tensor, plain_log_prob: Tensor) -> Explanation:
+        """One tone more, in its instrument's slot."""
+        slot = functional.one_hot(tone.instrument, self.playing.shape[-1]).bool()  # k, i
+
+        def put(value: Tensor, slots: Tensor) -> Tensor:
+            chosen = slot if value.ndim == 1 else slot[..., None]
+            return torch.where(chosen, value[:, None], slots)
+
+        return Explanation(
+            reference=self.reference,
+            dictionary_tones=put(tone.dictionary_spectrum, self.dictionary_tones),
+            direct_tones=put(tone.direct_spectrum, self.direct_tones),
+            playing=self.playing | slot,
+            on=put(tone.on, self.on),
+            f0_bins=put(tone.f0_bins, self.f0_bins),
+            inharmonicity=put(tone.inharmonicity, self.inharmonicity),
+            amplitude=put(tone.amplitude, self.amplitude),
+            width=put(tone.width, self.width),
+            log_prob=self.log_prob + log_prob,
+            plain_log_prob=self.plain_log_prob + plain_log_prob,
+        )
+
+
+class Policy(nn.Module):
+    """The network with everything that turns its outputs into tones.
+
+    Args:
+        config: how a frame is explained.
+        network: size of the network.
+        parameters: maps from outputs to valid values.
+        objective: the lift, where the network sees lifted spectra.
+        n_instruments: m, the number of instruments and of tones per frame.
+        ideal_width_bins: the frame's own peak width.
+    """
+
+    def __init__(
+        self,
+        config: PolicyConfig,
+        *,
+        network: NetworkConfig,
+        parameters: ParameterConfig,
+        objective: ObjectiveConfig,
+        n_instruments: int,
+        ideal_width_bins: float,
+    ) -> None:
+        super().__init__()
+        self.config, self.parameter_config, self.objective_config = config, parameters, objective
+        self.n_instruments = n_instruments
+        self.ideal_width_bins = ideal_width_bins
+        self.unet = UNet(
+            network, n_inputs=2 * (3 + 2 * n_instruments), n_outputs=len(Output) * n_instruments
+        )
+        self.scales = OutputScales(parameters, n_instruments)
+
+    def explore(self, spectra: Tensor, dictionary: Tensor) -> Explanation:
+        """S = len(exponents)^m random explanations of each frame (Section 3.5).
+
+        Args:
+            spectra: complex ``[b, f]``.
+            dictionary: D, ``[h, i]``.
+
+        Returns:
+            Explanations, ``k = S b``, those of one frame in a row.
+        """
+        explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
+        for n_children, exponents in branches(self.config, self.n_instruments):
+            distribution, explanation = self._next(explanation, dictionary, n_children)
+            exponent = spectra.real.new_tensor(exponents).repeat(len(explanation.on) // len(exponents))
+            action = distribution.sample(exponent)
+            raw = distribution.read(action)
+            explanation = explanation.add(
+                self._tone(distribution, action, raw, explanation, dictionary),
+                distribution.log_prob(action, raw, exponent),
+                distribution.log_prob(action, raw, torch.ones_like(exponent)).detach(),
+            )
+        return explanation
+
+    @torch.no_grad()
+    def predict(self, spectra: Tensor, dictionary: Tensor) -> tuple[Explanation, list[Action]]:
+        """The most probable explanation of each frame ``[b, f]``, and its choices (Section 3.8)."""
+        explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
+        actions = []
+        for _ in range(self.n_instruments):
+            distribution, explanation = self._next(explanation, dictionary)
+            actions.append(distribution.mode())
+            explanation = self._follow(distribution, actions[-1], explanation, dictionary)
+        return explanation, actions
+
+    @torch.no_grad()
+    def replay(self, spectra: Tensor, dictionary: Tensor, actions: Sequence[Action]) -> Explanation:
+        """The explanation of other spectra ``[b, f]`` with the choices made before, say per channel."""
+        explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
+        for action in actions:
+            distribution, explanation = self._next(explanation, dictionary)
+            explanation = self._follow(distribution, action, explanation, dictionary)
+        return explanation
+
+    def _next(
+        self, explanation: Explanation, dictionary: Tensor, n_children: int = 1
+    ) -> tuple[ToneDistribution, Explanation]:
+        """One pass of the network per rollout, and the rollouts that continue each, in a row."""
+        lifted = self.objective_config if self.config.lifted_input else None
+        outputs: Tensor = self.scales(self.unet(network_input(explanation, lifted)))
+        passes = torch.arange(len(outputs), device=outputs.device).repeat_interleave(n_children)
+        explanation = explanation.repeat(n_children)
+        timbre = partial(self._timbre, explanation, dictionary)
+        return ToneDistribution(
+            outputs,
+            explanation.playing,
+            passes,
+            self.parameter_config,
+            timbre if self.config.instrument_by == "timbre" else None,
+        ), explanation
+
+    def _follow(
+        self, distribution: ToneDistribution, action: Action, explanation: Explanation, dictionary: Tensor
+    ) -> Explanation:
+        """One tone more without its probability, for prediction."""
+        unused = explanation.log_prob
+        tone = self._tone(distribution, action, distribution.read(action), explanation, dictionary)
+        return explanation.add(tone, unused, unused)
+
+    def _with_noise(self, spectra: Tensor) -> Tensor:
+        return spectra + self.config.input_noise * torch.randn_like(spectra)
+
+    @torch.no_grad()
+    def _timbre(
+        self, explanation: Explanation, dictionary: Tensor, distribution: ToneDistribution, bins: Tensor
+    ) -> Tensor:
+        """How well each instrument explains a tone at given bins ``[k]``, as logits ``[k, i]``.
+
+        Minus the relative misfit min_a sum_h (sqrt|c_h| - sqrt(a D_h))^2 / sum_h |c_h|, between 0
+        and 1, over ``timbre_scale``; the coefficients c are the instrument's own fit.
+        """
+        logits = []
+        for instrument, column in enumerate(dictionary.T):
+            action = distribution.at(torch.full_like(bins, instrument), bins)
+            fit = self._fit(distribution, action, distribution.read(action), explanation, len(column))
+            misfit = timbre_misfit(fit.coefficients, column.expand_as(fit.coefficients))
+            logits.append(-misfit / self.config.timbre_scale)
+        return torch.stack(logits, 1)
+
+    def _fit(
+        self,
+        distribution: ToneDistribution,
+        action: Action,
+        raw: Tensor,
+        explanation: Explanation,
+        n_harmonics: int,
+    ) -> Fit:
+        """Peaks of a tone and their least-squares coefficients (Eqs. 3, 17)."""
+        f0_bins = action.bin + offset_bins(raw[:, Output.OFFSET], self.parameter_config)
+        width = width_bins(raw[:, Output.WIDTH], self.parameter_config, ideal=self.ideal_width_bins)
+        inharmonicity = action.inharmonicity.to(f0_bins.dtype)
+        positions = harmonic_positions(f0_bins, inharmonicity, n_harmonics)
+        peaks = Peaks.around(positions, width, explanation.reference.shape[-1])
+        artificial = distribution.artificial_spectrum(action)
+        if self.parameter_config.residual:
+            artificial = artificial + explanation.reference - explanation.direct_tones.sum(1)
+        coefficients = harmonic_coefficients(peaks, artificial, tikhonov=self.config.tikhonov)
+        return Fit(f0_bins, inharmonicity, width, peaks, coefficients)
+
+    def _tone(
+        self,
+        distribution: ToneDistribution,
+        action: Action,
+        raw: Tensor,
+        explanation: Explanation,
+        dictionary: Tensor,
+    ) -> Tone:
+        """Valid values and spectra of the chosen tone (Eqs. 11, 18)."""
+        fit = self._fit(distribution, action, raw, explanation, len(dictionary))
+        relative = dictionary.T[action.instrument]  # k, h
+        amplitude = self._amplitude(raw[:, Output.AMPLITUDE], fit.coefficients, relative)
+        phase = fit.coefficients / (fit.coefficients.abs().square() + PHASE_FLOOR**2).sqrt()
+        return Tone(
+            instrument=action.instrument,
+            on=action.on,
+            f0_bins=fit.f0_bins,
+            inharmonicity=fit.inharmonicity,
+            amplitude=amplitude,
+            width=fit.width,
+            dictionary_spectrum=fit.peaks.render(amplitude[:, None] * relative * phase),
+            direct_spectrum=fit.peaks.render(fit.coefficients),
+        )
+
+    def _amplitude(self, raw: Tensor, coefficients: Tensor, relative: Tensor) -> Tensor:
+        if self.parameter_config.residual:
+            return amplitude_estimate(coefficients, relative) * torch.exp(3 * torch.tanh(raw))
+        return raw.abs()
+
+
+def branches(config: PolicyConfig, n_tones: int) -> list[tuple[int, tuple[float, ...]]]:
+    """Per tone: how many rollouts continue each one so far, and the exponents r they use, cyclic.
+
+    Independent samples: all S = len(exponents)^m rollouts part at the first tone, and every
+    combination of exponents occurs once. Tree: they part in len(exponents) at every tone.
+
+    >>> branches(PolicyConfig(exponents=(1.0, 0.1)), 2)
+    [(4, (1.0, 1.0, 0.1, 0.1)), (1, (1.0, 0.1, 1.0, 0.1))]
+    >>> branches(PolicyConfig(exponents=(1.0, 0.1), sampling="tree"), 2)
+    [(2, (1.0, 0.1)), (2, (1.0, 0.1))]
+    """
+    if config.sampling == "tree":
+        return [(len(config.exponents), config.exponents)] * n_tones
+    combinations = tuple(product(config.exponents, repeat=n_tones))
+    n_children = [len(combinations)] + [1] * (n_tones - 1)
+    return list(zip(n_children, zip(*combinations, strict=True), strict=True))
+
+
+def network_input(explanation: Explanation, lifted: ObjectiveConfig | None) -> Tensor:
+    """What the network sees before the next tone, real ``[k, 2 (3 + 2 i), f]`` (Section 3.6).
+
+    Both residuals (dictionary, direct) with their magnitudes, then the tones found so far (dictionary,
+    direct), one slot per instrument; complex spectra as real and imaginary part.
+    """
+    groups = (explanation.dictionary_tones, explanation.direct_tones)
+    residuals = torch.stack([explanation.reference - tones.sum(1) for tones in groups], 1)  # k, 2, f
+    spectra = torch.cat([residuals, *groups], 1)  # k, 2 + 2 i, f
+    if lifted is not None:
+        spectra = lift(spectra, lifted)
+    magnitudes = spectra[:, :2].abs()
+    return torch.cat([spectra.real, spectra.imag, magnitudes], 1)

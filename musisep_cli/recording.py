@@ -1,0 +1,135 @@
+"""A recording in memory, and what makes it one that can be separated."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musisep_cli.errors import InputError
+
+MIN_DURATION_S = 0.25  # one analysis window
+MAX_DURATION_S = 24 * 3600.0
+MIN_RATE_HZ = 8_000
+MAX_RATE_HZ = 384_000
+MAX_CHANNELS = 32
+
+# Below the last bit of 24: what varies by less is silence or a constant, whatever the format.
+_QUIETEST = 1e-7
+# The square of anything louder nears the end of float32; files in integer units (2^31) pass.
+_LOUDEST = 1e10
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    """A recording in memory.
+
+    Attributes:
+        samples: [t, c] float32; full scale is 1, and float files may go beyond it. Exact for
+            files of up to 24 bits.
+        sample_rate_hz: Samples per second.
+        path: Where it was read from, if it was.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    path: Path | None = None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of time samples t."""
+        return len(self.samples)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels c."""
+        channels: int = self.samples.shape[1]
+        return channels
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.sample_rate_hz
+
+    @property
+    def mono(self) -> NDArray[np.float32]:
+        """Mean of the channels [t].
+
+        >>> Recording(samples=np.array([[1, 0], [0.5, -1]], np.float32), sample_rate_hz=8000).mono
+        array([ 0.5 , -0.25], dtype=float32)
+        """
+        mean: NDArray[np.float32] = self.samples.mean(axis=1)
+        return mean
+
+
+def check_shape(path: Path | None, *, n_samples: int, n_channels: int, sample_rate_hz: int) -> None:
+    """Refuse a recording by its size and rate, which a header tells before anything is allocated.
+
+    Args:
+        path: Where the recording comes from, if from a file.
+        n_samples: Number of time samples t.
+        n_channels: Number of channels c.
+        sample_rate_hz: Samples per second.
+
+    Raises:
+        InputError: One of them is out of range.
+    """
+    name = _label(path)
+    if n_samples == 0:
+        raise InputError(f"{name}: holds no samples. Record or export it again.")
+    if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
+        raise InputError(
+            f"{name}: has a sample rate of {sample_rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz "
+            "are needed. Resample it first."
+        )
+    if not 1 <= n_channels <= MAX_CHANNELS:
+        raise InputError(
+            f"{name}: has {n_channels} channels; 1 to {MAX_CHANNELS} are needed. Mix it down first."
+        )
+    duration_s = n_samples / sample_rate_hz
+    if duration_s < MIN_DURATION_S:
+        raise InputError(
+            f"{name}: is {duration_s:.3f} s long; at least {MIN_DURATION_S} s are needed. "
+            "Give a longer recording."
+        )
+    if duration_s > MAX_DURATION_S:
+        raise InputError(
+            f"{name}: is {duration_s / 3600:.1f} h long; at most {MAX_DURATION_S / 3600:.0f} h are "
+            "taken. Take parts of it with --start and --duration."
+        )
+
+
+def check_content(recording: Recording) -> None:
+    """Refuse a recording in which there is nothing to separate.
+
+    Args:
+        recording: At least one sample long.
+
+    Raises:
+        InputError: It is silent, constant, cancels in its mean, or holds numbers that are no sound.
+    """
+    name, samples = _label(recording.path), recording.samples
+    # [2, c]; a NaN anywhere makes both extremes of its channel NaN, and some NaN warn in the cast.
+    with np.errstate(invalid="ignore"):
+        extremes = np.stack([samples.min(axis=0), samples.max(axis=0)]).astype(np.float64)
+    if not (np.abs(extremes) < _LOUDEST).all():
+        wrong = np.flatnonzero(~(np.abs(samples) < _LOUDEST).all(axis=1))
+        raise InputError(
+            f"{name}: {len(wrong)} samples are NaN, infinite or absurdly large, the first at "
+            f"{wrong[0] / recording.sample_rate_hz:.3f} s. Export it again, or cut them out."
+        )
+    if np.abs(extremes).max() < _QUIETEST:
+        raise InputError(f"{name}: is silent from start to end. Give a recording with sound.")
+    if np.ptp(extremes, axis=0).max() < _QUIETEST:
+        raise InputError(
+            f"{name}: is one constant (DC) from start to end. Give a recording with sound."
+        )
+    if recording.n_channels > 1 and np.ptp(recording.mono) < _QUIETEST:
+        raise InputError(
+            f"{name}: its channels cancel, and their mean, which is what is analysed, is silent. "
+            "Export one channel, or invert one of them."
+        )
+
+
+def _label(path: Path | None) -> str:
+    return "the recording" if path is None else str(path)

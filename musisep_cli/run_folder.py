@@ -1,0 +1,212 @@
+"""Run folder: what a separation leaves on disk, and under which names.
+
+    separated/musisep/mix/
+      instrument-1.wav  instrument-2.wav  residual.wav    the chosen seed's stems; with the residual
+                                                          they add up to the recording
+      instrument-1.png  instrument-2.png  mix.png         spectrograms with one colour range
+      dictionary.json  pitch.csv  manifest.json
+      seeds/000/                                          every seed's own stems, dictionary.json,
+                                                          pitch.csv, metrics.csv, seed.json, checkpoint.pt
+
+Every file is written under a temporary name and renamed; ``manifest.json`` comes last, so a folder
+that has one is complete.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import string
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musisep_cli import audio, plots
+from musisep_cli.errors import ConfigError, OutputError
+from musisep_cli.files import atomic_path, write_json_atomic, write_text_atomic
+from musisep_cli.model import dictionary
+from musisep_cli.pipeline import PitchTracks, SeedResult
+from musisep_cli.training.trainer import StepReport
+
+METHOD = "musisep"
+DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
+MANIFEST = "manifest.json"
+RESIDUAL = "residual"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundFormat:
+    """How stems are stored."""
+
+    subtype: audio.Subtype = "float32"
+    extension: str = "wav"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """Where the files of one recording's separation lie.
+
+    Attributes:
+        out: folder that the user chose.
+        track: name of the recording, perhaps with folders.
+        template: path of a stem below ``out/musisep``, with {track}, {stem} and {ext}.
+        sound: format of the stems.
+    """
+
+    out: Path
+    track: str
+    template: str = DEFAULT_TEMPLATE
+    sound: SoundFormat = SoundFormat()
+
+    @property
+    def root(self) -> Path:
+        """Folder of all recordings separated by this method."""
+        return self.out / METHOD
+
+    @property
+    def folder(self) -> Path:
+        """Folder of everything but the stems, and by default of the stems too."""
+        return self.root / self.track
+
+    @property
+    def manifest(self) -> Path:
+        """The file that says that the separation is complete."""
+        return self.folder / MANIFEST
+
+    def stem(self, name: str) -> Path:
+        """Sound file of a stem.
+
+        >>> str(RunFolder(out=Path("separated"), track="mix").stem("instrument-1"))
+        'separated/musisep/mix/instrument-1.wav'
+        """
+        return self._path(name, self.sound.extension)
+
+    def picture(self, name: str) -> Path:
+        """Spectrogram of a stem, beside its sound file."""
+        return self._path(name, "png")
+
+    def seed(self, seed: int) -> Path:
+        """Folder of one seed's own result."""
+        return self.folder / "seeds" / f"{seed:03d}"
+
+    def _path(self, stem: str, extension: str) -> Path:
+        return self.root / self.template.format(track=self.track, stem=stem, ext=extension)
+
+    def check(self) -> None:
+        """Make sure that the template names one file per stem, all inside the output folder.
+
+        Raises:
+            ConfigError: says what is wrong with the template.
+        """
+        try:
+            names = {name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None}
+        except ValueError as error:
+            raise ConfigError(f"--filename '{self.template}': {error}") from error
+        if not {"stem", "ext"} <= names <= {"track", "stem", "ext"}:
+            raise ConfigError(
+                f"--filename '{self.template}': needs {{stem}} and {{ext}}, may have {{track}}, and nothing else in braces"
+            )
+        root = self.root.resolve()
+        for path in (self.stem("stem"), self.folder):
+            if root not in path.resolve().parents:
+                raise ConfigError(f"--filename '{self.template}': leads out of the output folder {self.out}")
+
+
+def instrument_names(n_instruments: int) -> list[str]:
+    """Names of the stems.
+
+    >>> instrument_names(2)
+    ['instrument-1', 'instrument-2']
+    """
+    return [f"instrument-{number}" for number in range(1, n_instruments + 1)]
+
+
+def write_seed(folder: RunFolder, result: SeedResult, sample_rate_hz: int) -> None:
+    """One seed's own folder: stems, dictionary, pitch, training curve, checkpoint, summary."""
+    target = folder.seed(result.seed)
+    make_folder(target)
+    gain = audio.common_gain(result.stems, subtype=folder.sound.subtype)
+    for name, stem in zip(instrument_names(len(result.stems)), result.stems, strict=True):
+        path = target / f"{name}.{folder.sound.extension}"
+        audio.write(path, stem * gain, sample_rate_hz, subtype=folder.sound.subtype)
+    write_parameters(target, result)
+    write_text_atomic(target / "metrics.csv", curve_csv(result.curve))
+    with atomic_path(target / "checkpoint.pt") as temporary:
+        temporary.write_bytes(result.checkpoint)
+    write_json_atomic(target / "seed.json", {**seed_summary(result), "gain": gain})
+
+
+def write_parameters(target: Path, result: SeedResult) -> None:
+    """What was learned: ``dictionary.json`` and ``pitch.csv``."""
+    write_json_atomic(target / "dictionary.json", dictionary.to_json(torch.from_numpy(result.dictionary)))
+    write_text_atomic(target / "pitch.csv", pitch_csv(result.pitch))
+
+
+def write_pictures(
+    folder: RunFolder, mix: NDArray[np.float32], stems: Iterable[tuple[str, NDArray[np.float32]]], sample_rate_hz: int
+) -> list[Path]:
+    """Spectrograms of the mix ``[t, c]`` and the stems, all with the mix's colour range."""
+    colours = plots.colour_range(mix.mean(1), sample_rate_hz)
+    paths = []
+    for name, samples in [("mix", mix), *stems]:
+        path = folder.picture(name)
+        plots.write_spectrogram(
+            path, samples.mean(1), sample_rate_hz, title=f"{Path(folder.track).name}: {name}", colours=colours
+        )
+        paths.append(path)
+    return paths
+
+
+def seed_summary(result: SeedResult) -> dict[str, Any]:
+    """One row of the ranking."""
+    return {
+        "seed": result.seed,
+        "objective": result.objective,
+        "wall_s": round(result.wall_s, 3),
+        "n_skipped_steps": result.n_skipped,
+    }
+
+
+def curve_csv(curve: Sequence[StepReport]) -> str:
+    """Training curve, one row per stretch of steps; a term that was never finite stays empty."""
+    header = [field.name for field in fields(StepReport)]
+    rows = ([v if math.isfinite(v) else "" for v in astuple(report)] for report in curve)
+    return _csv(header, rows)
+
+
+def pitch_csv(pitch: PitchTracks) -> str:
+    """Pitch tracks, one row per frame and instrument, instruments counted from 1."""
+    rows = (
+        (i + 1, f"{time_s:.4f}", f"{pitch.f0_hz[i, n]:.3f}", f"{pitch.amplitude[i, n]:.6g}", int(pitch.on[i, n]))
+        for n, time_s in enumerate(pitch.times_s)
+        for i in range(len(pitch.f0_hz))
+    )
+    return _csv(["instrument", "time_s", "f0_hz", "amplitude", "on"], rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents.
+
+    Raises:
+        OutputError: the file system refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be created ({error.strerror}); choose a writable folder with --out"
+        ) from error

@@ -1,0 +1,63 @@
+"""Estimator: the surrogates whose gradients train network and dictionary (paper, Section 3.5).
+
+Axes: ``b`` frames of the batch, ``k`` rollouts of one frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorConfig:
+    """Policy-gradient estimator (Section 3.5)."""
+
+    policy_weight: float = 0.1
+    """Factor of the policy gradient against the gradient of the objective itself."""
+    baseline: Literal["mean", "leave-one-out"] = "mean"
+    """Leave-one-out departs from the paper: the baseline of a rollout leaves its own objective out,
+    which removes the factor 1 - 1/S by which the mean shrinks the policy gradient."""
+
+
+def network_surrogate(objectives: Tensor, log_probs: Tensor, config: EstimatorConfig) -> Tensor:
+    """Scalar whose gradient is the estimate for the network's weights, summed over the batch.
+
+        g = 1/S sum_i [ w grad log pi^{R_i}(s_i) (L_i - C) + grad L_i ]
+
+    For independent rollouts E[grad log pi(s_i) C] = 0 for every part of C that does not contain
+    L_i. The mean C = 1/S sum_i L_i contains L_i / S, so the first term's expectation is
+    (1 - 1/S) w times the policy gradient: a documented bias of the step size, not of the direction.
+
+    Args:
+        objectives: L_i, ``[b, k]``.
+        log_probs: flattened log-probabilities of the rollouts, ``[b, k]``.
+        config: weight and baseline.
+    """
+    losses = objectives.detach()
+    n_rollouts = losses.shape[1]
+    advantage = losses - losses.mean(1, keepdim=True)
+    if config.baseline == "leave-one-out" and n_rollouts > 1:
+        # L_i - sum_{j != i} L_j / (S - 1) = (L_i - C) S / (S - 1)
+        advantage = advantage * n_rollouts / (n_rollouts - 1)
+    return (config.policy_weight * log_probs * advantage + objectives).mean(1).sum()
+
+
+def dictionary_surrogate(objectives: Tensor, log_probs: Tensor, plain_log_probs: Tensor) -> Tensor:
+    """Scalar whose gradient is the estimate for the dictionary, summed over the batch.
+
+        g_D = sum_i rho_i grad_D L_i / sum_i rho_i,  rho_i = pi(s_i) / pi^{R_i}(s_i)
+
+    Weighted importance sampling: the rollouts are drawn from flattened policies, the dictionary is
+    wanted for the policy itself. The softmax of log rho_i normalises without overflow.
+
+    Args:
+        objectives: L_i, ``[b, k]``.
+        log_probs: flattened log-probabilities, ``[b, k]``.
+        plain_log_probs: log-probabilities at r = 1, ``[b, k]``.
+    """
+    weights = torch.softmax((plain_log_probs - log_probs).detach(), 1)
+    return (weights * objectives).sum()

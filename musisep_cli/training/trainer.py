@@ -1,0 +1,184 @@
+"""Trainer: network and dictionary learn from one recording (paper, Algorithm 1).
+
+Axes: ``b`` frames of the batch, ``k`` rollouts of one frame, ``h`` harmonics, ``i`` instruments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musisep_cli.model.dictionary import upper_bound_loss
+from musisep_cli.model.gabor import GaborFrame
+from musisep_cli.policy.distance import Objective, objective
+from musisep_cli.policy.rollout import Explanation, Policy
+from musisep_cli.training.adamax import AdaMax
+from musisep_cli.training.estimator import EstimatorConfig, dictionary_surrogate, network_surrogate
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Algorithm 1 and its rates (Section 3.5)."""
+
+    iterations: int = 70_000
+    """Training steps."""
+    batch_size: int = 6
+    """Random frames per step."""
+    network_lr: float = 1e-3
+    """AdaMax step size of the network."""
+    dictionary_lr: float = 1e-4
+    """AdaMax step size of the dictionary."""
+    beta_1: float = 0.9
+    """Decay of AdaMax's mean."""
+    beta_2: float = 0.999
+    """Decay of AdaMax's norm."""
+    eps: float = 1e-7
+    """Added to AdaMax's norm."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one training step measured: means over the batch's rollouts, before the step.
+
+    Attributes:
+        iteration: steps done, this one included.
+        objective: L (Eq. 21).
+        dictionary: its first term, of the sparse dictionary prediction, unweighted.
+        direct: its second term, of the direct prediction, unweighted.
+        agreement: its third term, unweighted.
+        n_skipped: steps so far that were not finite and so not applied.
+    """
+
+    iteration: int
+    objective: float
+    dictionary: float
+    direct: float
+    agreement: float
+    n_skipped: int
+
+
+class Trainer:
+    """Algorithm 1: draw frames, explore, step network and dictionary.
+
+    Args:
+        config: rates and budget.
+        estimator: policy-gradient estimator.
+        policy: the network to train, on its device.
+        dictionary: start value of D, ``[h, i]``.
+        dictionary_frozen: keep D as it is.
+        frame: how spectra are made.
+        signal: the recording's mean over channels, ``[t]``, on the policy's device.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        estimator: EstimatorConfig,
+        policy: Policy,
+        dictionary: Tensor,
+        dictionary_frozen: bool,
+        frame: GaborFrame,
+        signal: Tensor,
+    ) -> None:
+        self.config, self.estimator = config, estimator
+        self.policy, self.frame, self.signal = policy, frame, signal
+        self.dictionary = dictionary.detach().to(signal, copy=True).requires_grad_(not dictionary_frozen)
+        self.weights = list(policy.parameters())
+        betas = (config.beta_1, config.beta_2)
+        self.network_steps = AdaMax(self.weights, lr=config.network_lr, betas=betas, eps=config.eps)
+        self.dictionary_steps = AdaMax(
+            [self.dictionary], lr=config.dictionary_lr, betas=betas, eps=config.eps, shared_dim=0
+        )
+        self.centres = frame.training_centres(len(signal))
+        self.queue = self.centres.new_empty(0)
+        self.iteration = 0
+        self.n_skipped = 0
+
+    def run(self) -> Iterator[StepReport]:
+        """Train to the end of the budget, a report after every step."""
+        while self.iteration < self.config.iterations:
+            yield self.step(self.next_batch())
+
+    def next_batch(self) -> Tensor:
+        """Spectra of random frames, complex ``[b, f]``: every frame once per epoch, then reshuffled.
+
+        The spectra are made from the signal as they are needed: at the training time step they
+        would take hundreds of times the recording's own memory.
+        """
+        size = min(self.config.batch_size, len(self.centres))
+        if len(self.queue) < size:
+            order = torch.randperm(len(self.centres), device=self.centres.device)
+            self.queue = torch.cat([self.queue, self.centres[order]])
+        batch, self.queue = self.queue[:size], self.queue[size:]
+        return self.frame.analyse(self.signal, batch)[:, : self.frame.n_network_bins]
+
+    def step(self, spectra: Tensor) -> StepReport:
+        """One step on given frames ``[b, f]``; a step that is not finite is counted, not applied."""
+        self.iteration += 1
+        explanation = self.policy.explore(spectra, self.dictionary)
+        terms = explanation_objective(explanation, self.policy)
+        gradients = self._gradients(explanation, terms.total, len(spectra))
+        if all(bool(torch.isfinite(g).all()) for g in gradients):
+            self.network_steps.step(gradients[: len(self.weights)])
+            if self.dictionary.requires_grad:
+                self.dictionary_steps.step(gradients[len(self.weights) :])
+        else:
+            self.n_skipped += 1
+        means = torch.stack([terms.total, terms.dictionary, terms.direct, terms.agreement]).detach().mean(1)
+        return StepReport(self.iteration, *means.tolist(), self.n_skipped)
+
+    def _gradients(self, explanation: Explanation, objectives: Tensor, n_frames: int) -> list[Tensor]:
+        """Gradients of all weights and then, unless it is frozen, of the dictionary.
+
+        Two passes, because the rollouts count with other weights for the dictionary, and the policy
+        gradient on it is ignored.
+        """
+        losses, log_probs, plain_log_probs = (
+            values.unflatten(0, (n_frames, -1))
+            for values in (objectives, explanation.log_prob, explanation.plain_log_prob)
+        )
+        surrogate = network_surrogate(losses, log_probs, self.estimator)
+        gradients = list(torch.autograd.grad(surrogate, self.weights, retain_graph=True))
+        if self.dictionary.requires_grad:
+            expected = dictionary_surrogate(losses, log_probs, plain_log_probs)
+            bounded = expected + n_frames * upper_bound_loss(self.dictionary)
+            gradients += torch.autograd.grad(bounded, [self.dictionary])
+        return gradients
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training changes, except the random generator's state."""
+        return {
+            "iteration": self.iteration,
+            "n_skipped": self.n_skipped,
+            "queue": self.queue,
+            "dictionary": self.dictionary.detach(),
+            "policy": self.policy.state_dict(),
+            "network_steps": self.network_steps.state_dict(),
+            "dictionary_steps": self.dictionary_steps.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state of ``state_dict`` up again."""
+        self.iteration, self.n_skipped = int(state["iteration"]), int(state["n_skipped"])
+        self.queue = state["queue"].to(self.centres)
+        with torch.no_grad():
+            self.dictionary.copy_(state["dictionary"])
+        self.policy.load_state_dict(state["policy"])
+        self.network_steps.load_state_dict(state["network_steps"])
+        self.dictionary_steps.load_state_dict(state["dictionary_steps"])
+
+
+def explanation_objective(explanation: Explanation, policy: Policy) -> Objective:
+    """The objective (Eq. 21) of finished explanations, per rollout ``[k]``."""
+    return objective(
+        reference=explanation.reference,
+        dictionary_tones=explanation.dictionary_tones,
+        direct_tones=explanation.direct_tones,
+        on=explanation.on,
+        config=policy.objective_config,
+    )

@@ -1,0 +1,57 @@
+"""Test set-up: hypothesis profiles, the project's folders, the shared recordings."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Derandomised: a change that fails a property fails it on every machine, in the same example.
+# No deadline: the machines are shared, and a slow example is no fault.
+settings.register_profile("dev", max_examples=25, derandomize=True, deadline=None)
+settings.register_profile("ci", max_examples=100, derandomize=True, deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the working tree."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """Folder of the committed 6 s duet: mix.flac, recorder.flac, violin.flac (48 kHz, 16 bit)."""
+    return REPOSITORY / "tests" / "data" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the shared development recordings, which are not in the repository."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the shared recordings are not on this machine: no folder {folder}")
+    return folder
+
+
+@pytest.fixture
+def forbidden_folder() -> Iterator[Path]:
+    """A folder without write access, in it `unreadable.wav`; root becomes nobody for the test."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are private to root
+        folder = Path(name)
+        (folder / "unreadable.wav").write_bytes(b"RIFF")
+        (folder / "unreadable.wav").chmod(0o000)
+        folder.chmod(0o555)
+        is_root = os.geteuid() == 0
+        try:
+            if is_root:
+                os.seteuid(65534)
+            yield folder
+        finally:
+            if is_root:
+                os.seteuid(0)
+            folder.chmod(0o755)

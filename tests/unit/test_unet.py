@@ -1,0 +1,136 @@
+"""U-Net: the authors' size, any number of bins, start weights, receptive field."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from musisep_cli.policy.unet import NetworkConfig, UNet
+from tests.small import seeded
+
+SMALL = NetworkConfig(base_channels=3, strides=(4, 3, 2))
+NOMINAL = 24
+
+
+def small_net(n_inputs: int = 5, n_outputs: int = 7) -> UNet:
+    with seeded(0):
+        return UNet(SMALL, n_inputs=n_inputs, n_outputs=n_outputs).double()
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def paper() -> UNet:
+    """The paper's network for two instruments: 2 (3 + 2 * 2) inputs, 9 * 2 outputs."""
+    with seeded(0):
+        return UNet(NetworkConfig(), n_inputs=14, n_outputs=18)
+
+
+def test_the_paper_s_network_has_the_authors_number_of_parameters(paper: UNet) -> None:
+    assert sum(p.numel() for p in paper.parameters()) == 11_689_040
+    assert math.prod(NetworkConfig().strides) == 6144
+
+
+def test_the_number_of_parameters_is_that_of_its_layers(paper: UNet) -> None:
+    # Counted from Section 3.2.2, layer by layer.
+    channels = [80, 160, 240, 320, 400, 480, 560]
+    down = sum(a * b * 5 + b for a, b in pairwise([14 + 1, *channels]))
+    up, below = 0, 560
+    for depth in reversed(range(7)):
+        up += below * channels[depth] * 5 + channels[depth]
+        below = channels[depth] + (channels[depth - 1] if depth else 14)
+    top = (80 + 14) * 80 * 3 + 80 + 80 * 80 + 80 + 80 * 18
+    assert sum(p.numel() for p in paper.parameters()) == down + up + top
+
+
+def test_start_weights_are_glorot_s_and_biases_zero(paper: UNet) -> None:
+    layers = [m for m in paper.modules() if isinstance(m, nn.Conv1d | nn.ConvTranspose1d)]
+    assert len(layers) == 7 + 7 + 3
+    for layer in layers:
+        # Uniform in +- sqrt(6 / (fan in + fan out)).
+        bound = math.sqrt(6 / ((layer.in_channels + layer.out_channels) * layer.kernel_size[0]))
+        weight = layer.weight.detach()
+        assert float(weight.abs().max()) <= bound
+        deviation = bound / math.sqrt(3)
+        n = weight.numel()
+        assert float(weight.std()) == pytest.approx(deviation, rel=4 / math.sqrt(n))
+        assert abs(float(weight.mean())) < 4 * deviation / math.sqrt(n)
+        if layer.bias is not None:
+            assert float(layer.bias.abs().max()) == 0
+    assert paper.out.bias is None
+    assert [name for name, module in paper.named_modules() if getattr(module, "bias", 0) is None] == [
+        "out"
+    ]
+
+
+@given(st.integers(1, NOMINAL), st.integers(1, 3))
+def test_the_output_is_as_long_as_the_input(n_bins: int, n_batch: int) -> None:
+    assert small_net()(noise(n_batch, 5, n_bins)).shape == (n_batch, 7, n_bins)
+
+
+@pytest.mark.parametrize("n_bins", [6144, 5670, 1021, 1])
+def test_the_paper_s_network_takes_any_rate(paper: UNet, n_bins: int) -> None:
+    with torch.no_grad():
+        assert paper(torch.zeros(1, 14, n_bins)).shape == (1, 18, n_bins)
+
+
+def test_more_bins_than_the_coordinate_knows_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"25 bins .* at most 24"):
+        small_net()(noise(1, 5, NOMINAL + 1))
+
+
+def test_the_coordinate_is_the_same_at_the_same_bin() -> None:
+    net = small_net()
+    full, short = (net._coordinates(noise(2, 5, n)) for n in (NOMINAL, 17))
+    assert full.shape == (2, 1, NOMINAL)
+    assert_close(full[0, 0], torch.linspace(0.01, 0, NOMINAL, dtype=torch.float64), atol=1e-9, rtol=0)
+    assert_close(short, full[..., :17], atol=0, rtol=0)
+
+
+def test_the_coordinate_is_no_parameter_and_is_not_saved() -> None:
+    assert "coordinate" not in small_net().state_dict()
+    assert "coordinate" not in dict(small_net().named_parameters())
+
+
+def test_the_coordinate_breaks_the_symmetry_of_shifts() -> None:
+    # Constant input: without CoordConv the middle of the spectrum would be periodic in the stride.
+    with seeded(0):
+        net = UNet(NetworkConfig(base_channels=3, strides=(2, 2)), n_inputs=1, n_outputs=1).double()
+    net.coordinate = torch.linspace(0.01, 0.0, 64, dtype=torch.float64)
+    outputs = net(torch.ones(1, 1, 64, dtype=torch.float64))[0, 0]
+    assert float((outputs[28] - outputs[32]).abs()) > 1e-7
+    net.coordinate = torch.zeros(64, dtype=torch.float64)
+    outputs = net(torch.ones(1, 1, 64, dtype=torch.float64))[0, 0]
+    assert_close(outputs[28], outputs[32], atol=1e-15, rtol=0)
+
+
+def test_every_input_bin_reaches_every_output_bin() -> None:
+    net = small_net()
+    spectra = noise(1, 5, NOMINAL).requires_grad_()
+    for f in (0, 11, NOMINAL - 1):
+        (gradient,) = torch.autograd.grad(net(spectra)[0, :, f].square().sum(), [spectra])
+        assert bool((gradient.abs().sum(1) > 0).all())
+
+
+def test_every_parameter_is_trained() -> None:
+    net = small_net()
+    loss = net(noise(4, 5, NOMINAL)).square().sum()
+    for gradient in torch.autograd.grad(loss, list(net.parameters())):
+        assert float(gradient.abs().max()) > 0
+
+
+def test_frames_of_a_batch_do_not_mix() -> None:
+    net, spectra = small_net(), noise(3, 5, NOMINAL)
+    assert_close(net(spectra)[1:2], net(spectra[1:2]), atol=1e-14, rtol=0)
+
+
+def test_output_is_linear_in_the_last_layer_and_may_be_negative() -> None:
+    outputs = small_net()(noise(4, 5, NOMINAL))
+    assert float(outputs.min()) < 0 < float(outputs.max())
