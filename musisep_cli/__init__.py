@@ -1,3 +1,54 @@
-"""musisep: blind separation of melodic instruments by policy gradients."""
+"""musisep: blind separation of melodic instruments by policy gradients.
+
+The paper's chapters in reading order, and where each lives:
+
+| Section | What | Module |
+| --- | --- | --- |
+| 2.1 | harmonic positions, Gaussian peaks, tone spectra | `model.tones` |
+| 2.2 | Gaussian-window Gabor frame: analysis, dual window, synthesis | `model.gabor` |
+| 2.3, 3.5 | dictionary: relative harmonic amplitudes, start, bounds, JSON | `model.dictionary` |
+| 3.1, 3.4 | lifted distances, the weighted objective | `policy.distance` |
+| 3.2.2 | the network and nothing else | `policy.unet` |
+| 2.3, 3.2 | raw network output -> valid parameters of a tone | `policy.parameters` |
+| 3.2, 3.5 | distribution of a tone: sample, log-probability, mode | `policy.sampling` |
+| Eq. 17 | least squares: complex coefficient of every harmonic | `policy.phase` |
+| 3.2, 3.6 | tone by tone: predict, sample, synthesise, subtract | `policy.rollout` |
+| 3.5 | policy gradient: surrogate, baseline, importance weights | `training.estimator` |
+| 3.5 | AdaMax, with one norm per instrument for the dictionary | `training.adamax` |
+| 3.7 | Algorithm 1 | `training.trainer` |
+| 3.8 | all frames -> waveforms | `resynthesis` |
+| 4 | one recording, one seed: the whole chain | `pipeline` |
+| 4 | many seeds, one of them chosen blind | `ensemble`, `workers` |
+| 4 | BSS Eval and pitch scores; any separation against references | `metrics`, `evaluation` |
+
+Around them: `recording` (samples in memory, and when they can be separated), `audio` (sound files),
+`plots`, `files` (whole or not at all), `device`, `config` (settings and presets), `run_folder`
+(what a separation leaves on disk), `manifest` (what made it), `errors`, and `cli`.
+
+Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | evaluation >
+manifest > run_folder | workers > pipeline > config > training > policy > resynthesis | metrics |
+audio | plots > model | recording > files | device > errors.
+
+One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
+``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.
+
+``from musisep_cli import separate`` is the whole tool on arrays.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from musisep_cli.ensemble import Separation, separate
 
 __version__ = "0.1.0"
+__all__ = ["Separation", "__version__", "separate"]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names on first use, so that ``musisep --help`` does not wait for PyTorch."""
+    if name in ("Separation", "separate"):
+        return getattr(importlib.import_module("musisep_cli.ensemble"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

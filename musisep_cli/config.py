@@ -32,9 +32,13 @@ Settings: TypeAlias = dict[str, dict[str, Any]]
 PRESETS = ("paper", "quick")
 MAX_INSTRUMENTS = 16
 MAX_SEEDS = 1000
+MAX_FIRST_SEED = 2**32 - 1
+LARGEST_INTEGER = 2**53
+"""Beyond it a whole number is no float any more; no setting comes near."""
 SIGNED = {"min_width_raw", "on_bias"}
 """Numbers that may be negative."""
 MAY_BE_ZERO = {
+    "rms_level",
     "input_noise",
     "lift_offset",
     "start_floor",
@@ -58,8 +62,8 @@ class RunConfig:
     first_seed: int = 0
     """The seeds are first_seed, first_seed + 1, ..."""
     threads: int = 2
-    """CPU threads of one training. Fixed, and not the number of idle cores, because the last bits of
-    a result depend on it."""
+    """CPU threads of one training. Fixed, and not the number of idle cores, because the last bits
+    of a result depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,17 +123,29 @@ def read_settings(path: Path) -> tuple[str | None, Settings]:
         text = path.read_text("utf-8")
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a TOML file or a manifest.json") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); give a TOML file or a manifest.json"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a valid {path.suffix or 'TOML'} file ({error})") from error
     if isinstance(content, dict) and path.suffix == ".json":
         content = content.get("config")
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: holds no settings; give a TOML file or the manifest.json of a run")
+        raise ConfigError(
+            f"{path}: holds no settings; give a TOML file or the manifest.json of a run"
+        )
     preset = content.pop("preset", None)
     if preset is not None and not isinstance(preset, str):
         raise ConfigError(f"{path}: 'preset' must be one of {', '.join(PRESETS)}")
+    _anchor(content.get("dictionary"), path.parent)
     return preset, content
+
+
+def _anchor(dictionary: Any, folder: Path) -> None:
+    """Make a relative init_file absolute: it is meant from where the settings lie."""
+    if isinstance(dictionary, dict) and isinstance(dictionary.get("init_file"), str):
+        name = dictionary["init_file"]
+        dictionary["init_file"] = str((folder / name).absolute()) if name else ""
 
 
 def apply(config: Config, settings: Mapping[str, Any]) -> Config:
@@ -161,12 +177,21 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is Literal:
         if value in get_args(kind):
             return value
-        raise ConfigError(f"{name} = {value!r}: must be one of {', '.join(map(repr, get_args(kind)))}")
+        raise ConfigError(
+            f"{name} = {value!r}: must be one of {', '.join(map(repr, get_args(kind)))}"
+        )
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        raise ConfigError(f"{name}: a number beyond 2^53 is too large")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+    if (
+        isinstance(kind, type)
+        and isinstance(value, kind)
+        and (kind is bool or not isinstance(value, bool))
+    ):
         return value
-    wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a list of numbers")
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    wanted = names.get(kind, "a list of numbers")
     raise ConfigError(f"{name} = {value!r}: must be {wanted}")
 
 
@@ -184,8 +209,15 @@ def check(config: Config) -> None:
                 for number in value if isinstance(value, tuple) else (value,):
                     _check_number(f"[{section.name}] {entry.name}", entry.name, number)
     rules = [
-        (config.run.instruments <= MAX_INSTRUMENTS, f"[run] instruments must be 1 to {MAX_INSTRUMENTS}"),
+        (
+            config.run.instruments <= MAX_INSTRUMENTS,
+            f"[run] instruments must be 1 to {MAX_INSTRUMENTS}",
+        ),
         (config.run.seeds <= MAX_SEEDS, f"[run] seeds must be 1 to {MAX_SEEDS}"),
+        (
+            config.run.first_seed <= MAX_FIRST_SEED,
+            f"[run] first_seed must be 0 to {MAX_FIRST_SEED}",
+        ),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),
         (
             all(stride <= config.network.kernel for stride in config.network.strides),
@@ -193,9 +225,18 @@ def check(config: Config) -> None:
         ),
         (bool(config.network.strides), "[network] strides must not be empty"),
         (bool(config.policy.exponents), "[policy] exponents must not be empty"),
-        (config.frame.hop_zetas <= 3, "[frame] hop_zetas must be at most 3: wider hops lose the signal between frames"),
-        (config.frame.window_zetas >= 4, "[frame] window_zetas must be at least 4: the window is cut too short"),
-        (max(config.training.beta_1, config.training.beta_2) < 1, "[training] beta_1 and beta_2 must be below 1"),
+        (
+            config.frame.hop_zetas <= 3,
+            "[frame] hop_zetas must be at most 3: wider hops lose the signal between frames",
+        ),
+        (
+            config.frame.window_zetas >= 4,
+            "[frame] window_zetas must be at least 4: the window is cut too short",
+        ),
+        (
+            max(config.training.beta_1, config.training.beta_2) < 1,
+            "[training] beta_1 and beta_2 must be below 1",
+        ),
     ]
     for holds, message in rules:
         if not holds:
@@ -210,7 +251,9 @@ def _check_number(name: str, key: str, value: Any) -> None:
     if key in SIGNED or (key in MAY_BE_ZERO and value >= 0):
         return
     if value <= 0:
-        raise ConfigError(f"{name} = {value}: must be {'at least 0' if key in MAY_BE_ZERO else 'above 0'}")
+        raise ConfigError(
+            f"{name} = {value}: must be {'at least 0' if key in MAY_BE_ZERO else 'above 0'}"
+        )
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:

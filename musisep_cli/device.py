@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import torch
 
-from musisep_cli.errors import DeviceError
+from musisep_cli.errors import ConfigError, DeviceError
 
 
 def resolve_device(name: str) -> torch.device:
     """The device of a ``--device`` value: auto, cpu, cuda or cuda:i.
 
     Raises:
-        DeviceError: it is not there, or not one that musisep runs on.
+        ConfigError: there is no such value.
+        DeviceError: the device is not there, or not one that musisep runs on.
 
     >>> resolve_device("cpu")
     device(type='cpu')
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = name.partition(":")
+    kind, colon, index = name.partition(":")
     if kind == "mps":
-        raise DeviceError("mps has no float64, which the least squares for the phases need; use --device cpu")
-    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdecimal())):
-        raise DeviceError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:0, cuda:1, ...")
+        raise DeviceError(
+            "mps has no float64, which the least squares for the phases need; use --device cpu"
+        )
+    indexed = kind == "cuda" and index.isascii() and index.isdecimal()
+    if kind not in ("cpu", "cuda") or (colon and not indexed):
+        raise ConfigError(f"unknown device '{name}'; use auto, cpu, cuda or cuda:0, cuda:1, ...")
     if kind == "cuda":
         n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(index or 0) >= n_devices:
+        if n_devices == 0:
             raise DeviceError(
-                f"{name}: this machine shows PyTorch {n_devices} GPUs; use --cpu, or install a CUDA build of PyTorch"
+                f"{name}: PyTorch {torch.__version__} finds no GPU on this machine. Use --cpu, or "
+                "install a driver and a CUDA build of PyTorch."
             )
+        if int(index or 0) >= n_devices:
+            raise DeviceError(f"{name}: PyTorch finds GPUs cuda:0 to cuda:{n_devices - 1} only.")
     return torch.device(name)
 
 
-def describe(device: torch.device) -> str:
-    """The device as a user knows it, for the first line of the output."""
+def describe(device: torch.device, threads: int) -> str:
+    """The device as a user knows it, for the first line of the output.
+
+    >>> describe(torch.device("cpu"), 1)
+    'cpu, 1 thread'
+    """
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
+    return f"cpu, {threads} thread{'' if threads == 1 else 's'}"

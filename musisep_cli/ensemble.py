@@ -5,34 +5,33 @@ Axes: ``t`` samples, ``c`` channels, ``i`` instruments, ``h`` harmonics.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musisep_cli import audio, run_folder
+from musisep_cli import __version__, audio, manifest, run_folder
 from musisep_cli.config import Config, Settings, compose
 from musisep_cli.device import resolve_device
-from musisep_cli.errors import InputError, MusisepError, OutputError
+from musisep_cli.errors import InputError, MusisepError
 from musisep_cli.files import write_json_atomic
+from musisep_cli.manifest import Manifest
 from musisep_cli.pipeline import OnProgress, PitchTracks, Progress, SeedResult, run_seed
 from musisep_cli.recording import Recording, check_content, check_shape
 from musisep_cli.run_folder import RunFolder
+from musisep_cli.workers import run_seeds
 
-CRITERION = "blind: lowest objective (Eq. 21) over all frames, no references"
+CRITERION = "chosen blind: lowest objective over all frames"
+"""Of Eq. 21; no references are seen."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ class Separation:
         ranking: all seeds, best first.
         sum_error: largest deviation of stems plus residual from the recording, relative to the
             recording's peak; of the written files where files were written.
+        gain: what the written stems were multiplied by, all alike, to fit an integer format.
         files: what was written.
         wall_s: time taken.
     """
@@ -71,6 +71,7 @@ class Separation:
     chosen_seed: int
     ranking: tuple[SeedScore, ...]
     sum_error: float
+    gain: float
     files: tuple[Path, ...]
     wall_s: float
 
@@ -110,7 +111,10 @@ def separate(
         raise InputError(f"samples have the shape {array.shape}; [t] or [t, c] is needed")
     recording = Recording(samples=array.reshape(len(array), -1), sample_rate_hz=sample_rate_hz)
     check_shape(
-        None, n_samples=recording.n_samples, n_channels=recording.n_channels, sample_rate_hz=sample_rate_hz
+        None,
+        n_samples=recording.n_samples,
+        n_channels=recording.n_channels,
+        sample_rate_hz=sample_rate_hz,
     )
     check_content(recording)
     where = resolve_device(device)
@@ -135,42 +139,65 @@ def separate_recording(
 ) -> Separation:
     """Train all seeds, choose one, and write everything if a folder is given.
 
-    A seed's own folder is written as soon as it is done.
+    A seed's own folder is written as soon as it is done. What an earlier separation left in the
+    folder is removed just before, see ``manifest.state`` for whether there is one.
+
+    Raises:
+        MusisepError: a file cannot be written, or no seed ended with finite numbers.
     """
     started = time.monotonic()
+    if folder is not None:
+        run_folder.prepare(folder, config.run.instruments, recording.n_channels)
     chosen: SeedResult | None = None
     ranking: list[SeedScore] = []
-    for result in _results(recording, config, device, jobs, on_progress or _ignore):
-        if folder is not None and _is_finite(result):
-            run_folder.write_seed(folder, result, recording.sample_rate_hz)
-        ranking.append(SeedScore(result.seed, result.objective, result.wall_s, result.n_skipped))
-        if _is_finite(result) and (chosen is None or _rank(result) < _rank(chosen)):
-            chosen = result
+    with closing(_results(recording, config, device, jobs, on_progress or _ignore)) as results:
+        for result in results:
+            if folder is not None:
+                if not ranking:
+                    manifest.clear(folder)
+                if _is_finite(result):
+                    run_folder.write_seed(folder, result, recording.sample_rate_hz)
+            ranking.append(_score(result))
+            if _is_finite(result) and (chosen is None or _rank(result) < _rank(chosen)):
+                chosen = result
     if chosen is None:
-        raise MusisepError("no seed ended with finite numbers; please report this with the recording's manifest")
-    residual = recording.samples - chosen.stems.sum(0, dtype=np.float64)
-    separation = Separation(
+        raise MusisepError(
+            "no seed ended with finite numbers; please report this with the recording and settings"
+        )
+    separation = _separation(chosen, ranking, recording, time.monotonic() - started)
+    if folder is None:
+        return separation
+    return _write(separation, chosen, recording, config, device, folder)
+
+
+def _separation(
+    chosen: SeedResult, ranking: list[SeedScore], recording: Recording, wall_s: float
+) -> Separation:
+    """The chosen seed's result with what remains of the recording."""
+    residual = (recording.samples - chosen.stems.sum(0, dtype=np.float64)).astype(np.float32)
+    return Separation(
         stems=chosen.stems,
-        residual=residual.astype(np.float32),
+        residual=residual,
         sample_rate_hz=recording.sample_rate_hz,
         dictionary=chosen.dictionary,
         pitch=chosen.pitch,
         chosen_seed=chosen.seed,
-        ranking=tuple(sorted(ranking, key=lambda row: (not math.isfinite(row.objective), row.objective, row.seed))),
-        sum_error=0.0,
+        ranking=tuple(sorted(ranking, key=_ranking_order)),
+        sum_error=sum_error(recording, [*chosen.stems, residual]),
+        gain=1.0,
         files=(),
-        wall_s=time.monotonic() - started,
+        wall_s=wall_s,
     )
-    if folder is None:
-        error = sum_error(recording, [*separation.stems, separation.residual])
-        return replace(separation, sum_error=error)
-    return _write(separation, chosen, recording, config, device, folder)
 
 
-def sum_error(recording: Recording, parts: list[NDArray[np.float32]], gain: float = 1.0) -> float:
+def sum_error(
+    recording: Recording, parts: Iterable[NDArray[np.float32]], gain: float = 1.0
+) -> float:
     """Largest deviation of the sum of parts ``[t, c]`` from the recording, relative to its peak."""
-    total = np.sum(parts, axis=0, dtype=np.float64) / gain
-    return float(np.abs(total - recording.samples).max() / np.abs(recording.samples).max())
+    total = np.zeros(recording.samples.shape)
+    for part in parts:
+        total += part
+    return float(np.abs(total / gain - recording.samples).max() / np.abs(recording.samples).max())
 
 
 def _write(
@@ -182,23 +209,22 @@ def _write(
     folder: RunFolder,
 ) -> Separation:
     """The chosen seed's files at the top of the folder, the manifest last."""
-    parts = dict(zip(run_folder.instrument_names(len(separation.stems)), separation.stems, strict=True))
+    names = run_folder.instrument_names(len(separation.stems))
+    parts = dict(zip(names, separation.stems, strict=True))
     parts[run_folder.RESIDUAL] = separation.residual
     gain = audio.common_gain(parts.values(), subtype=folder.sound.subtype)
     rate = recording.sample_rate_hz
-    files = []
-    for name, samples in parts.items():
-        path = folder.stem(name)
-        run_folder.make_folder(path.parent)
+    files = [folder.stem(name) for name in parts]
+    for path, samples in zip(files, parts.values(), strict=True):
         audio.write(path, samples * np.float32(gain), rate, subtype=folder.sound.subtype)
-        files.append(path)
-    error = sum_error(recording, [_read_back(path) for path in files], gain)
-    run_folder.make_folder(folder.folder)
-    files += run_folder.write_pictures(folder, recording.samples, list(parts.items())[:-1], rate)
-    run_folder.write_parameters(folder.folder, chosen)
-    files += [folder.folder / "dictionary.json", folder.folder / "pitch.csv"]
-    written = replace(separation, sum_error=error, files=(*files, folder.manifest))
-    write_json_atomic(folder.manifest, manifest(written, recording, config, device, folder, gain))
+    error = sum_error(recording, map(_read_back, files), gain)
+    stems = [(name, parts[name]) for name in names]
+    files += run_folder.write_pictures(folder, recording.samples, stems, rate)
+    files += run_folder.write_parameters(folder.folder, chosen)
+    written = replace(separation, sum_error=error, gain=gain, files=(*files, folder.manifest))
+    content = manifest.identity(recording, config, folder)
+    content["stems"] = [manifest.level(name, parts[name], recording, gain) for name in parts]
+    write_json_atomic(folder.manifest, _manifest(content, written, recording, device, folder))
     return written
 
 
@@ -209,21 +235,20 @@ def _read_back(path: Path) -> NDArray[np.float32]:
     return samples
 
 
-def manifest(
-    separation: Separation, recording: Recording, config: Config, device: torch.device, folder: RunFolder, gain: float
-) -> dict[str, Any]:
-    """Everything that made this separation, so that it can be made again."""
+def _manifest(
+    content: Manifest,
+    separation: Separation,
+    recording: Recording,
+    device: torch.device,
+    folder: RunFolder,
+) -> Manifest:
+    """Identity and stems, with how they came about."""
+    path = None if recording.path is None else str(recording.path)
     return {
-        "format": "musisep-manifest-1",
-        "version": metadata.version("musisep"),
-        "input": {
-            "path": None if recording.path is None else str(recording.path),
-            "sha256": hashlib.sha256(np.ascontiguousarray(recording.samples)).hexdigest(),
-            "sample_rate_hz": recording.sample_rate_hz,
-            "n_samples": recording.n_samples,
-            "n_channels": recording.n_channels,
-        },
-        "config": config.to_json(),
+        "format": manifest.FORMAT,
+        "version": __version__,
+        **content,
+        "input": {"path": path, **content["input"]},
         "device": str(device),
         "chosen_seed": separation.chosen_seed,
         "chosen_by": CRITERION,
@@ -236,9 +261,9 @@ def manifest(
             }
             for row in separation.ranking
         ],
-        "gain": gain,
+        "gain": separation.gain,
         "sum_error": separation.sum_error,
-        "files": [os.path.relpath(path, folder.folder) for path in separation.files],
+        "files": [os.path.relpath(file, folder.folder) for file in separation.files],
         "wall_s": round(separation.wall_s, 3),
         "machine": {
             "python": platform.python_version(),
@@ -252,34 +277,25 @@ def manifest(
 
 def _results(
     recording: Recording, config: Config, device: torch.device, jobs: int, on_progress: OnProgress
-) -> Iterator[SeedResult]:
+) -> Generator[SeedResult]:
     """Every seed's result, as soon as it is there."""
     seeds = range(config.run.first_seed, config.run.first_seed + config.run.seeds)
-    if min(jobs, len(seeds)) == 1:
-        for seed in seeds:
-            yield run_seed(recording, config, seed, device, on_progress)
+    jobs = min(jobs, len(seeds))
+    if jobs > 1:
+        yield from run_seeds(recording, config, seeds, device, jobs=jobs, on_progress=on_progress)
         return
-    # A fresh interpreter per process: forking a process that has used torch's threads deadlocks.
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(min(jobs, len(seeds)), context) as pool:
-        queue = manager.Queue()
-        listener = Thread(target=_listen, args=(queue.get, on_progress), daemon=True)
-        listener.start()
-        futures = [pool.submit(run_seed, recording, config, seed, device, queue.put) for seed in seeds]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        queue.put(None)
-        listener.join()
+    for seed in seeds:
+        yield run_seed(recording, config, seed, device, on_progress)
 
 
-def _listen(receive: Callable[[], Progress | None], on_progress: OnProgress) -> None:
-    """Pass on what the processes report, until the end mark None."""
-    while (progress := receive()) is not None:
-        on_progress(progress)
+def _score(result: SeedResult) -> SeedScore:
+    return SeedScore(result.seed, result.objective, result.wall_s, result.n_skipped)
+
+
+def _ranking_order(row: SeedScore) -> tuple[bool, float, int]:
+    """Best first, and what is not finite last."""
+    finite = math.isfinite(row.objective)
+    return not finite, row.objective if finite else 0.0, row.seed
 
 
 def _is_finite(result: SeedResult) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -126,7 +126,9 @@ def run_seed(
         frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
         trainer = _trainer(config, frame, samples.mean(0), device)
         curve = tuple(_train(trainer, seed, on_progress))
-        player = _Player(trainer.policy, trainer.dictionary.detach(), frame, samples.shape[-1], seed, on_progress)
+        player = _Player(
+            trainer.policy, trainer.dictionary.detach(), frame, samples.shape[-1], seed, on_progress
+        )
         stems = resynthesise(frame, samples, player.explain) / gain
         return SeedResult(
             seed=seed,
@@ -198,7 +200,7 @@ def _train(trainer: Trainer, seed: int, on_progress: OnProgress) -> Iterator[Ste
 
 def _mean(reports: list[StepReport]) -> StepReport:
     """Mean of the finite terms of some steps, at the last one's place."""
-    terms = {}
+    terms: dict[str, Any] = {}
     for name in ("objective", "dictionary", "direct", "agreement"):
         values = np.array([getattr(report, name) for report in reports])
         finite = values[np.isfinite(values)]

@@ -6,7 +6,8 @@
       instrument-1.png  instrument-2.png  mix.png         spectrograms with one colour range
       dictionary.json  pitch.csv  manifest.json
       seeds/000/                                          every seed's own stems, dictionary.json,
-                                                          pitch.csv, metrics.csv, seed.json, checkpoint.pt
+                                                          pitch.csv, metrics.csv, seed.json and
+                                                          checkpoint.pt
 
 Every file is written under a temporary name and renamed; ``manifest.json`` comes last, so a folder
 that has one is complete.
@@ -17,7 +18,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import stat
 import string
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -105,17 +108,22 @@ class RunFolder:
             ConfigError: says what is wrong with the template.
         """
         try:
-            names = {name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None}
+            parts = list(string.Formatter().parse(self.template))
         except ValueError as error:
             raise ConfigError(f"--filename '{self.template}': {error}") from error
-        if not {"stem", "ext"} <= names <= {"track", "stem", "ext"}:
+        names = {name for _, name, _, _ in parts if name is not None}
+        formatted = any(spec or conversion for _, _, spec, conversion in parts)
+        if formatted or not {"stem", "ext"} <= names <= {"track", "stem", "ext"}:
             raise ConfigError(
-                f"--filename '{self.template}': needs {{stem}} and {{ext}}, may have {{track}}, and nothing else in braces"
+                f"--filename '{self.template}': {{stem}} and {{ext}} are needed, {{track}} is "
+                "allowed, and nothing else in braces"
             )
         root = self.root.resolve()
         for path in (self.stem("stem"), self.folder):
             if root not in path.resolve().parents:
-                raise ConfigError(f"--filename '{self.template}': leads out of the output folder {self.out}")
+                raise ConfigError(
+                    f"--filename '{self.template}': leads out of the output folder {self.out}"
+                )
 
 
 def instrument_names(n_instruments: int) -> list[str]:
@@ -125,6 +133,41 @@ def instrument_names(n_instruments: int) -> list[str]:
     ['instrument-1', 'instrument-2']
     """
     return [f"instrument-{number}" for number in range(1, n_instruments + 1)]
+
+
+def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
+    """Make the folders, and make sure that all can be written, before any work is done.
+
+    Raises:
+        ConfigError: the template or the sound format does not do.
+        OutputError: the file system refuses.
+    """
+    folder.check()
+    stems = [folder.stem(name) for name in (*instrument_names(n_instruments), RESIDUAL)]
+    for parent in {folder.folder, *(path.parent for path in stems)}:
+        make_folder(parent)
+        try:
+            with tempfile.TemporaryFile(dir=parent):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"{parent}: cannot be written to ({error.strerror}). Choose another with --out."
+            ) from error
+    for path in stems:
+        audio.check_target(path, n_channels=n_channels, subtype=folder.sound.subtype)
+        _check_place(path)
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a name that the file system does not take, or that a folder has."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}).") from error
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"{path}: is a folder, and a stem goes there. Choose another --out.")
 
 
 def write_seed(folder: RunFolder, result: SeedResult, sample_rate_hz: int) -> None:
@@ -142,22 +185,29 @@ def write_seed(folder: RunFolder, result: SeedResult, sample_rate_hz: int) -> No
     write_json_atomic(target / "seed.json", {**seed_summary(result), "gain": gain})
 
 
-def write_parameters(target: Path, result: SeedResult) -> None:
+def write_parameters(target: Path, result: SeedResult) -> list[Path]:
     """What was learned: ``dictionary.json`` and ``pitch.csv``."""
-    write_json_atomic(target / "dictionary.json", dictionary.to_json(torch.from_numpy(result.dictionary)))
-    write_text_atomic(target / "pitch.csv", pitch_csv(result.pitch))
+    paths = [target / "dictionary.json", target / "pitch.csv"]
+    write_json_atomic(paths[0], dictionary.to_json(torch.from_numpy(result.dictionary)))
+    write_text_atomic(paths[1], pitch_csv(result.pitch))
+    return paths
 
 
 def write_pictures(
-    folder: RunFolder, mix: NDArray[np.float32], stems: Iterable[tuple[str, NDArray[np.float32]]], sample_rate_hz: int
+    folder: RunFolder,
+    mix: NDArray[np.float32],
+    stems: Iterable[tuple[str, NDArray[np.float32]]],
+    sample_rate_hz: int,
 ) -> list[Path]:
     """Spectrograms of the mix ``[t, c]`` and the stems, all with the mix's colour range."""
-    colours = plots.colour_range(mix.mean(1), sample_rate_hz)
+    range_db = plots.colour_range(mix.mean(1), sample_rate_hz)
+    track = Path(folder.track).name
     paths = []
     for name, samples in [("mix", mix), *stems]:
         path = folder.picture(name)
+        title = track if name == "mix" else f"{track}: {name}"
         plots.write_spectrogram(
-            path, samples.mean(1), sample_rate_hz, title=f"{Path(folder.track).name}: {name}", colours=colours
+            path, samples.mean(1), sample_rate_hz, title=title, range_db=range_db
         )
         paths.append(path)
     return paths
@@ -183,7 +233,13 @@ def curve_csv(curve: Sequence[StepReport]) -> str:
 def pitch_csv(pitch: PitchTracks) -> str:
     """Pitch tracks, one row per frame and instrument, instruments counted from 1."""
     rows = (
-        (i + 1, f"{time_s:.4f}", f"{pitch.f0_hz[i, n]:.3f}", f"{pitch.amplitude[i, n]:.6g}", int(pitch.on[i, n]))
+        (
+            i + 1,
+            f"{time_s:.4f}",
+            f"{pitch.f0_hz[i, n]:.3f}",
+            f"{pitch.amplitude[i, n]:.6g}",
+            int(pitch.on[i, n]),
+        )
         for n, time_s in enumerate(pitch.times_s)
         for i in range(len(pitch.f0_hz))
     )

@@ -79,13 +79,9 @@ def tone(
 
 def lift(z: Complex, q: float, delta: float) -> Complex:
     """((|z| + delta)^q - delta^q) z / |z|, 0 at 0."""
-    lifted = np.zeros_like(z)
-    for index, value in np.ndenumerate(z):
-        if value != 0:
-            # hypot: |z| of a tiny number does not underflow.
-            size = np.hypot(value.real, value.imag)
-            lifted[index] = ((size + delta) ** q - delta**q) * (value / size)
-    return lifted
+    size = np.hypot(z.real, z.imag)
+    unit = np.divide(z, size, out=np.zeros_like(z), where=size > 0)
+    return np.asarray(((size + delta) ** q - delta**q) * unit)
 
 
 def d_abs(reference: Complex, estimate: Complex, q: float, delta: float) -> float:

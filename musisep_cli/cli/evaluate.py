@@ -76,8 +76,9 @@ def evaluate(
 ) -> None:
     """Score separations against references: SDR, SIR, SAR, and pitch where there are annotations.
 
-    Files named residual* and mix* are no stems, unless they are given as files. Results go to
-    stdout, messages to stderr. Exit code 1 says that something could not be scored.
+    Files in a folder whose names start with residual or mix are not taken for stems.
+
+    Results go to stdout, messages to stderr; exit code 1: something could not be scored.
     """
     if as_json + as_csv + as_markdown > 1:
         raise typer.BadParameter("choose one of --json, --csv and --markdown.")

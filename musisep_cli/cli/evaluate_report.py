@@ -98,11 +98,13 @@ def _line(each: ReferenceResult) -> dict[str, object]:
 
 
 def notices(result: Evaluation) -> list[str]:
-    """What to tell the user of every take, with its name where there are several."""
-    lines = []
+    """What to tell the user: of one take with its name, of several once for all of them."""
+    takes_of: dict[str, list[str]] = {}
     for take in result.takes:
-        prefix = f"{take.name}: " if len(result.takes) > 1 else ""
-        if take.left_out:
-            lines.append(f"{prefix}not scored as stems or references: {', '.join(take.left_out)}.")
-        lines += [prefix + notice for notice in take.notices]
-    return lines
+        left_out = f"not scored as stems or references: {', '.join(take.left_out)}."
+        for notice in ([left_out] if take.left_out else []) + list(take.notices):
+            takes_of.setdefault(notice, []).append(take.name)
+    return [
+        f"{names[0]}: {notice}" if len(names) == 1 < len(result.takes) else notice
+        for notice, names in takes_of.items()
+    ]

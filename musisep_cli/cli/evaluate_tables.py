@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 200
 """Width where there is no terminal to ask: a table in a file is not folded."""
+NAME_WIDTH = 12
+"""Names up to this are not folded on a narrow terminal."""
 RATIOS = {
     "sdr_db": "SDR",
     "sir_db": "SIR",
     "sar_db": "SAR",
-    "mix_sdr_db": "mix SDR",
-    "sdr_improvement_db": "SDR gain",
-    "ceiling_sdr_db": "ideal mask",
+    "mix_sdr_db": "mix",
+    "sdr_improvement_db": "gain",
+    "ceiling_sdr_db": "mask",
 }
 """Fields of ``Ratios`` and their headings."""
 PITCH = {
     "raw_pitch_accuracy": "raw pitch",
     "raw_chroma_accuracy": "raw chroma",
-    "voicing_recall": "voicing recall",
+    "voicing_recall": "voicing",
     "voicing_false_alarm": "false alarms",
     "overall_accuracy": "overall",
 }
@@ -40,7 +42,7 @@ class Grid:
     Attributes:
         title: above it.
         columns: headings.
-        rows: cells as text; an empty row is a rule.
+        rows: cells as text; a single cell is a heading over the rows that follow.
         n_names: columns from the left that hold names; the others are numbers.
         footnotes: below it.
     """
@@ -56,15 +58,11 @@ class Grid:
         kept = [
             index
             for index in range(len(self.columns))
-            if index < self.n_names or any(row[index] for row in self.rows if row)
+            if index < self.n_names or any(row[index] for row in self.rows if len(row) > 1)
         ]
-        return Grid(
-            self.title,
-            tuple(self.columns[index] for index in kept),
-            [tuple(row[index] for index in kept) if row else () for row in self.rows],
-            self.n_names,
-            self.footnotes,
-        )
+        columns = tuple(self.columns[index] for index in kept)
+        rows = [tuple(row[index] for index in kept) if len(row) > 1 else row for row in self.rows]
+        return replace(self, columns=columns, rows=rows)
 
 
 def grids(result: Evaluation) -> list[Grid]:
@@ -95,26 +93,26 @@ def _score_grid(result: Evaluation) -> Grid:
     """A row per reference, a mean per take, and a mean of all."""
     rows: list[tuple[str, ...]] = []
     for take in result.takes:
-        if rows:
-            rows.append(())
-        names = [take.name, *[""] * (len(take.references) - 1)]
-        rows += [
-            (name, *_reference_cells(each))
-            for name, each in zip(names, take.references, strict=True)
-        ]
+        rows += _take_heading(result, take)
+        rows += [_reference_cells(each) for each in take.references]
         if len(take.references) > 1:
-            rows.append(("", _mean_name(take), "", *_ratio_cells(take.mean), "", ""))
+            rows.append((_mean_name(take), "", *_ratio_cells(take.mean), "", ""))
     if len(result.takes) > 1:
-        mean = f"mean of {len(result.takes)} takes"
-        rows += [(), (mean, "", "", *_ratio_cells(result.mean), "", "")]
-    columns = ("take", "reference", "stem", *RATIOS.values(), "lag", "")
-    return Grid(_title(result), columns, rows, 3, _definitions(result))
+        rows.append((f"all {len(result.takes)} takes",))
+        rows.append(("mean", "", *_ratio_cells(result.mean), "", ""))
+    columns = ("reference", "stem", *RATIOS.values(), "lag", "")
+    return Grid(_title(result, _measure(result)), columns, rows, 2, (_definitions(result),))
 
 
-def _reference_cells(each: ReferenceResult) -> list[str]:
+def _take_heading(result: Evaluation, take: TakeResult) -> list[tuple[str, ...]]:
+    """A row with the take's name, where there are several and the title does not say it."""
+    return [(take.name,)] if len(result.takes) > 1 else []
+
+
+def _reference_cells(each: ReferenceResult) -> tuple[str, ...]:
     """Cells of one reference."""
     lag = f"{each.lag_samples:+d}" if each.lag_samples else ""
-    return [each.reference, each.stem or "", *_ratio_cells(each.scores), lag, each.note]
+    return (each.reference, each.stem or "", *_ratio_cells(each.scores), lag, each.note)
 
 
 def _mean_name(take: TakeResult) -> str:
@@ -123,15 +121,20 @@ def _mean_name(take: TakeResult) -> str:
     return "mean" if n_scored == n_all else f"mean of {n_scored} of {n_all}"
 
 
-def _title(result: Evaluation) -> str:
+def _measure(result: Evaluation) -> str:
     """Measure and unit."""
     return f"{result.options.definitions()['measure']}, dB"
 
 
-def _definitions(result: Evaluation) -> tuple[str, ...]:
-    """What the numbers are, a line each, without those that are not shown."""
+def _title(result: Evaluation, text: str) -> str:
+    """The text, with the name of the take if there is only one."""
+    return f"{result.takes[0].name}: {text}" if len(result.takes) == 1 else text
+
+
+def _definitions(result: Evaluation) -> str:
+    """What the numbers are, without those that are not shown."""
     hidden = {name for name in RATIOS if getattr(result.mean, name) is None} | {"measure"}
-    return tuple(
+    return "; ".join(
         f"{RATIOS.get(name, name.replace('_', ' '))}: {text}"
         for name, text in result.options.definitions().items()
         if name not in hidden
@@ -139,24 +142,24 @@ def _definitions(result: Evaluation) -> tuple[str, ...]:
 
 
 def _pitch_grid(result: Evaluation) -> Grid:
-    """A row per reference with a pitch score, and one for all pitches of a take together."""
+    """A row per reference with a pitch score, and a line for all pitches of a take together."""
     rows: list[tuple[str, ...]] = []
     for take in result.takes:
+        rows += _take_heading(result, take)
         rows += [
-            (take.name, each.reference, *(f"{getattr(each.pitch, name):.3f}" for name in PITCH))
+            (each.reference, *(f"{getattr(each.pitch, name):.3f}" for name in PITCH))
             for each in take.references
             if each.pitch
         ]
     together = tuple(
-        f"all pitches of {take.name}: precision {take.multipitch.precision:.3f},"
+        f"{take.name}, all pitches together: precision {take.multipitch.precision:.3f},"
         f" recall {take.multipitch.recall:.3f}, accuracy {take.multipitch.accuracy:.3f}"
         for take in result.takes
         if take.multipitch
     )
-    notes = (
-        "mir_eval melody and multipitch, within 50 cents; 0 to 1, false alarms: less is better",
-    )
-    return Grid("Pitch", ("take", "reference", *PITCH.values()), rows, 2, together + notes)
+    definition = "measures: melody and multipitch of mir_eval, right within 50 cents; parts of 1"
+    columns = ("reference", *PITCH.values())
+    return Grid(_title(result, "pitch"), columns, rows, 1, (*together, definition))
 
 
 def _seed_grid(result: Evaluation, summary: SeedSummary) -> Grid:
@@ -166,14 +169,14 @@ def _seed_grid(result: Evaluation, summary: SeedSummary) -> Grid:
     takes.sort(key=lambda take: order.index(take.seed) if take.seed in order else len(order))
     rows = [_seed_row(take, summary) for take in takes]
     names = ", ".join(each.reference for each in takes[0].references) if takes else ""
-    columns = ("seed", "", "objective", *RATIOS.values(), f"SDR of {names}")
-    title = f"{summary.take}: {summary.n_seeds} seeds, {_title(result)}, means over references"
-    return Grid(title, columns, rows, 2, (*_spread(summary), *_definitions(result)))
+    columns = ("seed", "", "objective", "SDR", "SIR", "SAR", f"SDR of {names}")
+    title = f"{summary.take}: {summary.n_seeds} seeds, {_measure(result)}, means over references"
+    return Grid(title, columns, rows, 2, (*_spread(summary), _definitions(result)))
 
 
 def _seed_row(take: TakeResult, summary: SeedSummary) -> tuple[str, ...]:
     """Mean scores of one seed, and what it is."""
-    labels = {summary.chosen_seed: "chosen blind", summary.best_seed: "best, by the references"}
+    labels = {summary.chosen_seed: "chosen blind", summary.best_seed: "best"}
     if summary.chosen_seed == summary.best_seed:
         labels[summary.best_seed] = "chosen blind, and best"
     objective = summary.objectives.get(take.seed) if take.seed is not None else None
@@ -181,7 +184,7 @@ def _seed_row(take: TakeResult, summary: SeedSummary) -> tuple[str, ...]:
         str(take.seed),
         labels.get(take.seed, ""),
         "" if objective is None else f"{objective:.5g}",
-        *_ratio_cells(take.mean),
+        *_ratio_cells(take.mean)[:3],
         " / ".join(_decibels(each.scores.sdr_db) or "-" for each in take.references),
     )
 
@@ -220,16 +223,22 @@ def _print_grid(console: Console, grid: Grid) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(grid.title, "bold"), title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title=Text(grid.title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for index, heading in enumerate(grid.columns):
         is_name = index < grid.n_names or not heading
-        table.add_column(Text(heading), justify="left" if is_name else "right", no_wrap=not is_name)
+        longest = max((len(row[index]) for row in grid.rows if len(row) > 1), default=0)
+        table.add_column(
+            Text(heading),
+            justify="left" if is_name else "right",
+            overflow="fold",
+            # A narrow terminal folds long names and headings, never numbers.
+            min_width=min(longest, NAME_WIDTH) if is_name else longest,
+        )
     for row in grid.rows:
-        if row:
-            style = "bold" if any(cell.startswith("mean") for cell in row[: grid.n_names]) else ""
-            table.add_row(*(Text(cell) for cell in row), style=style)
-        else:
-            table.add_section()
+        style = "italic" if len(row) == 1 else "bold" if row[0].startswith("mean") else ""
+        table.add_row(*(Text(cell) for cell in row), style=style)
     console.print(table)
     for line in grid.footnotes:
         console.print(Text(line, "dim"), soft_wrap=True)
@@ -245,7 +254,8 @@ def _markdown_grid(grid: Grid) -> str:
     """One table with a heading and its footnotes."""
     rules = [":--" if index < grid.n_names else "--:" for index in range(len(grid.columns))]
     lines = [f"**{grid.title}**", "", _pipes(grid.columns), _pipes(rules)]
-    lines += [_pipes(row) for row in grid.rows if row]
+    padding = ("",) * len(grid.columns)
+    lines += [_pipes((*row, *padding)[: len(grid.columns)]) for row in grid.rows]
     return "\n".join([*lines, "", *(f"- {line}" for line in grid.footnotes)])
 
 

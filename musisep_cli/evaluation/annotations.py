@@ -66,7 +66,7 @@ def sample_notes(notes: Sequence[Note], duration_s: float) -> PitchTrack:
     >>> sample_notes([(0.0, 0.02, 440.0), (0.01, 0.03, 220.0)], 0.04).f0_hz.tolist()
     [[440.0, 0.0], [440.0, 220.0], [0.0, 220.0], [0.0, 0.0]]
     """
-    time_s = np.arange(round(duration_s / GRID_S)) * GRID_S
+    time_s = np.arange(round(duration_s / GRID_S), dtype=np.float64) * GRID_S
     columns: list[NDArray[np.float64]] = []
     free_from_s: list[float] = []
     for onset_s, offset_s, f0_hz in sorted(notes):

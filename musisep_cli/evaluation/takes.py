@@ -50,8 +50,8 @@ def plan(
     if not references:
         if len(paths) != 2:
             raise ConfigError(
-                f"{len(paths)} paths without --refs: give STEMS and REFS, or any number of takes"
-                " and --refs REFS."
+                f"STEMS and REFS are two paths, and {len(paths)} given. For any other number of"
+                " separations, or for single files, name the references with --refs."
             )
         paths, references = paths[:1], paths[1:]
     folders = [path for path in paths if path.is_dir()]
@@ -79,7 +79,7 @@ def _folder_request(
 
 def seed_requests(request: Request) -> list[Request]:
     """One request for every seed of a run."""
-    (folder,) = request.stems
+    folder = request.stems[0]
     seeds = [path for path in sorted(folder.glob("seeds/*/")) if path.name.isdecimal()]
     if not seeds:
         raise InputError(
@@ -99,19 +99,18 @@ def seed_requests(request: Request) -> list[Request]:
 
 def find(request: Request) -> Take:
     """Looks into the folders of a request."""
-    notices = _check_not_swapped(request)
+    _check_not_swapped(request)
     stems, stem_extras = _audio(request.stems, "stems")
     references, reference_extras = _audio(request.references, "references")
     mixes = [path for path in reference_extras + stem_extras if _is_mix(path)]
     mix = request.mix or (mixes[0] if mixes else None)
-    if request.mix is None and len(mixes) > 1:
-        notices.append(f"taken as the mixture: {mix}, one of {len(mixes)}; choose with --mix.")
     left_out = tuple(str(path) for path in stem_extras + reference_extras if path != mix)
+    notices: tuple[str, ...] = ()
+    if request.mix is None and len(mixes) > 1:
+        notices = (f"taken as the mixture: {mix}, one of {len(mixes)}; choose with --mix.",)
     if mix in reference_extras + stem_extras:
         left_out = (*left_out, f"{mix} (taken as the mixture)")
-    return Take(
-        stems=stems, references=references, mix=mix, left_out=left_out, notices=tuple(notices)
-    )
+    return Take(stems=stems, references=references, mix=mix, left_out=left_out, notices=notices)
 
 
 def _audio(paths: Sequence[Path], role: str) -> tuple[tuple[Path, ...], list[Path]]:
@@ -161,21 +160,23 @@ def _nothing_found(paths: Sequence[Path], role: str) -> str:
     )
 
 
-def _check_not_swapped(request: Request) -> list[str]:
-    """Raises if the references are a separation and the stems are none; warns if both are."""
+def _check_not_swapped(request: Request) -> None:
+    """Raises if the references are the stems, or a folder written by musisep."""
     if any(a.resolve() == b.resolve() for a in request.stems for b in request.references):
         raise InputError(f"{request.stems[0]}: given as stems and as references. Two are needed.")
     suspect = next((path for path in request.references if _is_run(path)), None)
     if suspect is None:
-        return []
-    if not any(_is_run(path) or _is_run(path.parent.parent) for path in request.stems):
-        raise InputError(
-            f"{suspect}: given as references, but it is a separation (it has a {MANIFEST})."
-            " Are the folders swapped? The order is: musisep evaluate STEMS REFS"
-        )
-    return [f"{suspect}: the references are themselves a separation (there is a {MANIFEST})."]
+        return
+    advice = (
+        "Name the references with --refs; to compare two separations, name the files of one."
+        if any(map(_is_run, request.stems))
+        else "Are the folders swapped? The order is: musisep evaluate STEMS REFS"
+    )
+    raise InputError(
+        f"{suspect}: given as references, but it is a separation (there is a {MANIFEST}). {advice}"
+    )
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether musisep wrote the folder."""
-    return (folder / MANIFEST).is_file()
+    """Whether musisep wrote the folder, or the run whose seeds/000 it is."""
+    return any((place / MANIFEST).is_file() for place in (folder, folder.resolve().parent.parent))

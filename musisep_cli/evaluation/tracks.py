@@ -1,19 +1,19 @@
 """Track: a sound file, read as blocks of a common rate, length and channel count.
 
-Every step is a generator over chunks ``[t, c]``, so memory holds a few chunks of any recording.
+Every step is a generator over chunks ``[t, c]``, so memory holds a few chunks of any recording; of
+an MP3, the whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from musisep_cli import audio
 from musisep_cli.errors import InputError
 from musisep_cli.metrics.blocks import BLOCK_SAMPLES
 
@@ -52,29 +52,12 @@ class Layout:
 
 def open_track(path: Path) -> Track:
     """Reads the header of a sound file."""
-    with _opened(path) as sound:
+    with audio.opened(path) as sound:
         if not 0 < sound.frames < UNKNOWN_LENGTH:
             raise InputError(
                 f"{path}: holds no samples, or does not say how many. Export it again."
             )
         return Track(path, sound.samplerate, sound.frames, sound.channels)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """The file, open; whatever is wrong with it, then or later, is an ``InputError``."""
-    try:
-        # By descriptor, not by name: soundfile would take x.raw for raw samples.
-        with path.open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as sound:
-            yield sound
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise InputError(
-            f"{path}: is no sound file, or a damaged one ({reason})."
-            " A wav, flac, ogg, mp3 or aiff file is needed."
-        ) from error
 
 
 def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[Chunk]:
@@ -92,8 +75,11 @@ def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[
 def _decoded(track: Track) -> Iterator[Chunk]:
     """Chunks ``[t, c]`` as the file has them, all that it announces and nothing but numbers."""
     n_left = track.n_samples
-    with _opened(track.path) as sound:
-        while len(chunk := sound.read(BLOCK_SAMPLES, dtype="float64", always_2d=True)):
+    with audio.opened(track.path) as sound:
+        # Soundfile seeks after every read, and an MP3's decoder loses its state with it: only one
+        # read of the whole is exact.
+        size = max(track.n_samples, 1) if sound.format == "MP3" else BLOCK_SAMPLES
+        while len(chunk := sound.read(size, dtype="float64", always_2d=True)):
             if not np.isfinite(chunk).all():
                 raise InputError(
                     f"{track.path}: some samples are NaN or infinite, and nothing can be scored"

@@ -79,12 +79,14 @@ def from_json(content: object, *, n_harmonics: int, n_instruments: int) -> Tenso
     """
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         raise DictionaryError(
-            f"this is not a dictionary of musisep (no '\"format\": \"{FORMAT}\"'); "
+            f'this is not a dictionary of musisep (no \'"format": "{FORMAT}"\'); '
             "give a dictionary.json that a separation wrote"
         )
     columns = content.get("instruments")
     if not isinstance(columns, list) or not all(_is_column(column) for column in columns):
-        raise DictionaryError("'instruments' must be a list of lists of numbers between 0 and 2, one per instrument")
+        raise DictionaryError(
+            "'instruments' must be a list of lists of numbers between 0 and 2, one per instrument"
+        )
     if len(columns) != n_instruments:
         raise DictionaryError(
             f"the dictionary holds {len(columns)} instruments, the separation asks for "
@@ -108,9 +110,13 @@ def load(path: Path, *, n_harmonics: int, n_instruments: int) -> Tensor:
     try:
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise DictionaryError(f"{path}: cannot be read ({error.strerror}); give a dictionary.json") from error
+        raise DictionaryError(
+            f"{path}: cannot be read ({error.strerror}); give a dictionary.json"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise DictionaryError(f"{path}: not a JSON file ({error}); give a dictionary.json") from error
+        raise DictionaryError(
+            f"{path}: not a JSON file ({error}); give a dictionary.json"
+        ) from error
     try:
         return from_json(content, n_harmonics=n_harmonics, n_instruments=n_instruments)
     except DictionaryError as error:

@@ -30,8 +30,8 @@ class FrameConfig:
     max_frequency_hz: float = 24_000.0
     """The network sees the bins below this frequency, and never the Nyquist bin."""
     rms_level: float = 0.0
-    """0 takes the recording's level as it is. Anything else departs from the paper: the recording is
-    analysed as if this were its RMS value, so that a quiet file is separated like a loud one."""
+    """0 takes the recording's level as it is. Anything else departs from the paper: the recording
+    is analysed as if this were its RMS value, so that a quiet file is separated like a loud one."""
 
 
 class GaborFrame:
@@ -136,7 +136,9 @@ class GaborFrame:
         """
         centres = self.centres(n_samples)
         energy = self._overlap_add([(self.window**2).expand(len(centres), -1)], n_samples)
-        frames = (torch.fft.irfft(z * self._centre_phase, n=self.n_fft) * self.window for z in blocks)
+        frames = (
+            torch.fft.irfft(z * self._centre_phase, n=self.n_fft) * self.window for z in blocks
+        )
         return self._overlap_add(frames, n_samples) / energy
 
     def _overlap_add(self, blocks: Iterable[Tensor], n_samples: int) -> Tensor:

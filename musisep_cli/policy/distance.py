@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from musisep_cli.model.tones import magnitude
+
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
@@ -42,9 +44,10 @@ def lift(spectrum: Tensor, config: ObjectiveConfig) -> Tensor:
     """
     floor = 1e-6
     q, delta = config.lift_exponent, config.lift_offset
-    x = (spectrum.abs() / delta).clamp_min(floor)
+    x = (magnitude(spectrum) / delta).clamp_min(floor)
     factor = delta ** (q - 1) * torch.expm1(q * torch.log1p(x)) / x
-    return spectrum * factor
+    lifted: Tensor = spectrum * factor
+    return lifted
 
 
 def magnitude_distance(lifted_reference: Tensor, lifted_estimate: Tensor) -> Tensor:
@@ -54,7 +57,7 @@ def magnitude_distance(lifted_reference: Tensor, lifted_estimate: Tensor) -> Ten
     implementation. All terms change by one factor, which AdaMax cancels, and the value no longer
     depends on the number of bins.
     """
-    return (lifted_reference.abs() - lifted_estimate.abs()).square().mean(-1)
+    return (magnitude(lifted_reference) - magnitude(lifted_estimate)).square().mean(-1)
 
 
 def radial_distance(lifted_reference: Tensor, lifted_estimate: Tensor) -> Tensor:
@@ -83,10 +86,13 @@ def objective(
     on: Tensor,
     config: ObjectiveConfig,
 ) -> Objective:
-    """L = mu_1 d_abs(Y, y_spr) lambda^n_off + mu_2 d_rad(Y, y_dir) + mu_3 mean_j d_rad(y_dir_j, y_j).
+    """The objective of every rollout (Eq. 21).
 
-    Eq. 21 with y_spr = sum_j u_j y_j, the sum over the tones that are on, and n_off the number
-    of the others. The last term is a mean over tones (authors' implementation).
+        L = mu_1 d_abs(Y, y_spr) lambda^n_off + mu_2 d_rad(Y, y_dir)
+            + mu_3 mean_j d_rad(y_dir_j, y_j)
+
+    with y_spr = sum_j u_j y_j, the sum over the tones that are on, and n_off the number of the
+    others. The last term is a mean over tones (authors' implementation).
 
     Args:
         reference: complex spectra Y, ``[k, f]``.

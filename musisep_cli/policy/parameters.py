@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from musisep_cli.model.tones import magnitude
+
 
 class Output(IntEnum):
     """Place of each quantity in the network's output, per instrument."""
@@ -56,8 +58,8 @@ class ParameterConfig:
     """The Gamma distribution's mean starts at one over this."""
     residual: bool = False
     """Departs from the paper: the network predicts corrections. The artificial spectrum is the
-    residual of the direct prediction plus the network's output, and the amplitude a closed-form
-    estimate times exp(3 tanh(output)): what is left to learn from scratch is pitch and
+    residual of the direct prediction times 1 + output, whatever the level, and the amplitude a
+    closed-form estimate times exp(3 tanh(output)): what is left to learn from scratch is pitch and
     instrument."""
 
 
@@ -91,11 +93,12 @@ class OutputScales(nn.Module):
 
     def forward(self, outputs: Tensor) -> Tensor:
         scale = torch.exp(self.start + self.range * torch.tanh(self.drift / self.range))
-        return outputs.unflatten(1, (len(Output), -1)) * scale
+        scaled: Tensor = outputs.view(len(outputs), len(Output), -1, outputs.shape[-1]) * scale
+        return scaled
 
 
 def width_bins(raw: Tensor, config: ParameterConfig, *, ideal: float) -> Tensor:
-    """sigma = softplus(raw) / ln 2 times the ideal width: 1 ideal width at 0, never 0.
+    """Width sigma = softplus(raw) / ln 2 times the ideal width: 1 ideal width at 0, never 0.
 
     >>> float(width_bins(torch.tensor(0.0), ParameterConfig(), ideal=2.0))
     2.0
@@ -104,11 +107,13 @@ def width_bins(raw: Tensor, config: ParameterConfig, *, ideal: float) -> Tensor:
 
 
 def offset_bins(raw: Tensor, config: ParameterConfig) -> Tensor:
-    """nu~ = 5 tanh(raw), in bins."""
+    """Offset nu~ = 5 tanh(raw), in bins."""
     return config.max_offset_bins * torch.tanh(raw)
 
 
-def gamma_parameters(raw_shape: Tensor, raw_rate: Tensor, config: ParameterConfig) -> tuple[Tensor, Tensor]:
+def gamma_parameters(
+    raw_shape: Tensor, raw_rate: Tensor, config: ParameterConfig
+) -> tuple[Tensor, Tensor]:
     """Shape and rate of the inharmonicity's Gamma distribution, float64, finite and > 0.
 
     Float64, because shape and rate may reach exp(+-30) and the log-density takes the difference of
@@ -121,7 +126,7 @@ def gamma_parameters(raw_shape: Tensor, raw_rate: Tensor, config: ParameterConfi
 
 
 def amplitude_estimate(coefficients: Tensor, relative: Tensor) -> Tensor:
-    """a = (<sqrt|c|, sqrt D> / sum_h D_h)^2: the best a in the lifted distance, closed form.
+    """Amplitude a = (<sqrt|c|, sqrt D> / sum_h D_h)^2: the best one in the lifted distance.
 
     sqrt(a) minimises sum_h (sqrt|c_h| - sqrt(a D_h))^2, which is quadratic in sqrt(a).
 
@@ -134,7 +139,7 @@ def amplitude_estimate(coefficients: Tensor, relative: Tensor) -> Tensor:
     """
     tiny = 1e-12  # keeps the derivative of the root finite at 0
     relative = relative.clamp_min(0)
-    roots = ((coefficients.abs() + tiny) * (relative + tiny)).sqrt().sum(-1)
+    roots = ((magnitude(coefficients) + tiny) * (relative + tiny)).sqrt().sum(-1)
     return (roots / relative.sum(-1).clamp_min(1e-3)).square()
 
 
@@ -145,13 +150,13 @@ def timbre_misfit(coefficients: Tensor, relative: Tensor) -> Tensor:
     minus the squared cosine between sqrt|c| and sqrt D.
 
     Args:
-        coefficients: complex c_h, ``[k, h]``.
-        relative: D_h, ``[k, h]``.
+        coefficients: complex c_h, ``[..., h]``.
+        relative: D_h, ``[..., h]``; the leading axes broadcast.
 
     Returns:
-        Misfits, ``[k]``.
+        Misfits, ``[...]``.
     """
-    magnitudes, relative = coefficients.abs(), relative.clamp_min(0)
+    magnitudes, relative = magnitude(coefficients), relative.clamp_min(0)
     overlap = (magnitudes * relative).sqrt().sum(-1).square()
     tiny = torch.finfo(magnitudes.dtype).tiny
     return 1 - overlap / (magnitudes.sum(-1) * relative.sum(-1)).clamp_min(tiny)

@@ -12,7 +12,7 @@ from musisep_cli.model.tones import Peaks
 
 
 def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float) -> Tensor:
-    """c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + tikhonov sum_h |c_h|^2  (Eq. 17).
+    """Coefficients c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + tikhonov sum_h |c_h|^2  (Eq. 17).
 
     The normal equations (G + tikhonov I) c = <g_h, v> have a real matrix and a complex right-hand
     side. Harmonics may coincide (a tone at bin 0 has all of them there), so G may be singular; its
@@ -28,7 +28,9 @@ def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float) ->
         Complex c_h, ``[..., h]``, differentiable in v, in the positions and in the widths.
     """
     matrix = peaks.gram().to(torch.float64)
-    matrix = matrix + tikhonov * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    matrix = matrix + tikhonov * torch.eye(
+        matrix.shape[-1], dtype=matrix.dtype, device=matrix.device
+    )
     right = torch.view_as_real(peaks.correlate(spectrum)).to(torch.float64)  # ..., h, 2
     factor, _ = torch.linalg.cholesky_ex(matrix)
     solution = torch.cholesky_solve(right, factor)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musisep_cli.model.tones import Peaks, harmonic_positions
+from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, lift
 from musisep_cli.policy.parameters import (
     Output,
@@ -51,11 +51,12 @@ class PolicyConfig:
     input_noise: float = 1e-10
     """Standard deviation of the Gaussian noise added to the spectrum before prediction."""
     instrument_by: Literal["network", "timbre"] = "network"
-    """Timbre departs from the paper: the instrument of a tone at the bin that the network proposes is
-    drawn by how well each column of the dictionary explains its harmonics, instead of by the
-    network. The network then learns only pitches, and who plays is learned through D."""
+    """Timbre departs from the paper: the network proposes tones, whoever plays them, and the
+    instrument is drawn by how well each column of the dictionary explains the tone's harmonics.
+    One network serves any number of instruments and learns only to find tones; who plays which
+    is learned through D alone."""
     timbre_scale: float = 0.05
-    """With timbre: an instrument whose relative misfit is larger by this is e times less probable."""
+    """With timbre: an instrument whose misfit is larger by this is e times less probable."""
     lifted_input: bool = False
     """Departs from the paper: the network sees z / sqrt|z| and sqrt|z| instead of z and |z|, the
     same lift as in the objective: a dynamic range of 10^2.5 instead of 10^5."""
@@ -141,7 +142,9 @@ class Explanation:
         tones = spectra.new_zeros(len(spectra), n_instruments, spectra.shape[-1])
         slots = spectra.real.new_zeros(len(spectra), n_instruments)
         rows = slots.new_zeros(len(spectra))
-        return cls(spectra, tones, tones, slots.bool(), slots, slots, slots, slots, slots, rows, rows)
+        return cls(
+            spectra, tones, tones, slots.bool(), slots, slots, slots, slots, slots, rows, rows
+        )
 
     def repeat(self, n: int) -> Explanation:
         """Each rollout ``n`` times in a row, ``[n k, ...]``."""
@@ -198,10 +201,14 @@ class Policy(nn.Module):
         self.config, self.parameter_config, self.objective_config = config, parameters, objective
         self.n_instruments = n_instruments
         self.ideal_width_bins = ideal_width_bins
+        self.by_instrument = config.instrument_by == "network"
+        n_slots = n_instruments if self.by_instrument else 1
         self.unet = UNet(
-            network, n_inputs=2 * (3 + 2 * n_instruments), n_outputs=len(Output) * n_instruments
+            network,
+            n_inputs=n_input_channels(n_instruments, by_instrument=self.by_instrument),
+            n_outputs=len(Output) * n_slots,
         )
-        self.scales = OutputScales(parameters, n_instruments)
+        self.scales = OutputScales(parameters, n_slots)
 
     def explore(self, spectra: Tensor, dictionary: Tensor) -> Explanation:
         """S = len(exponents)^m random explanations of each frame (Section 3.5).
@@ -215,12 +222,14 @@ class Policy(nn.Module):
         """
         explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
         for n_children, exponents in branches(self.config, self.n_instruments):
-            distribution, explanation = self._next(explanation, dictionary, n_children)
-            exponent = spectra.real.new_tensor(exponents).repeat(len(explanation.on) // len(exponents))
+            distribution, explanation = self.propose(explanation, dictionary, n_children)
+            exponent = spectra.real.new_tensor(exponents).repeat(
+                len(explanation.on) // len(exponents)
+            )
             action = distribution.sample(exponent)
             raw = distribution.read(action)
             explanation = explanation.add(
-                self._tone(distribution, action, raw, explanation, dictionary),
+                self.tone(distribution, action, raw, explanation, dictionary),
                 distribution.log_prob(action, raw, exponent),
                 distribution.log_prob(action, raw, torch.ones_like(exponent)).detach(),
             )
@@ -232,26 +241,28 @@ class Policy(nn.Module):
         explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
         actions = []
         for _ in range(self.n_instruments):
-            distribution, explanation = self._next(explanation, dictionary)
+            distribution, explanation = self.propose(explanation, dictionary)
             actions.append(distribution.mode())
             explanation = self._follow(distribution, actions[-1], explanation, dictionary)
         return explanation, actions
 
     @torch.no_grad()
     def replay(self, spectra: Tensor, dictionary: Tensor, actions: Sequence[Action]) -> Explanation:
-        """The explanation of other spectra ``[b, f]`` with the choices made before, say per channel."""
+        """The explanation of other spectra ``[b, f]``, say of a channel, with given choices."""
         explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
         for action in actions:
-            distribution, explanation = self._next(explanation, dictionary)
+            distribution, explanation = self.propose(explanation, dictionary)
             explanation = self._follow(distribution, action, explanation, dictionary)
         return explanation
 
-    def _next(
+    def propose(
         self, explanation: Explanation, dictionary: Tensor, n_children: int = 1
     ) -> tuple[ToneDistribution, Explanation]:
-        """One pass of the network per rollout, and the rollouts that continue each, in a row."""
-        lifted = self.objective_config if self.config.lifted_input else None
-        outputs: Tensor = self.scales(self.unet(network_input(explanation, lifted)))
+        """The next tone's distribution, and the rollouts that it continues.
+
+        One pass of the network per rollout; ``n_children`` in a row continue each.
+        """
+        outputs: Tensor = self.scales(self.unet(self._network_input(explanation)))
         passes = torch.arange(len(outputs), device=outputs.device).repeat_interleave(n_children)
         explanation = explanation.repeat(n_children)
         timbre = partial(self._timbre, explanation, dictionary)
@@ -260,36 +271,50 @@ class Policy(nn.Module):
             explanation.playing,
             passes,
             self.parameter_config,
-            timbre if self.config.instrument_by == "timbre" else None,
+            None if self.by_instrument else timbre,
         ), explanation
 
     def _follow(
-        self, distribution: ToneDistribution, action: Action, explanation: Explanation, dictionary: Tensor
+        self,
+        distribution: ToneDistribution,
+        action: Action,
+        explanation: Explanation,
+        dictionary: Tensor,
     ) -> Explanation:
         """One tone more without its probability, for prediction."""
         unused = explanation.log_prob
-        tone = self._tone(distribution, action, distribution.read(action), explanation, dictionary)
+        tone = self.tone(distribution, action, distribution.read(action), explanation, dictionary)
         return explanation.add(tone, unused, unused)
+
+    def _network_input(self, explanation: Explanation) -> Tensor:
+        return network_input(
+            explanation,
+            lifted=self.objective_config if self.config.lifted_input else None,
+            by_instrument=self.by_instrument,
+        )
 
     def _with_noise(self, spectra: Tensor) -> Tensor:
         return spectra + self.config.input_noise * torch.randn_like(spectra)
 
     @torch.no_grad()
     def _timbre(
-        self, explanation: Explanation, dictionary: Tensor, distribution: ToneDistribution, bins: Tensor
+        self,
+        explanation: Explanation,
+        dictionary: Tensor,
+        distribution: ToneDistribution,
+        bins: Tensor,
     ) -> Tensor:
         """How well each instrument explains a tone at given bins ``[k]``, as logits ``[k, i]``.
 
         Minus the relative misfit min_a sum_h (sqrt|c_h| - sqrt(a D_h))^2 / sum_h |c_h|, between 0
-        and 1, over ``timbre_scale``; the coefficients c are the instrument's own fit.
+        and 1, over ``timbre_scale``.
         """
-        logits = []
-        for instrument, column in enumerate(dictionary.T):
-            action = distribution.at(torch.full_like(bins, instrument), bins)
-            fit = self._fit(distribution, action, distribution.read(action), explanation, len(column))
-            misfit = timbre_misfit(fit.coefficients, column.expand_as(fit.coefficients))
-            logits.append(-misfit / self.config.timbre_scale)
-        return torch.stack(logits, 1)
+        action = distribution.at(torch.zeros_like(bins), bins)
+        fit = self._fit(
+            distribution, action, distribution.read(action), explanation, len(dictionary)
+        )
+        misfit = timbre_misfit(fit.coefficients[:, None], dictionary.T)
+        return -misfit / self.config.timbre_scale
 
     def _fit(
         self,
@@ -307,11 +332,12 @@ class Policy(nn.Module):
         peaks = Peaks.around(positions, width, explanation.reference.shape[-1])
         artificial = distribution.artificial_spectrum(action)
         if self.parameter_config.residual:
-            artificial = artificial + explanation.reference - explanation.direct_tones.sum(1)
+            residual = explanation.reference - explanation.direct_tones.sum(1)
+            artificial = residual * (1 + artificial)
         coefficients = harmonic_coefficients(peaks, artificial, tikhonov=self.config.tikhonov)
         return Fit(f0_bins, inharmonicity, width, peaks, coefficients)
 
-    def _tone(
+    def tone(
         self,
         distribution: ToneDistribution,
         action: Action,
@@ -323,7 +349,7 @@ class Policy(nn.Module):
         fit = self._fit(distribution, action, raw, explanation, len(dictionary))
         relative = dictionary.T[action.instrument]  # k, h
         amplitude = self._amplitude(raw[:, Output.AMPLITUDE], fit.coefficients, relative)
-        phase = fit.coefficients / (fit.coefficients.abs().square() + PHASE_FLOOR**2).sqrt()
+        phase = fit.coefficients / (magnitude(fit.coefficients).square() + PHASE_FLOOR**2).sqrt()
         return Tone(
             instrument=action.instrument,
             on=action.on,
@@ -359,16 +385,31 @@ def branches(config: PolicyConfig, n_tones: int) -> list[tuple[int, tuple[float,
     return list(zip(n_children, zip(*combinations, strict=True), strict=True))
 
 
-def network_input(explanation: Explanation, lifted: ObjectiveConfig | None) -> Tensor:
-    """What the network sees before the next tone, real ``[k, 2 (3 + 2 i), f]`` (Section 3.6).
+def network_input(
+    explanation: Explanation, *, lifted: ObjectiveConfig | None, by_instrument: bool
+) -> Tensor:
+    """What the network sees before the next tone, real ``[k, n_input_channels, f]`` (Section 3.6).
 
-    Both residuals (dictionary, direct) with their magnitudes, then the tones found so far (dictionary,
-    direct), one slot per instrument; complex spectra as real and imaginary part.
+    By instrument: the residuals of both predictions (dictionary, direct), then the tones found so
+    far (dictionary, direct), one slot per instrument. Otherwise the residual of the direct
+    prediction and the sum of its tones: a network that serves any instruments needs no dictionary.
+    Complex spectra, perhaps lifted, as real and imaginary part, the residuals also as magnitude.
     """
-    groups = (explanation.dictionary_tones, explanation.direct_tones)
-    residuals = torch.stack([explanation.reference - tones.sum(1) for tones in groups], 1)  # k, 2, f
-    spectra = torch.cat([residuals, *groups], 1)  # k, 2 + 2 i, f
+    groups = [explanation.direct_tones]  # k, i, f
+    if by_instrument:
+        groups.insert(0, explanation.dictionary_tones)
+    sums = [tones.sum(1, keepdim=True) for tones in groups]
+    residuals = [explanation.reference[:, None] - total for total in sums]
+    spectra = torch.cat([*residuals, *(groups if by_instrument else sums)], 1)
     if lifted is not None:
         spectra = lift(spectra, lifted)
-    magnitudes = spectra[:, :2].abs()
-    return torch.cat([spectra.real, spectra.imag, magnitudes], 1)
+    return torch.cat([spectra.real, spectra.imag, magnitude(spectra[:, : len(residuals)])], 1)
+
+
+def n_input_channels(n_instruments: int, *, by_instrument: bool) -> int:
+    """Channels of ``network_input``.
+
+    >>> n_input_channels(2, by_instrument=True), n_input_channels(2, by_instrument=False)
+    (14, 5)
+    """
+    return 2 * (3 + 2 * n_instruments) if by_instrument else 3 + 2

@@ -1,4 +1,4 @@
-"""Distribution of a tone over instrument, pitch bin, inharmonicity and presence (Sections 3.2, 3.5).
+"""Distribution of a tone over instrument, bin, inharmonicity and presence (Sections 3.2, 3.5).
 
 Axes: ``k`` rollouts, ``i`` instruments, ``f`` bins.
 """
@@ -39,8 +39,6 @@ class Action:
     timbre: Tensor | None = None
 
 
-
-
 class Timbre(Protocol):
     """What may decide on the instrument instead of the network."""
 
@@ -56,8 +54,9 @@ class ToneDistribution:
     the categorical and the Bernoulli: pi^r / norm, which multiplies their logits by r. The Gamma
     distribution is never flattened.
 
-    Departs from the paper, if a ``timbre`` is given: the bin is drawn from the sum over the free
-    instruments, and then the instrument by its timbre at that bin instead of by the network.
+    Departs from the paper, if a ``timbre`` is given: the network's outputs hold for every
+    instrument (``i`` is 1 in them); the bin is drawn from them, and then the instrument by its
+    timbre there.
 
     Args:
         outputs: scaled network outputs, ``[p, 9, i, f]``, one per network pass.
@@ -80,28 +79,35 @@ class ToneDistribution:
         self.passes = passes
         self.config = config
         self.timbre = timbre
-        logits = outputs[:, Output.LOGIT][passes].masked_fill(playing[..., None], -torch.inf)
-        self.logits = logits.flatten(1) if timbre is None else logits.logsumexp(1)  # k, i f or k, f
+        logits = outputs[:, Output.LOGIT][passes]  # k, i, f
+        if timbre is None:
+            logits = logits.masked_fill(playing[..., None], -torch.inf)
+        self.logits = logits.flatten(1)  # k, i f
 
     def read(self, action: Action) -> Tensor:
         """The raw outputs at the tone's instrument and bin, ``[k, 9]``."""
-        values: Tensor = self.outputs[self.passes, :, action.instrument, action.bin]
+        values: Tensor = self.outputs[self.passes, :, self._slot(action), action.bin]
         return values
 
     def artificial_spectrum(self, action: Action) -> Tensor:
         """The network's spectrum of the tone's instrument, complex ``[k, f]``."""
         parts = self.outputs[:, Output.SPECTRUM_REAL : Output.SPECTRUM_IMAG + 1]
-        real, imag = parts[self.passes, :, action.instrument].unbind(1)
+        real, imag = parts[self.passes, :, self._slot(action)].unbind(1)
         return torch.complex(real, imag)
 
     def at(self, instrument: Tensor, bins: Tensor) -> Action:
-        """The tone of a given instrument and bin, both ``[k]``, with the most probable b and u."""
+        """The tone of a given instrument and bin, both ``[k]``, with the most probable b and u.
+
+        The mode of the Gamma distribution is (shape - 1)^+ / rate.
+        """
         blank = torch.zeros_like(bins, dtype=self.outputs.dtype)
         action = Action(instrument, bins, blank, blank)
         raw = self.read(action)
         gamma = self._gamma(raw)
         inharmonicity = (gamma.concentration - 1).clamp_min(0) / gamma.rate
-        return replace(action, inharmonicity=inharmonicity, on=(self._on_logit(raw) > 0).to(raw.dtype))
+        return replace(
+            action, inharmonicity=inharmonicity, on=(self._on_logit(raw) > 0).to(raw.dtype)
+        )
 
     @torch.no_grad()
     def sample(self, exponent: Tensor) -> Action:
@@ -113,12 +119,15 @@ class ToneDistribution:
         action = self._choose(draw)
         raw = self.read(action)
         inharmonicity = self._gamma(raw).sample().clamp_min(MIN_INHARMONICITY)
-        on = self._bernoulli(raw, exponent).sample()
+        # Not torch.bernoulli, which raises on NaN: a step that is not finite is the trainer's to
+        # count.
+        probability = torch.sigmoid(exponent * self._on_logit(raw))
+        on = (torch.rand_like(probability) < probability).to(raw.dtype)
         return replace(action, inharmonicity=inharmonicity, on=on)
 
     @torch.no_grad()
     def mode(self) -> Action:
-        """The most probable tone: of (instrument, bin), then of b, (shape - 1)^+ / rate, and of u."""
+        """The most probable tone: first of instrument and bin, then of b and of u."""
         return self._choose(lambda logits: logits.argmax(-1))
 
     def log_prob(self, action: Action, raw: Tensor, exponent: Tensor) -> Tensor:
@@ -131,10 +140,16 @@ class ToneDistribution:
             pitch = categorical_log_prob(exponent[:, None] * self.logits, index)
         else:
             pitch = categorical_log_prob(exponent[:, None] * self.logits, action.bin)
-            pitch = pitch + categorical_log_prob(exponent[:, None] * action.timbre, action.instrument)
-        on = self._bernoulli(raw, exponent).log_prob(action.on)
-        inharmonicity = self._gamma(raw).log_prob(action.inharmonicity.clamp_min(MIN_INHARMONICITY))
-        return pitch + on + inharmonicity.to(pitch.dtype)
+            pitch = pitch + categorical_log_prob(
+                exponent[:, None] * action.timbre, action.instrument
+            )
+        on = Bernoulli(logits=exponent * self._on_logit(raw), validate_args=False).log_prob(
+            action.on
+        )
+        b = action.inharmonicity.clamp_min(MIN_INHARMONICITY)
+        inharmonicity: Tensor = self._gamma(raw).log_prob(b)
+        total: Tensor = pitch + on + inharmonicity.to(pitch.dtype)
+        return total
 
     def _choose(self, choose: Callable[[Tensor], Tensor]) -> Action:
         """The tone whose instrument and bin ``choose`` takes from their logits."""
@@ -145,13 +160,15 @@ class ToneDistribution:
         timbre = self.timbre(self, index).masked_fill(self.playing, -torch.inf)
         return replace(self.at(choose(timbre), index), timbre=timbre)
 
-    def _gamma(self, raw: Tensor) -> Gamma:
-        shape, rate = gamma_parameters(raw[:, Output.GAMMA_SHAPE], raw[:, Output.GAMMA_RATE], self.config)
-        return Gamma(shape, rate, validate_args=False)
+    def _slot(self, action: Action) -> Tensor:
+        """Where the outputs for the tone's instrument are, ``[k]``."""
+        return action.instrument if self.timbre is None else torch.zeros_like(action.instrument)
 
-    def _bernoulli(self, raw: Tensor, exponent: Tensor) -> Bernoulli:
-        # Without validation: numbers that are not finite are the trainer's to count, not an error.
-        return Bernoulli(logits=exponent * self._on_logit(raw), validate_args=False)
+    def _gamma(self, raw: Tensor) -> Gamma:
+        shape, rate = gamma_parameters(
+            raw[:, Output.GAMMA_SHAPE], raw[:, Output.GAMMA_RATE], self.config
+        )
+        return Gamma(shape, rate, validate_args=False)
 
     def _on_logit(self, raw: Tensor) -> Tensor:
         return raw[:, Output.ON_LOGIT] + self.config.on_bias

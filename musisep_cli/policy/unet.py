@@ -59,10 +59,14 @@ class UNet(nn.Module):
             )
         )
         base = config.base_channels
-        self.mix = nn.ModuleList([nn.Conv1d(base + n_inputs, base, 3, padding=1), nn.Conv1d(base, base, 1)])
+        self.mix = nn.ModuleList(
+            [nn.Conv1d(base + n_inputs, base, 3, padding=1), nn.Conv1d(base, base, 1)]
+        )
         self.out = nn.Conv1d(base, n_outputs, 1, bias=False)
         nominal_bins = math.prod(config.strides)
-        self.register_buffer("coordinate", torch.linspace(0.01, 0.0, nominal_bins), persistent=False)
+        self.register_buffer(
+            "coordinate", torch.linspace(0.01, 0.0, nominal_bins), persistent=False
+        )
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
                 nn.init.xavier_uniform_(module.weight)
@@ -89,5 +93,7 @@ class UNet(nn.Module):
         """The CoordConv channel: the same value at the same frequency, however many bins."""
         n_bins = spectra.shape[-1]
         if n_bins > len(self.coordinate):
-            raise ValueError(f"{n_bins} bins given, the network holds at most {len(self.coordinate)}")
+            raise ValueError(
+                f"{n_bins} bins given, the network holds at most {len(self.coordinate)}"
+            )
         return self.coordinate[:n_bins].to(spectra.dtype).expand(spectra.shape[0], 1, -1)

@@ -87,7 +87,9 @@ class Trainer:
     ) -> None:
         self.config, self.estimator = config, estimator
         self.policy, self.frame, self.signal = policy, frame, signal
-        self.dictionary = dictionary.detach().to(signal, copy=True).requires_grad_(not dictionary_frozen)
+        self.dictionary = (
+            dictionary.detach().to(signal, copy=True).requires_grad_(not dictionary_frozen)
+        )
         self.weights = list(policy.parameters())
         betas = (config.beta_1, config.beta_2)
         self.network_steps = AdaMax(self.weights, lr=config.network_lr, betas=betas, eps=config.eps)
@@ -105,10 +107,11 @@ class Trainer:
             yield self.step(self.next_batch())
 
     def next_batch(self) -> Tensor:
-        """Spectra of random frames, complex ``[b, f]``: every frame once per epoch, then reshuffled.
+        """Spectra of random frames, complex ``[b, f]``.
 
-        The spectra are made from the signal as they are needed: at the training time step they
-        would take hundreds of times the recording's own memory.
+        Every frame comes once per epoch; then they are reshuffled. The spectra are made from the
+        signal as they are needed: at the training time step they would take hundreds of times the
+        recording's own memory.
         """
         size = min(self.config.batch_size, len(self.centres))
         if len(self.queue) < size:
@@ -118,7 +121,7 @@ class Trainer:
         return self.frame.analyse(self.signal, batch)[:, : self.frame.n_network_bins]
 
     def step(self, spectra: Tensor) -> StepReport:
-        """One step on given frames ``[b, f]``; a step that is not finite is counted, not applied."""
+        """One step on given frames ``[b, f]``; if it is not finite it is counted, not applied."""
         self.iteration += 1
         explanation = self.policy.explore(spectra, self.dictionary)
         terms = explanation_objective(explanation, self.policy)
@@ -129,17 +132,25 @@ class Trainer:
                 self.dictionary_steps.step(gradients[len(self.weights) :])
         else:
             self.n_skipped += 1
-        means = torch.stack([terms.total, terms.dictionary, terms.direct, terms.agreement]).detach().mean(1)
-        return StepReport(self.iteration, *means.tolist(), self.n_skipped)
+        return StepReport(
+            iteration=self.iteration,
+            objective=float(terms.total.detach().mean()),
+            dictionary=float(terms.dictionary.detach().mean()),
+            direct=float(terms.direct.detach().mean()),
+            agreement=float(terms.agreement.detach().mean()),
+            n_skipped=self.n_skipped,
+        )
 
-    def _gradients(self, explanation: Explanation, objectives: Tensor, n_frames: int) -> list[Tensor]:
+    def _gradients(
+        self, explanation: Explanation, objectives: Tensor, n_frames: int
+    ) -> list[Tensor]:
         """Gradients of all weights and then, unless it is frozen, of the dictionary.
 
         Two passes, because the rollouts count with other weights for the dictionary, and the policy
         gradient on it is ignored.
         """
         losses, log_probs, plain_log_probs = (
-            values.unflatten(0, (n_frames, -1))
+            values.view(n_frames, -1)
             for values in (objectives, explanation.log_prob, explanation.plain_log_prob)
         )
         surrogate = network_surrogate(losses, log_probs, self.estimator)

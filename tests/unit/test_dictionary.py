@@ -50,7 +50,7 @@ def test_upper_bound_loss_of_an_empty_column_is_finite(value: float) -> None:
     d = torch.full((3, 2), value, requires_grad=True)
     loss = upper_bound_loss(d)
     (gradient,) = torch.autograd.grad(loss, [d])
-    assert math.isfinite(float(loss))
+    assert math.isfinite(loss.item())
     assert bool(torch.isfinite(gradient).all())
 
 

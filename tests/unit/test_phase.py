@@ -90,7 +90,7 @@ def test_harmonics_that_coincide_stay_finite(dtype: torch.dtype, f0_bins: float)
     c = solve(centres, width, v)
     assert bool(torch.isfinite(torch.view_as_real(c)).all())
     # Each takes an equal share, bounded by |<g, v>| / eps.
-    assert float(c.abs().max()) < 1e4
+    assert c.abs().max().item() < 1e4
     gradients = torch.autograd.grad(torch.view_as_real(c).square().sum(), [f0, width, v])
     for gradient in gradients:
         gradient = torch.view_as_real(gradient) if gradient.is_complex() else gradient
@@ -123,11 +123,11 @@ def test_float32_agrees_with_float64() -> None:
 
 
 def test_gradients_against_finite_differences() -> None:
-    centres = torch.tensor([[20.2, 40.7, 44.1], [30.0, 30.5, 90.3]], dtype=torch.float64)
-    v = complex_normal(2, N_BINS)
+    centres = torch.tensor([[8.2, 24.7, 28.1], [10.1, 10.6, 20.3]], dtype=torch.float64)
+    v = complex_normal(2, 36)
 
     def coefficients(centres: Tensor, width: Tensor, v: Tensor) -> Tensor:
         return torch.view_as_real(solve(centres, width, v, tikhonov=1e-2))
 
-    inputs = (centres.requires_grad_(), width_of(1.9, 2.5).requires_grad_(), v.requires_grad_())
+    inputs = (centres.requires_grad_(), width_of(1.9, 2.45).requires_grad_(), v.requires_grad_())
     assert torch.autograd.gradcheck(coefficients, inputs, atol=1e-4)

@@ -1,0 +1,52 @@
+"""The console script: all commands under one name."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from musisep_cli import __version__
+from musisep_cli.cli.evaluate import evaluate
+from musisep_cli.cli.separate import separate
+
+app = typer.Typer(
+    name="musisep",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a bug keeps its own traceback
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"musisep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def musisep(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Separates a recording into its melodic instruments: blind, without training data, offline."""
+
+
+app.command()(separate)
+app.command()(evaluate)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding cannot show must not end the program.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app()

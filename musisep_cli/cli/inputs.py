@@ -1,0 +1,183 @@
+"""Inputs: files, folders and patterns to recordings, each with a name of its own."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from musisep_cli.errors import InputError
+
+SOUND_SUFFIXES = {
+    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3",
+    ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave",
+}  # fmt: skip
+"""What is taken from a folder; a file that is named is tried whatever its suffix."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recording to separate.
+
+    Attributes:
+        path: its file, whether it is there or not.
+        track: name of its results below the output folder; may hold folders.
+        error: why there is no recording, if an argument leads to none.
+    """
+
+    path: Path
+    track: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file and the folder that it was found in, if an argument named a folder."""
+
+    path: Path
+    base: Path | None = None
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder that tells this file from one with the same name elsewhere."""
+        return (self.base or self.path.parent).absolute().name
+
+    @property
+    def name(self) -> Path:
+        """The file's name, or its place below the folder."""
+        return self.path.relative_to(self.base) if self.base else Path(self.path.name)
+
+    @property
+    def short_name(self) -> Path:
+        """The name without its suffix."""
+        stem = self.name.stem
+        return self.name.with_name(stem) if stem.strip(". ") else self.name
+
+    def names(self) -> list[Path]:
+        """Names in the order in which they are tried, each able to tell more files apart."""
+        return [
+            self.short_name,
+            self.folder / self.short_name,
+            self.name,
+            self.folder / self.name,
+        ]
+
+
+def expand(arguments: Sequence[str], results: Path) -> list[Source]:
+    """The recordings that arguments lead to, in their order, none of them twice.
+
+    Args:
+        arguments: files, folders (searched with their subfolders for sound files) and patterns,
+            which some shells leave to the program.
+        results: folder of what musisep writes, in which nothing is searched. The output folder
+            around it is passed over if an argument names it.
+    """
+    found: dict[Path, _Found] = {}
+    nothing = []
+    for argument in arguments:
+        try:
+            for each in _search(argument, results):
+                found.setdefault(each.path.resolve(), each)
+        except InputError as error:
+            nothing.append(Source(Path(argument), argument, str(error)))
+    files = list(found.values())
+    names = _distinct(files)
+    tracks = [Source(each.path, name) for each, name in zip(files, names, strict=True)]
+    return tracks + nothing
+
+
+def _search(argument: str, results: Path) -> Iterator[_Found]:
+    """What one argument leads to. A file that is there is meant as it is, brackets and all."""
+    path = Path(argument)
+    if path.is_dir():
+        yield from _search_folder(path, results)
+    elif not os.path.lexists(path) and glob.has_magic(argument):
+        # Path.glob takes no absolute pattern.
+        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
+        if not matches:
+            raise InputError(f"{argument}: no file matches this pattern. Check it and the folder.")
+        for match in map(Path, matches):
+            yield from _search_folder(match, results) if match.is_dir() else [_Found(match)]
+    else:
+        yield _Found(path)  # missing or not: reading it says so
+
+
+def _search_folder(folder: Path, results: Path) -> Iterator[_Found]:
+    """Sound files below a folder, without hidden ones and without what musisep wrote."""
+    if folder.resolve() == results.parent.resolve():
+        return  # the output folder itself, among the matches of a shell's *
+    files: list[Path] = []
+    for parent, subfolders, names in os.walk(folder):
+        subfolders[:] = sorted(
+            name for name in subfolders if not _is_left_out(Path(parent, name), results)
+        )
+        files += [Path(parent, name) for name in sorted(names) if _is_sound(name)]
+    if not files:
+        raise InputError(
+            f"{folder}: holds no sound files ({', '.join(sorted(SOUND_SUFFIXES))}). "
+            "Hidden files and musisep's own stems are left out."
+        )
+    yield from (_Found(path, folder) for path in files)
+
+
+def _is_sound(name: str) -> bool:
+    return Path(name).suffix.lower() in SOUND_SUFFIXES and not name.startswith(".")
+
+
+def _is_left_out(folder: Path, results: Path) -> bool:
+    """Whether a subfolder is hidden, or holds results of this run or of an earlier one."""
+    if folder.name.startswith(".") or folder.resolve() == results.resolve():
+        return True
+    if (folder / "seeds").is_dir() and any(folder.glob("seeds/*/seed.json")):
+        return True
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and str(manifest.get("format")).startswith("musisep-")
+
+
+def _distinct(files: Sequence[_Found]) -> list[str]:
+    """A name for every file: the shortest that tells it from the others of the same name.
+
+    >>> _distinct([_Found(Path("a/mix.wav")), _Found(Path("b/mix.wav")), _Found(Path("b/duo.wav"))])
+    ['a/mix', 'b/mix', 'duo']
+    >>> _distinct([_Found(Path("mix.wav")), _Found(Path("mix.flac"))])
+    ['mix.wav', 'mix.flac']
+    """
+    alike = defaultdict(list)
+    for file in files:
+        alike[_key(file.short_name)].append(file)
+    chosen = {}
+    for group in alike.values():
+        levels = zip(*(file.names() for file in group), strict=True)
+        told_apart = (level for level in levels if len(set(map(_key, level))) == len(group))
+        names = next(told_apart, tuple(file.folder / file.name for file in group))
+        chosen |= dict(zip(group, names, strict=True))
+    number = _numbering()
+    return [number(chosen[file]) for file in files]
+
+
+def _numbering() -> Callable[[Path], str]:
+    """A function that gives names back, with a number where the same one came before."""
+    taken: set[str] = set()
+
+    def number(name: Path) -> str:
+        candidate, count = name, 1
+        while _key(candidate) in taken:
+            count += 1
+            candidate = name.with_name(f"{name.name}-{count}")
+        taken.add(_key(candidate))
+        return str(candidate)
+
+    return number
+
+
+def _key(name: Path) -> str:
+    """Equal for names that some file system takes for the same."""
+    return unicodedata.normalize("NFC", str(name)).casefold()

@@ -1,0 +1,229 @@
+"""Progress of the trainings: a live table on a terminal, calm lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from musisep_cli.config import Config
+    from musisep_cli.pipeline import OnProgress, Progress
+
+TERMS = ("objective", "dictionary", "direct", "agreement")
+WINDOW_S = 30.0
+"""The speed is measured over this time."""
+SMOOTHING = 0.05
+"""Weight of a step in the running mean of the terms: single steps jump by half."""
+LINE_SHARE, LINE_S, LONGEST_SILENCE_S = 0.05, 10.0, 600.0
+"""A line for every 20th of a training, but none within 10 s, and one every 10 minutes at least."""
+VERBOSE_SHARE = 0.001
+WIDE = 104
+"""Columns of a terminal in which all terms find room."""
+MOST_ROWS = 12
+
+
+def clock(seconds: float) -> str:
+    """A duration as on a clock.
+
+    >>> clock(7.4), clock(252), clock(7384)
+    ('0:07', '4:12', '2:03:04')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d}"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+@dataclass
+class SeedProgress:
+    """Where one seed stands, how fast it is, and what it has learned lately.
+
+    Attributes:
+        seed: which.
+        stage: training or resynthesis.
+        done: steps or frames.
+        total: of so many.
+        terms: running means of the loss terms.
+        n_skipped: steps that were not finite.
+        marks: times and what was done by then, of the last half minute.
+        started_s: time of the first report.
+    """
+
+    seed: int
+    started_s: float
+    stage: str = "training"
+    done: int = 0
+    total: int = 1
+    terms: dict[str, float] = field(default_factory=dict)
+    n_skipped: int = 0
+    marks: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def update(self, progress: Progress, now_s: float) -> None:
+        """Take one report in."""
+        if progress.stage != self.stage:
+            self.marks.clear()
+        self.stage, self.done, self.total = progress.stage, progress.done, progress.total
+        self.marks.append((now_s, self.done))
+        while len(self.marks) > 2 and now_s - self.marks[0][0] > WINDOW_S:
+            self.marks.popleft()
+        if progress.report is not None:
+            self.n_skipped = progress.report.n_skipped
+            for name in TERMS:
+                self._smooth(name, getattr(progress.report, name))
+
+    def _smooth(self, name: str, value: float) -> None:
+        if math.isfinite(value):
+            mean = self.terms.setdefault(name, value)
+            self.terms[name] = mean + SMOOTHING * (value - mean)
+
+    @property
+    def share(self) -> float:
+        """Part of the stage that is done, 0 to 1."""
+        return self.done / max(self.total, 1)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.stage == "resynthesis" and self.done >= self.total
+
+    @property
+    def speed(self) -> float | None:
+        """Steps or frames per second; None until two reports are there."""
+        if len(self.marks) < 2:
+            return None
+        (first_s, first), (last_s, last) = self.marks[0], self.marks[-1]
+        return (last - first) / max(last_s - first_s, 1e-9)
+
+    @property
+    def left(self) -> str:
+        """Time left of the stage; empty while it is unknown."""
+        speed = self.speed
+        return clock((self.total - self.done) / speed) if speed else ""
+
+    @property
+    def speed_text(self) -> str:
+        """Speed in three digits."""
+        return f"{self.speed:.3g}" if self.speed else ""
+
+    def term_text(self, name: str) -> str:
+        """A loss term in three digits."""
+        return f"{self.terms[name]:.3g}" if name in self.terms else ""
+
+
+@contextmanager
+def show_progress(
+    console: Console, config: Config, *, live: bool, verbose: bool
+) -> Iterator[OnProgress]:
+    """What to call with every report of a separation's seeds."""
+    if not live:
+        yield Lines(console, share=VERBOSE_SHARE if verbose else LINE_SHARE).update
+        return
+    board = Board(config.run.seeds)
+    with Live(
+        get_renderable=lambda: board.table(console.width),
+        console=console,
+        refresh_per_second=4,
+        transient=True,
+    ):
+        yield board.update
+
+
+class Board:
+    """The live table, a row per seed.
+
+    Args:
+        n_seeds: how many there will be.
+    """
+
+    def __init__(self, n_seeds: int) -> None:
+        self.n_seeds = n_seeds
+        self.seeds: dict[int, SeedProgress] = {}
+
+    def update(self, progress: Progress) -> None:
+        """Take one report in."""
+        now_s = time.monotonic()
+        state = self.seeds.setdefault(progress.seed, SeedProgress(progress.seed, now_s))
+        state.update(progress, now_s)
+
+    def table(self, width: int) -> Table:
+        """The table for a terminal so many columns wide."""
+        terms = TERMS if width >= WIDE else TERMS[:1]
+        table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim")
+        for name in ("seed", ""):
+            table.add_column(name, no_wrap=True)
+        table.add_column("", ratio=1)
+        for name in ("", "per s", "left", *terms):
+            table.add_column(name, justify="right", no_wrap=True)
+        seeds = list(self.seeds.values())
+        for state in seeds[-MOST_ROWS:]:
+            table.add_row(*self._row(state, terms))
+        if self.n_seeds > 1:
+            n_done = sum(state.is_done for state in seeds)
+            bar = ProgressBar(total=self.n_seeds, completed=n_done)
+            table.add_row("all", "seeds done", bar, f"{n_done}/{self.n_seeds}")
+        return table
+
+    @staticmethod
+    def _row(state: SeedProgress, terms: tuple[str, ...]) -> list[Text | ProgressBar]:
+        bar = ProgressBar(total=state.total, completed=state.done)
+        cells = [f"{state.done}/{state.total}", state.speed_text, state.left]
+        cells += map(state.term_text, terms)
+        stage = "done" if state.is_done else state.stage
+        return [Text(str(state.seed), "bold"), Text(stage), bar, *map(Text, cells)]
+
+
+class Lines:
+    """Plain lines for a log.
+
+    Args:
+        console: where they go.
+        share: part of a training after which a line is due.
+    """
+
+    def __init__(self, console: Console, *, share: float) -> None:
+        self.console, self.share = console, share
+        self.seeds: dict[int, SeedProgress] = {}
+        self.shown: dict[int, tuple[float, float]] = {}
+
+    def update(self, progress: Progress) -> None:
+        """Take one report in, and print a line if one is due."""
+        now_s = time.monotonic()
+        state = self.seeds.setdefault(progress.seed, SeedProgress(progress.seed, now_s))
+        state.update(progress, now_s)
+        if state.is_done:
+            self._print(f"seed {state.seed}: done after {clock(now_s - state.started_s)}")
+        elif state.stage == "training" and self._is_due(state, now_s):
+            self.shown[state.seed] = now_s, state.share
+            self._print(_line(state))
+
+    def _is_due(self, state: SeedProgress, now_s: float) -> bool:
+        if state.seed not in self.shown:
+            return now_s - state.started_s >= LINE_S
+        last_s, last_share = self.shown[state.seed]
+        gained, waited_s = state.share - last_share, now_s - last_s
+        return (gained >= self.share and waited_s >= LINE_S) or waited_s >= LONGEST_SILENCE_S
+
+    def _print(self, line: str) -> None:
+        self.console.print(Text(line), soft_wrap=True)
+
+
+def _line(state: SeedProgress) -> str:
+    """Where a seed stands, in a line."""
+    parts = [f"seed {state.seed}: step {state.done} of {state.total} ({state.share:.0%})"]
+    if state.speed:
+        parts.append(f"{state.speed_text} per s, {state.left} left")
+    parts.append(" ".join(f"{name} {state.term_text(name)}" for name in state.terms))
+    if state.n_skipped:
+        parts.append(f"{state.n_skipped} steps skipped")
+    return "; ".join(parts)

@@ -1,0 +1,311 @@
+"""`musisep separate`: recordings to stems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from musisep_cli.audio import Subtype
+
+_METHOD = "Method"
+_RUN = "Where it runs"
+_OUTPUT = "Output"
+_MESSAGES = "Messages"
+
+
+def _instruments(text: str) -> int:
+    """The number of -n, or what to give instead."""
+    from musisep_cli.config import MAX_INSTRUMENTS
+
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+    if not 1 <= number <= MAX_INSTRUMENTS:
+        raise typer.BadParameter(
+            f"'{text}': -n is the number of instruments in the recording, 1 to {MAX_INSTRUMENTS},"
+            " for example -n 2."
+        )
+    return number
+
+
+def separate(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUTS...",
+            help="Sound files (wav, flac, ogg, mp3, aiff), folders with all below them, patterns.",
+            show_default=False,
+        ),
+    ],
+    instruments: Annotated[
+        int | None,
+        typer.Option(
+            "--instruments",
+            "-n",
+            metavar="N",
+            parser=_instruments,
+            help="Number of melodic instruments in the recording, a stem each. [required, here or"
+            " in --config]",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Independent trainings, of which the one with the lowest objective is chosen."
+            " [default: 1]",
+            show_default=False,
+        ),
+    ] = None,
+    start: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="SECONDS", help="Where to start.", show_default=False),
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="How much to separate.", show_default=False),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Size and budget: paper (full, for a GPU) or quick (reduced, for a CPU)."
+            " [default: by device]",
+            rich_help_panel=_METHOD,
+            show_default=False,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings on top of the preset: a TOML file, or the manifest.json of a run to"
+            " make it again. Flags win over it.",
+            rich_help_panel=_METHOD,
+            show_default=False,
+        ),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Training steps.", rich_help_panel=_METHOD, show_default="by preset"
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Frames per step.", rich_help_panel=_METHOD, show_default="by preset"
+        ),
+    ] = None,
+    harmonics: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Harmonics of a tone.", rich_help_panel=_METHOD, show_default="25"
+        ),
+    ] = None,
+    init_dictionary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Start from this dictionary.json, for example one of isolated tracks.",
+            rich_help_panel=_METHOD,
+            show_default=False,
+        ),
+    ] = None,
+    freeze_dictionary: Annotated[
+        bool,
+        typer.Option(
+            "--freeze-dictionary",
+            help="Keep the dictionary as it is, do not learn it.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = False,
+    first_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            max=2**32 - 1,
+            help="The first seed; the others follow.",
+            rich_help_panel=_METHOD,
+            show_default="0",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="auto|cpu|cuda[:i]",
+            help="Device to compute on.",
+            rich_help_panel=_RUN,
+            show_default="auto: a GPU if there is one",
+        ),
+    ] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu", help="Same as -d cuda: fail if there is no GPU.", rich_help_panel=_RUN
+        ),
+    ] = False,
+    cpu: Annotated[
+        bool, typer.Option("--cpu", help="Same as -d cpu.", rich_help_panel=_RUN)
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            max=1000,
+            help="Seeds trained at once, each in a process of its own.",
+            rich_help_panel=_RUN,
+        ),
+    ] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="CPU threads of one training. The last bits of a result depend on it.",
+            rich_help_panel=_RUN,
+            show_default="2",
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", help="Output folder.", rich_help_panel=_OUTPUT),
+    ] = Path("separated"),
+    filename: Annotated[
+        str,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="Name of a stem below DIR/musisep.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = "{track}/{stem}.{ext}",
+    float32: Annotated[
+        bool,
+        typer.Option(
+            "--float32", help="Stems in 32-bit float (the default).", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    int24: Annotated[
+        bool, typer.Option("--int24", help="Stems in 24-bit integers.", rich_help_panel=_OUTPUT)
+    ] = False,
+    int16: Annotated[
+        bool, typer.Option("--int16", help="Stems in 16-bit integers.", rich_help_panel=_OUTPUT)
+    ] = False,
+    flac: Annotated[
+        bool,
+        typer.Option(
+            "--flac", help="FLAC instead of WAV; --int24 unless --int16.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace what an earlier run wrote.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be done, and write nothing.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=_MESSAGES),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="All settings, and more lines of progress.",
+            rich_help_panel=_MESSAGES,
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Results as JSON, one line per recording.", rich_help_panel=_MESSAGES
+        ),
+    ] = False,
+) -> None:
+    """Separate recordings into one stem per instrument, and a residual.
+
+    The network learns from the recording itself: expect minutes to hours. Stems and residual add
+    up to the recording, and have its sample rate, length and channels. Results go to stdout,
+    progress and messages to stderr. Exit code: 0 all done, 1 something failed, 2 wrong usage, 130
+    interrupted.
+    """
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose contradict each other.")
+    subtype = _subtype(float32=float32, int24=int24, int16=int16, flac=flac)
+    device_name = _device(device, gpu=gpu, cpu=cpu)
+    flags: dict[str, dict[str, Any]] = {
+        "run": {
+            "instruments": instruments,
+            "seeds": seeds,
+            "first_seed": first_seed,
+            "threads": threads,
+        },
+        "training": {"iterations": iterations, "batch_size": batch_size},
+        "dictionary": {
+            "n_harmonics": harmonics,
+            "init_file": str(init_dictionary.absolute()) if init_dictionary else None,
+            "frozen": freeze_dictionary or None,
+        },
+    }
+    # Imported here, so that the help does not wait for PyTorch.
+    from musisep_cli.cli.separate_report import Reporter
+    from musisep_cli.cli.separate_run import Job, configure, run
+    from musisep_cli.device import resolve_device
+    from musisep_cli.errors import ConfigError, MusisepError
+    from musisep_cli.run_folder import SoundFormat
+
+    reporter = Reporter(quiet=quiet, verbose=verbose, as_json=as_json)
+    try:
+        where = resolve_device(device_name)
+        job = Job(
+            inputs=inputs,
+            config=configure(flags, preset=preset, file=config, device=where),
+            device=where,
+            jobs=jobs,
+            out=out,
+            template=filename,
+            sound=SoundFormat(subtype=subtype, extension="flac" if flac else "wav"),
+            start_s=start,
+            duration_s=duration,
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
+        exit_code = run(job, reporter)
+    except MusisepError as error:
+        reporter.error(str(error))
+        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error
+    raise typer.Exit(exit_code)
+
+
+def _subtype(*, float32: bool, int24: bool, int16: bool, flac: bool) -> Subtype:
+    """The number format that the flags ask for."""
+    if float32 + int24 + int16 > 1:
+        raise typer.BadParameter("choose one of --float32, --int24 and --int16.")
+    if flac and float32:
+        raise typer.BadParameter("FLAC holds integers only: --flac goes with --int24 or --int16.")
+    if int16:
+        return "int16"
+    return "int24" if int24 or flac else "float32"
+
+
+def _device(device: str | None, *, gpu: bool, cpu: bool) -> str:
+    """The device that the flags ask for."""
+    asked = [device] * (device is not None) + ["cuda"] * gpu + ["cpu"] * cpu
+    if len({name.partition(":")[0] for name in asked}) > 1:
+        raise typer.BadParameter("--device, --gpu and --cpu contradict each other: choose one.")
+    return asked[0] if asked else "auto"

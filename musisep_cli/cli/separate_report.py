@@ -1,0 +1,190 @@
+"""Report of `musisep separate`: results on stdout, messages and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from musisep_cli import __version__
+from musisep_cli.cli import separate_tables
+from musisep_cli.cli.progress import clock, show_progress
+from musisep_cli.device import describe
+
+if TYPE_CHECKING:
+    from musisep_cli.cli.separate_run import Job, Outcome
+    from musisep_cli.pipeline import OnProgress
+    from musisep_cli.recording import Recording
+    from musisep_cli.run_folder import RunFolder
+
+PLAIN_WIDTH = 200
+"""Width where there is no terminal to ask: a table in a file is not folded."""
+COARSE = 1e-3
+"""A sum of stems that misses the recording by more, relative to its peak, is worth a warning."""
+MANY_SKIPPED = 0.01
+
+
+@dataclass
+class Reporter:
+    """Everything that the user sees.
+
+    Attributes:
+        quiet: results and errors only.
+        verbose: all settings and more progress.
+        as_json: results as JSON lines.
+    """
+
+    quiet: bool
+    verbose: bool
+    as_json: bool
+
+    def __post_init__(self) -> None:
+        self.messages = Console(stderr=True, highlight=False)
+        self.results = Console(highlight=False)
+        if not self.results.is_terminal:
+            self.results = Console(highlight=False, width=PLAIN_WIDTH)
+        self.number = 0
+
+    def start(self, job: Job, n_inputs: int) -> None:
+        """Say what is going to run, and where."""
+        self.job, self.n_inputs = job, n_inputs
+        if job.dry_run and not self.as_json:
+            self._print(_headline(job))
+        else:
+            self._say(_headline(job))
+        if self.verbose:
+            for line in _settings(job):
+                self._say(line)
+
+    @contextmanager
+    def progress(self, recording: Recording, folder: RunFolder, state: str) -> Iterator[OnProgress]:
+        """Show a separation on its way."""
+        channels = {1: "mono", 2: "stereo"}.get(
+            recording.n_channels, f"{recording.n_channels} channels"
+        )
+        counter = f"[{self.number + 1}/{self.n_inputs}] " if self.n_inputs > 1 else ""
+        self._say(
+            f"{counter}{recording.path}: {clock(recording.duration_s)}, "
+            f"{recording.sample_rate_hz} Hz, {channels} -> {folder.folder}"
+        )
+        if state == "unfinished":
+            self._say("an unfinished separation is there: starting over")
+        if self.quiet:
+            yield _ignore
+            return
+        live = sys.stderr.isatty() and not self.messages.is_dumb_terminal
+        with show_progress(
+            self.messages, self.job.config, live=live, verbose=self.verbose
+        ) as on_progress:
+            yield on_progress
+
+    def show(self, outcome: Outcome) -> None:
+        """One input's result, or what went wrong."""
+        self.number += 1
+        name = str(outcome.source.path)
+        if outcome.error is not None:
+            prefix = "" if outcome.error.startswith(name) else f"{name}: "
+            self.error(f"{prefix}{outcome.error}")
+        elif outcome.status == "interrupted":
+            self.error(_interruption(outcome))
+        elif outcome.status == "unchanged":
+            self._say(
+                f"{name}: nothing to do, {outcome.folder.folder} holds its separation with these "
+                "settings"
+            )
+        if self.as_json:
+            print(json.dumps(separate_tables.to_json(outcome)), flush=True)
+        elif outcome.status == "done" and outcome.manifest is not None:
+            self._print(separate_tables.stems(outcome, outcome.manifest))
+            if len(outcome.manifest["ranking"]) > 1:
+                self._print(separate_tables.ranking(outcome.manifest))
+            for line in separate_tables.footnotes(outcome.manifest):
+                self._print(line)
+            self._print("")
+        self._warn(outcome)
+
+    def finish(self, outcomes: Sequence[Outcome]) -> None:
+        """All inputs in a table, if there are several."""
+        if self.as_json:
+            return
+        if self.job.dry_run:
+            self._print(separate_tables.plan(outcomes))
+        elif self.n_inputs > 1:
+            self._print(separate_tables.closing(outcomes))
+
+    def error(self, text: str) -> None:
+        """Something that the user has to change."""
+        self.messages.print(Text(f"error: {text}", "red"), soft_wrap=True)
+
+    def bug(self, trace: str) -> None:
+        """Something that musisep has to change: the whole traceback."""
+        self.messages.print(Text(trace), soft_wrap=True)
+
+    def _warn(self, outcome: Outcome) -> None:
+        if outcome.manifest is None or outcome.status != "done":
+            return
+        if outcome.manifest["sum_error"] > COARSE:
+            self._say(
+                f"warning: {outcome.source.path} is too quiet for "
+                f"{outcome.manifest['output']['subtype']}: the stems add up to it only roughly. "
+                "Write --float32."
+            )
+        for row in outcome.manifest["ranking"]:
+            n_steps = outcome.manifest["config"]["training"]["iterations"]
+            if row["n_skipped_steps"] > MANY_SKIPPED * n_steps:
+                self._say(
+                    f"warning: seed {row['seed']}: {row['n_skipped_steps']} of {n_steps} steps "
+                    "were not finite, and skipped"
+                )
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            self.messages.print(Text(line), soft_wrap=True)
+
+    def _print(self, what: str | RenderableType) -> None:
+        if isinstance(what, str):
+            self.results.print(Text(what), soft_wrap=True)
+        else:
+            self.results.print(what)
+
+
+def _headline(job: Job) -> str:
+    run, training = job.config.run, job.config.training
+    last = run.first_seed + run.seeds - 1
+    seeds = f"seed {last}" if run.seeds == 1 else f"seeds {run.first_seed} to {last}"
+    instruments = f"{run.instruments} instrument{'' if run.instruments == 1 else 's'}"
+    return (
+        f"musisep {__version__} on {describe(job.device, run.threads)}; preset "
+        f"{job.config.preset}, {instruments}, {training.iterations} iterations of "
+        f"{training.batch_size} frames, {seeds}"
+    )
+
+
+def _settings(job: Job) -> Iterator[str]:
+    """All settings in the form of a file for --config."""
+    for section, values in job.config.to_json().items():
+        if isinstance(values, dict):
+            yield f"[{section}]"
+            yield from (f"{name} = {json.dumps(value)}" for name, value in values.items())
+
+
+def _interruption(outcome: Outcome) -> str:
+    """What is kept of an input that was interrupted."""
+    folder = outcome.folder
+    if folder.manifest.exists():
+        kept = f"{folder.folder} is as it was"
+    else:
+        seeds = sorted(path.parent.name for path in folder.folder.glob("seeds/*/seed.json"))
+        kept = f"of its seeds {', '.join(seeds)} in {folder.folder}" if seeds else "nothing of it"
+        kept = f"kept are the stems {kept}" if seeds else "none of its seeds was done"
+    return f"interrupted in {outcome.source.path}: {kept}. Recordings done before are complete."
+
+
+def _ignore(progress: object) -> None:
+    """No progress is shown."""

@@ -1,0 +1,196 @@
+"""Run of `musisep separate`: every input in turn, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+
+from musisep_cli import audio, ensemble, manifest
+from musisep_cli.cli.inputs import Source, expand
+from musisep_cli.config import MAX_INSTRUMENTS, Config, compose, read_settings
+from musisep_cli.errors import ConfigError, InputError, MusisepError
+from musisep_cli.manifest import Manifest, State
+from musisep_cli.pipeline import first_dictionary
+from musisep_cli.recording import MIN_DURATION_S
+from musisep_cli.run_folder import METHOD, RunFolder, SoundFormat
+
+if TYPE_CHECKING:
+    from musisep_cli.cli.separate_report import Reporter
+
+Status: TypeAlias = Literal["done", "unchanged", "planned", "failed", "interrupted"]
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is asked for: the flags, checked one by one.
+
+    Attributes:
+        inputs: files, folders and patterns.
+        config: all settings.
+        device: where to compute.
+        jobs: seeds trained at once.
+        out: output folder.
+        template: names of the stems.
+        sound: their format.
+        start_s: where to start, or None.
+        duration_s: how much to separate, or None.
+        overwrite: whether to replace earlier results.
+        dry_run: whether to write nothing.
+    """
+
+    inputs: Sequence[str]
+    config: Config
+    device: torch.device
+    jobs: int
+    out: Path
+    template: str
+    sound: SoundFormat
+    start_s: float | None
+    duration_s: float | None
+    overwrite: bool
+    dry_run: bool
+
+    def folder(self, track: str) -> RunFolder:
+        """Where the results of a recording go."""
+        return RunFolder(out=self.out, track=track, template=self.template, sound=self.sound)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one input.
+
+    Attributes:
+        source: the input.
+        status: done, there already, to be done, or not done.
+        folder: where its results are, or would be.
+        manifest: of the results, if there are any.
+        error: why not.
+        duration_s: how long the recording is, if it could be read.
+        state: what the folder held before.
+    """
+
+    source: Source
+    status: Status
+    folder: RunFolder
+    manifest: Manifest | None = None
+    error: str | None = None
+    duration_s: float | None = None
+    state: State | None = None
+
+
+def configure(
+    flags: Mapping[str, Mapping[str, Any]],
+    *,
+    preset: str | None,
+    file: Path | None,
+    device: torch.device,
+) -> Config:
+    """Settings from the preset, a file and flags, the last one strongest.
+
+    Raises:
+        ConfigError: one of them cannot be used, or nothing says how many instruments there are.
+    """
+    named, settings = read_settings(file) if file else (None, {})
+    chosen = preset or named or ensemble.default_preset(device)
+    try:
+        compose(chosen, settings)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}" if settings or named else str(error)) from error
+    given = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in flags.items()
+    }
+    if "instruments" not in given["run"] | dict(settings.get("run", {})):
+        raise ConfigError(
+            f"the number of instruments is missing: give it as -n, 1 to {MAX_INSTRUMENTS}, for "
+            "example -n 2"
+        )
+    return compose(chosen, settings, given)
+
+
+def run(job: Job, reporter: Reporter) -> int:
+    """Separate all inputs; the exit code.
+
+    Raises:
+        MusisepError: nothing can be done at all; a single input's error goes to the reporter.
+    """
+    _check_seconds("--start", job.start_s, lowest=0.0)
+    _check_seconds("--duration", job.duration_s, lowest=MIN_DURATION_S)
+    job.folder("track").check()
+    first_dictionary(job.config)  # a file that does not fit is an error before any training
+    sources = expand(job.inputs, job.out / METHOD)
+    if not sources:
+        raise InputError("the inputs lead to no recordings but musisep's own: give sound files")
+    if len(sources) > 1 and "{track}" not in job.template:
+        raise ConfigError(
+            f"--filename '{job.template}': {len(sources)} recordings would have stems of one name; "
+            "add {track}"
+        )
+    reporter.start(job, len(sources))
+    outcomes: list[Outcome] = []
+    for source in sources:
+        outcome = _outcome(source, job, reporter)
+        outcomes.append(outcome)
+        reporter.show(outcome)
+        if outcome.status == "interrupted":
+            break
+    reporter.finish(outcomes)
+    return _exit_code(outcomes)
+
+
+def _check_seconds(flag: str, seconds: float | None, *, lowest: float) -> None:
+    if seconds is not None and not lowest <= seconds < math.inf:
+        raise ConfigError(f"{flag} {seconds}: a number of seconds from {lowest} up is needed")
+
+
+def _exit_code(outcomes: Sequence[Outcome]) -> int:
+    found = {outcome.status for outcome in outcomes}
+    if "interrupted" in found:
+        return INTERRUPTED
+    return 1 if "failed" in found else 0
+
+
+def _outcome(source: Source, job: Job, reporter: Reporter) -> Outcome:
+    """One input, whatever happens: an error stops it and no other."""
+    folder = job.folder(source.track)
+    try:
+        return _separate(source, job, folder, reporter)
+    except KeyboardInterrupt:
+        return Outcome(source=source, status="interrupted", folder=folder)
+    except MusisepError as error:
+        return Outcome(source=source, status="failed", folder=folder, error=str(error))
+    except Exception as error:
+        reporter.bug(traceback.format_exc())
+        message = f"{type(error).__name__}: {error} (a bug in musisep; see the traceback)"
+        return Outcome(source=source, status="failed", folder=folder, error=message)
+
+
+def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -> Outcome:
+    """One input: read, look what is there, separate."""
+    if source.error is not None:
+        raise InputError(source.error)
+    recording = audio.read(source.path, start_s=job.start_s, duration_s=job.duration_s)
+    outcome = partial(Outcome, source=source, folder=folder, duration_s=recording.duration_s)
+    state = "new" if job.overwrite else manifest.state(recording, job.config, folder)
+    if state == "finished":
+        return outcome(status="unchanged", manifest=manifest.read(folder))
+    if job.dry_run:
+        return outcome(status="planned", state=state)
+    with reporter.progress(recording, folder, state) as on_progress:
+        ensemble.separate_recording(
+            recording,
+            job.config,
+            device=job.device,
+            jobs=job.jobs,
+            folder=folder,
+            on_progress=on_progress,
+        )
+    return outcome(status="done", manifest=manifest.read(folder))

@@ -1,0 +1,210 @@
+"""Manifest: what made a separation, and whether a folder holds it already.
+
+``manifest.json`` is written last. With the settings in it ``--config manifest.json`` separates
+again, and by its input, settings and form of output a later run knows that nothing is to be done.
+
+Axes: ``t`` samples, ``c`` channels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musisep_cli import run_folder
+from musisep_cli.config import Config
+from musisep_cli.errors import OutputError
+from musisep_cli.recording import Recording
+from musisep_cli.run_folder import RunFolder
+
+FORMAT = "musisep-manifest-1"
+Manifest: TypeAlias = dict[str, Any]
+State: TypeAlias = Literal["new", "unfinished", "finished"]
+_SHOWN_DIFFERENCES = 3
+_SUFFIXES = {".wav", ".flac", ".png", ".json", ".csv"}
+_SEED_FILE = re.compile(
+    r"instrument-\d+\.(wav|flac)|(dictionary|seed)\.json|(pitch|metrics)\.csv|checkpoint\.pt"
+)
+
+
+def identity(recording: Recording, config: Config, folder: RunFolder) -> Manifest:
+    """What a separation follows from. Runs that agree in it need not be made twice.
+
+    The hash is of the samples as float32, so an excerpt differs from the whole, and the same sound
+    in another format does not.
+    """
+    samples = np.ascontiguousarray(recording.samples).reshape(-1)
+    return {
+        "input": {
+            "sha256": hashlib.sha256(samples.data).hexdigest(),
+            "sample_rate_hz": recording.sample_rate_hz,
+            "n_samples": recording.n_samples,
+            "n_channels": recording.n_channels,
+        },
+        "config": config.to_json(),
+        "output": {
+            "filename": folder.template,
+            "format": folder.sound.extension,
+            "subtype": folder.sound.subtype,
+        },
+    }
+
+
+def level(name: str, samples: NDArray[np.float32], recording: Recording, gain: float) -> Manifest:
+    """How loud a stem ``[t, c]`` is as it is written, and its share of the recording's energy."""
+    energy = _energy(samples)
+    rms = gain * math.sqrt(energy / samples.size)
+    return {
+        "name": name,
+        "rms_dbfs": 20 * math.log10(rms) if rms > 0 else None,
+        "energy_share": energy / _energy(recording.samples),
+    }
+
+
+def _energy(samples: NDArray[np.float32]) -> float:
+    flat = samples.ravel()
+    return float(np.einsum("t,t->", flat, flat, dtype=np.float64))
+
+
+def read(folder: RunFolder) -> Manifest | None:
+    """The manifest of a folder; None if there is none.
+
+    Raises:
+        OutputError: it cannot be read, or is not musisep's.
+    """
+    try:
+        content = json.loads(folder.manifest.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise OutputError(
+            f"{folder.manifest}: cannot be read ({error}). --overwrite replaces the separation."
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise OutputError(
+            f"{folder.manifest}: is not a manifest of this version of musisep. --overwrite "
+            "replaces the separation."
+        )
+    return content
+
+
+def state(recording: Recording, config: Config, folder: RunFolder) -> State:
+    """Whether a folder holds this separation: all of it, a part, or nothing.
+
+    Raises:
+        OutputError: it holds another separation, or files of unknown origin.
+    """
+    manifest = read(folder)
+    names = (*run_folder.instrument_names(config.run.instruments), run_folder.RESIDUAL)
+    stems = [folder.stem(name) for name in names]
+    if manifest is not None:
+        found = differences(manifest, identity(recording, config, folder))
+        if found:
+            raise OutputError(
+                f"{folder.folder}: holds a separation with other settings ({_listed(found)}). "
+                "--overwrite replaces it, --out chooses another folder."
+            )
+        return "finished" if all(path.is_file() for path in stems) else "unfinished"
+    if any(True for _ in folder.folder.glob("seeds/*/seed.json")):
+        return "unfinished"
+    for path in stems:
+        if path.exists():
+            raise OutputError(
+                f"{path}: is there already, and no {run_folder.MANIFEST} says that it is a stem of "
+                "this recording. --overwrite replaces it, --out chooses another folder."
+            )
+    return "new"
+
+
+def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
+    """In words, where a manifest differs from what is wanted.
+
+    >>> differences({"config": {"run": {"seeds": 1}}}, {"config": {"run": {"seeds": 6}}})
+    ['[run] seeds = 1, now 6']
+    """
+    old = dict(_leaves({name: manifest.get(name) for name in wanted}))
+    new = dict(_leaves(wanted))
+    changed = [key for key in new if key not in old or old[key] != new[key]]
+    if any(key[0] == "input" for key in changed):
+        return ["another recording"]
+    return [_difference(key, old.get(key), new[key]) for key in changed]
+
+
+def _leaves(
+    content: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _difference(key: tuple[str, ...], old: object, new: object) -> str:
+    section, *names = key
+    name = f"[{names[0]}] {names[-1]}" if section == "config" and names[1:] else names[-1]
+    return f"{name} = {old}, now {new}"
+
+
+def _listed(found: Sequence[str]) -> str:
+    more = len(found) - _SHOWN_DIFFERENCES
+    shown = "; ".join(found[:_SHOWN_DIFFERENCES])
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+def listed_files(manifest: Manifest, folder: RunFolder) -> list[Path]:
+    """Files that a manifest names, those that are there and below the output folder."""
+    entries = manifest.get("files")
+    root = folder.root.resolve()
+    paths = []
+    for entry in entries if isinstance(entries, list) else []:
+        path = Path(os.path.normpath(folder.folder / str(entry)))
+        inside = root in path.parent.resolve().parents or path.parent.resolve() == root
+        if inside and path.suffix.lower() in _SUFFIXES and path.is_file():
+            paths.append(path)
+    return paths
+
+
+def clear(folder: RunFolder) -> None:
+    """Remove an earlier separation and nothing else: its manifest first, then what it wrote.
+
+    Without this, stems and seeds of the earlier one would stay among the new ones.
+
+    Raises:
+        OutputError: the file system refuses.
+    """
+    try:
+        manifest = read(folder)
+    except OutputError:
+        manifest = None
+    try:
+        folder.manifest.unlink(missing_ok=True)
+        for path in listed_files(manifest or {}, folder):
+            path.unlink()
+        for seed in folder.folder.glob("seeds/*"):
+            _clear_seed(seed)
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename}: an earlier separation cannot be removed ({error.strerror}). "
+            "Choose another folder with --out."
+        ) from error
+
+
+def _clear_seed(seed: Path) -> None:
+    """Remove the files of one seed, and its folder if nothing else is in it."""
+    if not re.fullmatch(r"\d{3,}", seed.name) or not seed.is_dir():
+        return
+    for path in seed.iterdir():
+        if _SEED_FILE.fullmatch(path.name) and path.is_file():
+            path.unlink()
+    if not any(seed.iterdir()):
+        seed.rmdir()
