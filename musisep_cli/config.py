@@ -32,6 +32,9 @@ Settings: TypeAlias = dict[str, dict[str, Any]]
 PRESETS = ("paper", "quick")
 MAX_INSTRUMENTS = 16
 MAX_SEEDS = 1000
+MAX_ROLLOUTS = 729
+"""S = len(exponents)^m: three exponents for up to six instruments, two for up to nine."""
+MAX_THREADS = 1024
 MAX_FIRST_SEED = 2**32 - 1
 LARGEST_INTEGER = 2**53
 """Beyond it a whole number is no float any more; no setting comes near."""
@@ -40,6 +43,7 @@ SIGNED = {"min_width_raw", "on_bias"}
 MAY_BE_ZERO = {
     "rms_level",
     "input_noise",
+    "logit_limit",
     "lift_offset",
     "start_floor",
     "weight_dictionary",
@@ -208,6 +212,7 @@ def check(config: Config) -> None:
                 value = getattr(part, entry.name)
                 for number in value if isinstance(value, tuple) else (value,):
                     _check_number(f"[{section.name}] {entry.name}", entry.name, number)
+    n_rollouts = len(config.policy.exponents) ** config.run.instruments
     rules = [
         (
             config.run.instruments <= MAX_INSTRUMENTS,
@@ -217,6 +222,13 @@ def check(config: Config) -> None:
         (
             config.run.first_seed <= MAX_FIRST_SEED,
             f"[run] first_seed must be 0 to {MAX_FIRST_SEED}",
+        ),
+        (config.run.threads <= MAX_THREADS, f"[run] threads must be 1 to {MAX_THREADS}"),
+        (
+            n_rollouts <= MAX_ROLLOUTS,
+            f"[run] instruments = {config.run.instruments} and [policy] exponents make {n_rollouts} "
+            f"rollouts per frame, and {MAX_ROLLOUTS} are the most: set fewer exponents, say "
+            "[1.0, 0.1]",
         ),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),
         (

@@ -30,6 +30,7 @@ FORMAT = "musisep-manifest-1"
 Manifest: TypeAlias = dict[str, Any]
 State: TypeAlias = Literal["new", "unfinished", "finished"]
 _SHOWN_DIFFERENCES = 3
+_NEEDED = {"input", "config", "output", "stems", "chosen_seed", "ranking", "gain", "sum_error"}
 _SUFFIXES = {".wav", ".flac", ".png", ".json", ".csv"}
 _SEED_FILE = re.compile(
     r"instrument-\d+\.(wav|flac)|(dictionary|seed)\.json|(pitch|metrics)\.csv|checkpoint\.pt"
@@ -83,13 +84,13 @@ def read(folder: RunFolder) -> Manifest | None:
     """
     try:
         content = json.loads(folder.manifest.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise OutputError(
             f"{folder.manifest}: cannot be read ({error}). --overwrite replaces the separation."
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or _NEEDED - set(content):
         raise OutputError(
             f"{folder.manifest}: is not a manifest of this version of musisep. --overwrite "
             "replaces the separation."
@@ -113,11 +114,11 @@ def state(recording: Recording, config: Config, folder: RunFolder) -> State:
                 f"{folder.folder}: holds a separation with other settings ({_listed(found)}). "
                 "--overwrite replaces it, --out chooses another folder."
             )
-        return "finished" if all(path.is_file() for path in stems) else "unfinished"
+        return "finished" if all(map(os.path.isfile, stems)) else "unfinished"
     if any(True for _ in folder.folder.glob("seeds/*/seed.json")):
         return "unfinished"
     for path in stems:
-        if path.exists():
+        if os.path.lexists(path):
             raise OutputError(
                 f"{path}: is there already, and no {run_folder.MANIFEST} says that it is a stem of "
                 "this recording. --overwrite replaces it, --out chooses another folder."

@@ -17,7 +17,7 @@ Complex = NDArray[np.complex128]
 def gaussian_window(offsets: Real, zeta_samples: float) -> Real:
     """Gaussian [t] of sum 1 (Section 2.2)."""
     window = np.exp(-(offsets**2) / (2 * zeta_samples**2))
-    return window / window.sum()
+    return np.asarray(window / window.sum())
 
 
 def gabor_frame(signal: Real, centre: int, zeta_samples: float, n_fft: int) -> Complex:

@@ -21,6 +21,11 @@ app = typer.Typer(
 )
 
 
+def _unfolded(text: str) -> str:
+    """A docstring with a line for every paragraph: the terminal's width folds it, not ours."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"musisep {__version__}")
@@ -32,15 +37,19 @@ def musisep(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", is_eager=True, callback=_show_version, help="Print the version and exit."
+            "--version",
+            metavar="",
+            is_eager=True,
+            callback=_show_version,
+            help="Print the version and exit.",
         ),
     ] = False,
 ) -> None:
-    """Separates a recording into its melodic instruments: blind, without training data, offline."""
+    """Separate a recording into its melodic instruments: blind, without training data, offline."""
 
 
-app.command()(separate)
-app.command()(evaluate)
+for _command in (separate, evaluate):
+    app.command(help=_unfolded(_command.__doc__ or ""))(_command)
 
 
 def main() -> None:

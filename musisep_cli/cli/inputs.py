@@ -153,7 +153,7 @@ def _distinct(files: Sequence[_Found]) -> list[str]:
     alike = defaultdict(list)
     for file in files:
         alike[_key(file.short_name)].append(file)
-    chosen = {}
+    chosen: dict[_Found, Path] = {}
     for group in alike.values():
         levels = zip(*(file.names() for file in group), strict=True)
         told_apart = (level for level in levels if len(set(map(_key, level))) == len(group))

@@ -160,18 +160,23 @@ class Board:
         """The table for a terminal so many columns wide."""
         terms = TERMS if width >= WIDE else TERMS[:1]
         table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim")
-        for name in ("seed", ""):
-            table.add_column(name, no_wrap=True)
+        table.add_column("seed", no_wrap=True)
+        table.add_column("", no_wrap=True, min_width=len("resynthesis"))
         table.add_column("", ratio=1)
-        for name in ("", "per s", "left", *terms):
-            table.add_column(name, justify="right", no_wrap=True)
+        # Widths that do not jump with the digits.
+        for name, width_needed in [("", 11), ("per s", 5), ("left", 7), *((t, 8) for t in terms)]:
+            table.add_column(name, justify="right", no_wrap=True, min_width=width_needed)
         seeds = list(self.seeds.values())
         for state in seeds[-MOST_ROWS:]:
             table.add_row(*self._row(state, terms))
-        if self.n_seeds > 1:
-            n_done = sum(state.is_done for state in seeds)
+        n_done = sum(state.is_done for state in seeds)
+        if n_done == self.n_seeds:
+            table.add_row("", "writing")
+        elif self.n_seeds > 1:
             bar = ProgressBar(total=self.n_seeds, completed=n_done)
-            table.add_row("all", "seeds done", bar, f"{n_done}/{self.n_seeds}")
+            table.add_row(
+                "all", "seeds done" if seeds else "starting", bar, f"{n_done}/{self.n_seeds}"
+            )
         return table
 
     @staticmethod

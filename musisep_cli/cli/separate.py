@@ -23,8 +23,8 @@ def _instruments(text: str) -> int:
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
     if not 1 <= number <= MAX_INSTRUMENTS:
         raise typer.BadParameter(
-            f"'{text}': -n is the number of instruments in the recording, 1 to {MAX_INSTRUMENTS},"
-            " for example -n 2."
+            f"'{text}' is no number of instruments: -n says how many the recording has, 1 to"
+            f" {MAX_INSTRUMENTS}, for example -n 2."
         )
     return number
 
@@ -33,9 +33,8 @@ def separate(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUTS...",
+            metavar="INPUTS",
             help="Sound files (wav, flac, ogg, mp3, aiff), folders with all below them, patterns.",
-            show_default=False,
         ),
     ],
     instruments: Annotated[
@@ -45,65 +44,67 @@ def separate(
             "-n",
             metavar="N",
             parser=_instruments,
-            help="Number of melodic instruments in the recording, a stem each. [required, here or"
-            " in --config]",
-            show_default=False,
+            help="Number of melodic instruments in the recording; there is a stem for each. Needed"
+            " here or in --config.",
         ),
     ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=1000,
-            help="Independent trainings, of which the one with the lowest objective is chosen."
-            " [default: 1]",
-            show_default=False,
+            metavar="N",
+            help="Independent trainings, of which the one with the lowest objective is chosen.",
+            show_default="1",
         ),
     ] = None,
     start: Annotated[
-        float | None,
-        typer.Option(min=0.0, metavar="SECONDS", help="Where to start.", show_default=False),
+        float | None, typer.Option(metavar="SECONDS", help="Where to start in the recording.")
     ] = None,
     duration: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="How much to separate.", show_default=False),
+        float | None, typer.Option(metavar="SECONDS", help="How much of it to separate.")
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Size and budget: paper (full, for a GPU) or quick (reduced, for a CPU)."
-            " [default: by device]",
+            help="Size and budget: paper (full, for a GPU) or quick (reduced, for a CPU).",
+            show_default="by device",
             rich_help_panel=_METHOD,
-            show_default=False,
         ),
     ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Settings on top of the preset: a TOML file, or the manifest.json of a run to"
+            help="Settings on top of the preset: a TOML file, or the manifest.json of a run, to"
             " make it again. Flags win over it.",
             rich_help_panel=_METHOD,
-            show_default=False,
         ),
     ] = None,
     iterations: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Training steps.", rich_help_panel=_METHOD, show_default="by preset"
+            metavar="N",
+            help="Training steps.",
+            show_default="by preset",
+            rich_help_panel=_METHOD,
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Frames per step.", rich_help_panel=_METHOD, show_default="by preset"
+            metavar="N",
+            help="Frames per step.",
+            show_default="by preset",
+            rich_help_panel=_METHOD,
         ),
     ] = None,
     harmonics: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Harmonics of a tone.", rich_help_panel=_METHOD, show_default="25"
+            metavar="N",
+            help="Harmonics of a tone.",
+            show_default="by preset",
+            rich_help_panel=_METHOD,
         ),
     ] = None,
     init_dictionary: Annotated[
@@ -112,13 +113,13 @@ def separate(
             metavar="FILE",
             help="Start from this dictionary.json, for example one of isolated tracks.",
             rich_help_panel=_METHOD,
-            show_default=False,
         ),
     ] = None,
     freeze_dictionary: Annotated[
         bool,
         typer.Option(
             "--freeze-dictionary",
+            metavar="",
             help="Keep the dictionary as it is, do not learn it.",
             rich_help_panel=_METHOD,
         ),
@@ -127,11 +128,10 @@ def separate(
         int | None,
         typer.Option(
             "--seed",
-            min=0,
-            max=2**32 - 1,
-            help="The first seed; the others follow.",
-            rich_help_panel=_METHOD,
+            metavar="FIRST",
+            help="The first seed; the others follow it.",
             show_default="0",
+            rich_help_panel=_METHOD,
         ),
     ] = None,
     device: Annotated[
@@ -139,28 +139,32 @@ def separate(
         typer.Option(
             "--device",
             "-d",
-            metavar="auto|cpu|cuda[:i]",
-            help="Device to compute on.",
+            metavar="DEVICE",
+            help="auto (a GPU if there is one), cpu, cuda, or cuda:0, cuda:1, ...",
+            show_default="auto",
             rich_help_panel=_RUN,
-            show_default="auto: a GPU if there is one",
         ),
     ] = None,
     gpu: Annotated[
         bool,
         typer.Option(
-            "--gpu", help="Same as -d cuda: fail if there is no GPU.", rich_help_panel=_RUN
+            "--gpu",
+            metavar="",
+            help="The same as -d cuda: fail if there is no GPU.",
+            rich_help_panel=_RUN,
         ),
     ] = False,
     cpu: Annotated[
-        bool, typer.Option("--cpu", help="Same as -d cpu.", rich_help_panel=_RUN)
+        bool,
+        typer.Option("--cpu", metavar="", help="The same as -d cpu.", rich_help_panel=_RUN),
     ] = False,
     jobs: Annotated[
         int,
         typer.Option(
             "--jobs",
             "-j",
+            metavar="N",
             min=1,
-            max=1000,
             help="Seeds trained at once, each in a process of its own.",
             rich_help_panel=_RUN,
         ),
@@ -168,11 +172,10 @@ def separate(
     threads: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=1024,
-            help="CPU threads of one training. The last bits of a result depend on it.",
-            rich_help_panel=_RUN,
+            metavar="N",
+            help="CPU threads of one training; the last bits of a result depend on it.",
             show_default="2",
+            rich_help_panel=_RUN,
         ),
     ] = None,
     out: Annotated[
@@ -182,50 +185,73 @@ def separate(
     filename: Annotated[
         str,
         typer.Option(
-            metavar="TEMPLATE",
-            help="Name of a stem below DIR/musisep.",
-            rich_help_panel=_OUTPUT,
+            metavar="TEMPLATE", help="Name of a stem below DIR/musisep.", rich_help_panel=_OUTPUT
         ),
     ] = "{track}/{stem}.{ext}",
     float32: Annotated[
         bool,
         typer.Option(
-            "--float32", help="Stems in 32-bit float (the default).", rich_help_panel=_OUTPUT
+            "--float32",
+            metavar="",
+            help="Stems in 32-bit float (the default).",
+            rich_help_panel=_OUTPUT,
         ),
     ] = False,
     int24: Annotated[
-        bool, typer.Option("--int24", help="Stems in 24-bit integers.", rich_help_panel=_OUTPUT)
+        bool,
+        typer.Option(
+            "--int24", metavar="", help="Stems in 24-bit integers.", rich_help_panel=_OUTPUT
+        ),
     ] = False,
     int16: Annotated[
-        bool, typer.Option("--int16", help="Stems in 16-bit integers.", rich_help_panel=_OUTPUT)
+        bool,
+        typer.Option(
+            "--int16", metavar="", help="Stems in 16-bit integers.", rich_help_panel=_OUTPUT
+        ),
     ] = False,
     flac: Annotated[
         bool,
         typer.Option(
-            "--flac", help="FLAC instead of WAV; --int24 unless --int16.", rich_help_panel=_OUTPUT
+            "--flac",
+            metavar="",
+            help="FLAC instead of WAV, with --int24 unless --int16.",
+            rich_help_panel=_OUTPUT,
         ),
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Replace what an earlier run wrote.", rich_help_panel=_OUTPUT
+            "--overwrite",
+            metavar="",
+            help="Separate again, and replace what an earlier run wrote.",
+            rich_help_panel=_OUTPUT,
         ),
     ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Show what would be done, and write nothing.", rich_help_panel=_OUTPUT
+            "--dry-run",
+            metavar="",
+            help="Show what would be done, and write nothing.",
+            rich_help_panel=_OUTPUT,
         ),
     ] = False,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=_MESSAGES),
+        typer.Option(
+            "--quiet",
+            "-q",
+            metavar="",
+            help="Only results and errors.",
+            rich_help_panel=_MESSAGES,
+        ),
     ] = False,
     verbose: Annotated[
         bool,
         typer.Option(
             "--verbose",
             "-v",
+            metavar="",
             help="All settings, and more lines of progress.",
             rich_help_panel=_MESSAGES,
         ),
@@ -233,16 +259,20 @@ def separate(
     as_json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Results as JSON, one line per recording.", rich_help_panel=_MESSAGES
+            "--json",
+            metavar="",
+            help="Results as JSON, a line for every recording.",
+            rich_help_panel=_MESSAGES,
         ),
     ] = False,
 ) -> None:
-    """Separate recordings into one stem per instrument, and a residual.
+    """Separate recordings into a stem for every instrument and a residual.
 
-    The network learns from the recording itself: expect minutes to hours. Stems and residual add
-    up to the recording, and have its sample rate, length and channels. Results go to stdout,
-    progress and messages to stderr. Exit code: 0 all done, 1 something failed, 2 wrong usage, 130
-    interrupted.
+    A network learns from the recording itself, which takes minutes to hours. Stems and residual
+    add up to the recording, and have its sample rate, length and channels.
+
+    Results go to stdout, progress and messages to stderr. Exit codes: 0 all done, 1 something
+    failed, 2 wrong usage, 130 interrupted.
     """
     if quiet and verbose:
         raise typer.BadParameter("--quiet and --verbose contradict each other.")
@@ -305,7 +335,8 @@ def _subtype(*, float32: bool, int24: bool, int16: bool, flac: bool) -> Subtype:
 
 def _device(device: str | None, *, gpu: bool, cpu: bool) -> str:
     """The device that the flags ask for."""
-    asked = [device] * (device is not None) + ["cuda"] * gpu + ["cpu"] * cpu
+    asked = [] if device is None else [device]
+    asked += ["cuda"] * gpu + ["cpu"] * cpu
     if len({name.partition(":")[0] for name in asked}) > 1:
         raise typer.BadParameter("--device, --gpu and --cpu contradict each other: choose one.")
     return asked[0] if asked else "auto"

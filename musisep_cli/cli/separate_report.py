@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -47,8 +49,6 @@ class Reporter:
     def __post_init__(self) -> None:
         self.messages = Console(stderr=True, highlight=False)
         self.results = Console(highlight=False)
-        if not self.results.is_terminal:
-            self.results = Console(highlight=False, width=PLAIN_WIDTH)
         self.number = 0
 
     def start(self, job: Job, n_inputs: int) -> None:
@@ -92,14 +92,14 @@ class Reporter:
             prefix = "" if outcome.error.startswith(name) else f"{name}: "
             self.error(f"{prefix}{outcome.error}")
         elif outcome.status == "interrupted":
-            self.error(_interruption(outcome))
+            self.error(_interruption(outcome, n_before=self.number - 1))
         elif outcome.status == "unchanged":
             self._say(
                 f"{name}: nothing to do, {outcome.folder.folder} holds its separation with these "
                 "settings"
             )
         if self.as_json:
-            print(json.dumps(separate_tables.to_json(outcome)), flush=True)
+            typer.echo(json.dumps(separate_tables.to_json(outcome)))
         elif outcome.status == "done" and outcome.manifest is not None:
             self._print(separate_tables.stems(outcome, outcome.manifest))
             if len(outcome.manifest["ranking"]) > 1:
@@ -150,8 +150,13 @@ class Reporter:
     def _print(self, what: str | RenderableType) -> None:
         if isinstance(what, str):
             self.results.print(Text(what), soft_wrap=True)
-        else:
+        elif self.results.is_terminal:
             self.results.print(what)
+        else:
+            plain = Console(file=io.StringIO(), width=PLAIN_WIDTH)
+            with plain.capture() as capture:
+                plain.print(what)
+            typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def _headline(job: Job) -> str:
@@ -174,16 +179,18 @@ def _settings(job: Job) -> Iterator[str]:
             yield from (f"{name} = {json.dumps(value)}" for name, value in values.items())
 
 
-def _interruption(outcome: Outcome) -> str:
-    """What is kept of an input that was interrupted."""
+def _interruption(outcome: Outcome, *, n_before: int) -> str:
+    """What is kept of an input that was interrupted, and of those before it."""
     folder = outcome.folder
+    seeds = sorted(path.parent.name for path in folder.folder.glob("seeds/*/seed.json"))
     if folder.manifest.exists():
         kept = f"{folder.folder} is as it was"
+    elif seeds:
+        kept = f"kept in {folder.folder}: seeds {', '.join(seeds)}, none of them chosen yet"
     else:
-        seeds = sorted(path.parent.name for path in folder.folder.glob("seeds/*/seed.json"))
-        kept = f"of its seeds {', '.join(seeds)} in {folder.folder}" if seeds else "nothing of it"
-        kept = f"kept are the stems {kept}" if seeds else "none of its seeds was done"
-    return f"interrupted in {outcome.source.path}: {kept}. Recordings done before are complete."
+        kept = "nothing of it is kept, no seed was done"
+    before = ". Recordings before it are done" if n_before else ""
+    return f"interrupted in {outcome.source.path}: {kept}{before}."
 
 
 def _ignore(progress: object) -> None:

@@ -100,7 +100,7 @@ def plan(outcomes: Sequence[Outcome]) -> Table:
     for outcome in outcomes:
         what = states.get(outcome.state or "", WORDS[outcome.status])
         length = "" if outcome.duration_s is None else clock(outcome.duration_s)
-        row = [str(outcome.source.path), length, what, outcome.error or str(outcome.folder.folder)]
+        row = [str(outcome.source.path), length, what, _where(outcome)]
         table.add_row(*map(Text, row), style=_style(outcome))
     return table
 
@@ -114,10 +114,16 @@ def closing(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("result", no_wrap=True)
     table.add_column("where, or why", overflow="fold")
     for outcome in outcomes:
-        where = outcome.error or str(outcome.folder.folder)
-        row = [str(outcome.source.path), WORDS[outcome.status], where]
+        row = [str(outcome.source.path), WORDS[outcome.status], _where(outcome)]
         table.add_row(*map(Text, row), style=_style(outcome))
     return table
+
+
+def _where(outcome: Outcome) -> str:
+    """Where the results are, or why there are none."""
+    if outcome.error is None:
+        return str(outcome.folder.folder)
+    return outcome.error.removeprefix(f"{outcome.source.path}: ")
 
 
 def _table(title: str) -> Table:

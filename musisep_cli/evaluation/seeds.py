@@ -43,7 +43,12 @@ def _blind_choice(folder: Path) -> tuple[int | None, dict[int, float]]:
         return None, {}
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        ranking = {int(row["seed"]): float(row["objective"]) for row in manifest["ranking"]}
+        # A seed that ended with numbers that are not finite has no objective.
+        ranking = {
+            int(row["seed"]): float(row["objective"])
+            for row in manifest["ranking"]
+            if row["objective"] is not None
+        }
         return int(manifest["chosen_seed"]), ranking
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -46,6 +46,9 @@ class ParameterConfig:
     scale_on: float = 1_000.0
     scale_range: float = 1_000.0
     """A trained scale stays within this factor of its start value."""
+    logit_limit: float = 0.0
+    """0 leaves the logits free. Anything else departs from the paper: they are bent to stay within
+    +- this, so that exploration at the smallest exponent never dies out."""
     on_bias: float = 500.0
     """Added to the on-logit: tones start as certainly on."""
     max_offset_bins: float = 5.0
@@ -95,6 +98,16 @@ class OutputScales(nn.Module):
         scale = torch.exp(self.start + self.range * torch.tanh(self.drift / self.range))
         scaled: Tensor = outputs.view(len(outputs), len(Output), -1, outputs.shape[-1]) * scale
         return scaled
+
+
+def bounded_logits(raw: Tensor, config: ParameterConfig) -> Tensor:
+    """Logits of instrument and bin, within +- the limit if there is one.
+
+    >>> bounded_logits(torch.tensor([0.0, 1e9]), ParameterConfig(logit_limit=400.0)).tolist()
+    [0.0, 400.0]
+    """
+    limit = config.logit_limit
+    return raw if limit == 0 else limit * torch.tanh(raw / limit)
 
 
 def width_bins(raw: Tensor, config: ParameterConfig, *, ideal: float) -> Tensor:

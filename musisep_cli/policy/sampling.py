@@ -14,7 +14,12 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Gamma
 from torch.nn import functional
 
-from musisep_cli.policy.parameters import Output, ParameterConfig, gamma_parameters
+from musisep_cli.policy.parameters import (
+    Output,
+    ParameterConfig,
+    bounded_logits,
+    gamma_parameters,
+)
 
 MIN_INHARMONICITY = 1e-30
 """Samples of a Gamma distribution may underflow to 0, where its log-density has no value."""
@@ -79,7 +84,7 @@ class ToneDistribution:
         self.passes = passes
         self.config = config
         self.timbre = timbre
-        logits = outputs[:, Output.LOGIT][passes]  # k, i, f
+        logits = bounded_logits(outputs[:, Output.LOGIT], config)[passes]  # k, i, f
         if timbre is None:
             logits = logits.masked_fill(playing[..., None], -torch.inf)
         self.logits = logits.flatten(1)  # k, i f

@@ -43,11 +43,11 @@ class AdaMax:
         self.norms = [torch.zeros_like(p) for p in self.parameters]
 
     @torch.no_grad()
-    def step(self, gradients: Iterable[Tensor]) -> None:
-        """One step against ``gradients``, one per parameter."""
+    def step(self, gradients: Iterable[Tensor], rate: float = 1.0) -> None:
+        """One step against ``gradients``, one per parameter, of ``rate`` times the step size."""
         self.n_steps += 1
         beta_1, beta_2 = self.betas
-        rate = self.lr / (1 - beta_1**self.n_steps)
+        step_size = rate * self.lr / (1 - beta_1**self.n_steps)
         for parameter, gradient, mean, norm in zip(
             self.parameters, gradients, self.means, self.norms, strict=True
         ):
@@ -56,7 +56,7 @@ class AdaMax:
                 size = size.amax(self.shared_dim, keepdim=True).expand_as(gradient)
             mean.lerp_(gradient, 1 - beta_1)
             torch.maximum(norm.mul_(beta_2), size, out=norm)
-            parameter.addcdiv_(mean, norm + self.eps, value=-rate)
+            parameter.addcdiv_(mean, norm + self.eps, value=-step_size)
 
     def state_dict(self) -> dict[str, int | list[Tensor]]:
         """Everything that changes from step to step."""

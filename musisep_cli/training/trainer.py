@@ -38,6 +38,9 @@ class TrainingConfig:
     """Decay of AdaMax's norm."""
     eps: float = 1e-7
     """Added to AdaMax's norm."""
+    final_rate: float = 1.0
+    """Both step sizes fall linearly to this share of their start. Below 1 departs from the paper:
+    the sampling noise of the last steps stays out of the result."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,10 @@ class Trainer:
         terms = explanation_objective(explanation, self.policy)
         gradients = self._gradients(explanation, terms.total, len(spectra))
         if all(bool(torch.isfinite(g).all()) for g in gradients):
-            self.network_steps.step(gradients[: len(self.weights)])
+            rate = self._rate()
+            self.network_steps.step(gradients[: len(self.weights)], rate)
             if self.dictionary.requires_grad:
-                self.dictionary_steps.step(gradients[len(self.weights) :])
+                self.dictionary_steps.step(gradients[len(self.weights) :], rate)
         else:
             self.n_skipped += 1
         return StepReport(
@@ -140,6 +144,11 @@ class Trainer:
             agreement=float(terms.agreement.detach().mean()),
             n_skipped=self.n_skipped,
         )
+
+    def _rate(self) -> float:
+        """Share of the start step size, linear from 1 at the first step to the final one."""
+        progress = (self.iteration - 1) / max(self.config.iterations - 1, 1)
+        return 1 + (self.config.final_rate - 1) * min(progress, 1.0)
 
     def _gradients(
         self, explanation: Explanation, objectives: Tensor, n_frames: int

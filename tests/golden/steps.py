@@ -74,14 +74,15 @@ def small_trainer(
     n_samples: int = 600,
 ) -> Trainer:
     """A float64 trainer on a short two-tone signal: 64 bins, weights from numpy."""
-    frame = GaborFrame(
-        FrameConfig(zeta_s=128 / 12 / RATE_HZ), RATE_HZ, dtype=torch.float64
-    )
+    frame = GaborFrame(FrameConfig(zeta_s=128 / 12 / RATE_HZ), RATE_HZ, dtype=torch.float64)
     policy = small_policy(n_instruments, policy_config, parameters)
     fill_weights(policy)
     tones = [
         harmonic_tone(
-            f0_hz, amplitudes=(1.0, 0.5, 0.25), duration_s=n_samples / RATE_HZ, sample_rate_hz=RATE_HZ
+            f0_hz,
+            amplitudes=(1.0, 0.5, 0.25),
+            duration_s=n_samples / RATE_HZ,
+            sample_rate_hz=RATE_HZ,
         )
         for f0_hz in (440.0, 710.0)
     ]
@@ -89,7 +90,9 @@ def small_trainer(
         training or TrainingConfig(iterations=10),
         estimator=EstimatorConfig(),
         policy=policy,
-        dictionary=start_dictionary(DictionaryConfig(n_harmonics=N_HARMONICS), n_instruments).double(),
+        dictionary=start_dictionary(
+            DictionaryConfig(n_harmonics=N_HARMONICS), n_instruments
+        ).double(),
         dictionary_frozen=False,
         frame=frame,
         signal=0.05 * torch.from_numpy(sum(tones)),

@@ -67,6 +67,17 @@ def test_the_first_step_is_the_rate_against_the_sign() -> None:
     assert_close(parameter.detach(), torch.tensor([-1e-2, 1e-2, 0.0]).double(), rtol=1e-4, atol=0)
 
 
+def test_a_rate_scales_the_step_and_not_the_state() -> None:
+    ends = []
+    for rate in (1.0, 0.25):
+        parameter = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+        steps = optimiser([parameter])
+        steps.step([torch.tensor([5.0, -0.01, 0.3]).double()], rate)
+        ends.append((parameter.detach(), steps.means[0], steps.norms[0]))
+    assert_close(ends[1][0], 0.25 * ends[0][0])
+    assert_close(ends[1][1:], ends[0][1:], atol=0, rtol=0)
+
+
 def test_the_shared_norm_keeps_the_proportions_within_an_instrument() -> None:
     d = torch.ones(3, 2, dtype=torch.float64, requires_grad=True)
     gradient = torch.tensor([[1.0, 1e-3], [0.1, 2e-3], [0.0, 4e-3]]).double()

@@ -28,7 +28,7 @@ def spectrum(seed: int, *shape: int) -> NDArray[np.complex128]:
     """Complex values whose magnitudes spread over twelve decades, some exactly 0."""
     rng = np.random.default_rng(seed)
     size = 10.0 ** rng.uniform(-10, 2, shape) * (rng.uniform(size=shape) > 0.1)
-    return size * np.exp(2j * np.pi * rng.uniform(size=shape))
+    return np.asarray(size * np.exp(2j * np.pi * rng.uniform(size=shape)))
 
 
 def lifted(z: NDArray[np.complex128]) -> Tensor:

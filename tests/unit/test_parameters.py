@@ -53,7 +53,7 @@ def test_each_output_of_each_instrument_has_one_scale() -> None:
     with torch.no_grad():
         scales.drift[Output.WIDTH, 1] = 1e-3
     raw = torch.ones(2, 27, 5)
-    before, after = OutputScales(CONFIG, 3)(raw), scales(raw)
+    before, after = OutputScales(CONFIG, 3)(raw).detach(), scales(raw).detach()
     assert after.shape == (2, 9, 3, 5)
     changed = (before != after).any(-1).any(0).nonzero().tolist()
     assert changed == [[Output.WIDTH, 1]]
@@ -74,12 +74,14 @@ def test_a_scale_stays_positive_and_within_its_range(drift: float) -> None:
 
 def test_instrument_and_bin_keep_their_place() -> None:
     raw = torch.arange(1.0, 1 + 18 * 4).reshape(1, 18, 4)
-    outputs = OutputScales(CONFIG, 2)(raw)[0]
+    outputs = OutputScales(CONFIG, 2)(raw)[0].detach()
     # Row 2 o + i of the network's output belongs to output o of instrument i.
     for output in Output:
         scale = float(outputs[output, 0, 0] / raw[0, 2 * output, 0])
         np.testing.assert_allclose(
-            (outputs[output] / scale).detach().numpy(), raw[0, 2 * output : 2 * output + 2], rtol=1e-5
+            (outputs[output] / scale).detach().numpy(),
+            raw[0, 2 * output : 2 * output + 2],
+            rtol=1e-5,
         )
 
 
@@ -118,8 +120,8 @@ def test_every_raw_value_gives_valid_values_and_finite_gradients(
     shape, rate = gamma_parameters(x, x, CONFIG)
     width, offset = width_bins(x, CONFIG, ideal=IDEAL), offset_bins(x, CONFIG)
     for value in (shape, rate, width):
-        assert 0 < float(value) < math.inf
-    assert abs(float(offset)) <= 5
+        assert 0 < value.item() < math.inf
+    assert abs(offset.item()) <= 5
     for value in (shape, rate, width, offset):
         (gradient,) = torch.autograd.grad(value.sum(), [x])
         assert bool(torch.isfinite(gradient).all())
@@ -154,14 +156,16 @@ def test_amplitude_estimate_is_finite_with_nothing_to_estimate(
     c = torch.full((1, 3), size, dtype=dtype).to(torch.complex128).requires_grad_()
     d = torch.full((1, 3), relative, dtype=dtype, requires_grad=True)
     a = amplitude_estimate(c, d)
-    assert 0 <= float(a) < math.inf
+    assert 0 <= a.item() < math.inf
     gradient_c, gradient_d = torch.autograd.grad(a.sum(), [c, d])
     assert bool(torch.isfinite(torch.view_as_real(gradient_c)).all())
     assert bool(torch.isfinite(gradient_d).all())
 
 
 def test_amplitude_estimate_gradient_against_finite_differences() -> None:
-    c = torch.view_as_complex(torch.randn(2, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+    c = torch.view_as_complex(
+        torch.randn(2, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    )
     d = f64(1.0, 0.5, 0.1, 0.2, 0.9, 0.4).reshape(2, 3)
     assert torch.autograd.gradcheck(amplitude_estimate, (c.requires_grad_(), d.requires_grad_()))
 

@@ -84,7 +84,9 @@ def test_the_regularisation_shrinks_by_its_share_of_the_diagonal() -> None:
 def test_harmonics_that_coincide_stay_finite(dtype: torch.dtype, f0_bins: float) -> None:
     f0 = torch.tensor([f0_bins], dtype=dtype, requires_grad=True)
     width = torch.tensor([WIDTH], dtype=dtype, requires_grad=True)
-    v = complex_normal(1, N_BINS).to(torch.complex64 if dtype == torch.float32 else torch.complex128)
+    v = complex_normal(1, N_BINS).to(
+        torch.complex64 if dtype == torch.float32 else torch.complex128
+    )
     v.requires_grad_()
     centres = harmonic_positions(f0, torch.zeros_like(f0), 25)
     c = solve(centres, width, v)

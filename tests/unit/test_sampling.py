@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 from torch.testing import assert_close
@@ -28,7 +29,11 @@ def outputs(n_passes: int = 1, *, seed: int = 0, dtype: torch.dtype = torch.floa
 
 
 def distribution(
-    values: Tensor, n_rollouts: int, *, playing: tuple[int, ...] = (), config: ParameterConfig = CONFIG
+    values: Tensor,
+    n_rollouts: int,
+    *,
+    playing: tuple[int, ...] = (),
+    config: ParameterConfig = CONFIG,
 ) -> ToneDistribution:
     """`n_rollouts` continuations of one network pass."""
     excluded = torch.zeros(n_rollouts, N_INSTRUMENTS, dtype=torch.bool)
@@ -40,13 +45,13 @@ def exponents(n_rollouts: int, r: float) -> Tensor:
     return torch.full((n_rollouts,), r, dtype=torch.float64)
 
 
-def probabilities(values: Tensor, r: float, playing: tuple[int, ...] = ()) -> np.ndarray:
+def probabilities(values: Tensor, r: float, playing: tuple[int, ...] = ()) -> NDArray[np.float64]:
     """pi^r / norm over the instruments that are free, [i, f], from the definition."""
     logits = values[0, Output.LOGIT].numpy()
     pi = np.exp(logits)
     pi[list(playing)] = 0
     pi = pi / pi.sum()
-    return pi**r * (pi > 0) / (pi**r * (pi > 0)).sum()
+    return np.asarray(pi**r * (pi > 0) / (pi**r * (pi > 0)).sum())
 
 
 def every_tone(n_bins: int = N_BINS, n_instruments: int = N_INSTRUMENTS) -> Action:
@@ -99,7 +104,9 @@ def test_the_on_bias_makes_tones_start_on() -> None:
     assert float(distribution(values, 1, config=config).mode().on) == 1.0
 
 
-@given(st.integers(0, 10**6), st.sampled_from([1.0, 0.1, 0.01]), st.sampled_from([(), (0,), (1, 2)]))
+@given(
+    st.integers(0, 10**6), st.sampled_from([1.0, 0.1, 0.01]), st.sampled_from([(), (0,), (1, 2)])
+)
 def test_log_prob_is_that_of_torch_s_distributions(
     seed: int, r: float, playing: tuple[int, ...]
 ) -> None:
@@ -171,7 +178,7 @@ def test_each_rollout_continues_its_own_pass() -> None:
 
 def test_mode_is_the_most_probable_tone() -> None:
     values = outputs()
-    best = np.unravel_index(int(values[0, Output.LOGIT].argmax()), (N_INSTRUMENTS, N_BINS))
+    best = divmod(int(values[0, Output.LOGIT].argmax()), N_BINS)
     values[0, Output.GAMMA_SHAPE, best[0], best[1]] = math.log(4.0)
     values[0, Output.GAMMA_RATE, best[0], best[1]] = math.log(2.0)
     values[0, Output.ON_LOGIT, best[0], best[1]] = -0.1
@@ -179,9 +186,11 @@ def test_mode_is_the_most_probable_tone() -> None:
     assert (int(action.instrument), int(action.bin)) == best
     assert float(action.inharmonicity) == pytest.approx(3.0 / 2000.0)  # (shape - 1) / rate
     assert float(action.on) == 0.0
-    values[0, Output.GAMMA_SHAPE, best[0], best[1]] = -1.0  # shape < 1: the density has its mode at 0
+    values[
+        0, Output.GAMMA_SHAPE, best[0], best[1]
+    ] = -1.0  # shape < 1: the density has its mode at 0
     assert float(distribution(values, 1).mode().inharmonicity) == 0.0
-    other = distribution(values, 1, playing=(int(best[0]),)).mode()
+    other = distribution(values, 1, playing=(best[0],)).mode()
     assert int(other.instrument) != best[0]
 
 
@@ -195,7 +204,9 @@ def test_the_last_free_instrument_is_always_taken() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("output", [Output.LOGIT, Output.GAMMA_SHAPE, Output.GAMMA_RATE, Output.ON_LOGIT])
+@pytest.mark.parametrize(
+    "output", [Output.LOGIT, Output.GAMMA_SHAPE, Output.GAMMA_RATE, Output.ON_LOGIT]
+)
 @pytest.mark.parametrize("size", EXTREMES)
 @pytest.mark.parametrize("r", [1.0, 0.01])
 def test_extreme_outputs_stay_finite_in_value_and_gradient(
@@ -244,7 +255,9 @@ def test_not_a_number_does_not_raise() -> None:
     ones = torch.ones(4)
     with seeded(0):
         for action in (policy.sample(ones), policy.mode()):
-            assert not bool(torch.isfinite(policy.log_prob(action, policy.read(action), ones)).any())
+            assert not bool(
+                torch.isfinite(policy.log_prob(action, policy.read(action), ones)).any()
+            )
 
 
 def test_samples_carry_no_gradient() -> None:
@@ -286,7 +299,9 @@ def test_an_index_of_probability_0_is_never_drawn(seed: int) -> None:
 
 
 @pytest.mark.parametrize("draw", [0.0, 1 - 2.0**-53])
-def test_the_ends_of_the_uniform_draw_are_in_range(draw: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ends_of_the_uniform_draw_are_in_range(
+    draw: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fixed(*shape: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         return torch.full(shape, draw, dtype=dtype, device=device)
 
@@ -305,7 +320,7 @@ def test_unnormalised_probabilities_count_in_proportion() -> None:
     assert Counter(index.tolist())[1] / n == pytest.approx(0.75, abs=4 * math.sqrt(0.1875 / n))
 
 
-def by_fixed_evidence(_: ToneDistribution, bins: Tensor) -> Tensor:
+def by_fixed_evidence(distribution: ToneDistribution, bins: Tensor) -> Tensor:
     """A timbre that likes instrument (bin mod 3)."""
     return 2.0 * torch.nn.functional.one_hot(bins % 3, 3).double()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli.model.tones import Peaks, harmonic_positions
+from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
 from tests import dense
 
 N_BINS = 96
@@ -29,6 +29,20 @@ def complex_normal(*shape: int, seed: int = 0) -> Tensor:
 
 widths = st.floats(0.13, 12.0)
 place = st.floats(-30.0, N_BINS + 30.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+@pytest.mark.parametrize("size", [0.0, 1e-40, 1e-25, 1e-12, 1e-7, 1.0, 1e4, 1e15])
+def test_magnitude_has_a_finite_slope_everywhere(dtype: torch.dtype, size: float) -> None:
+    # 19 numbers: torch takes one path for full vector registers, another for the rest.
+    z = torch.full((19,), size, dtype=dtype) * (0.6 - 0.8j)
+    z.requires_grad_()
+    value = magnitude(z)
+    assert_close(value.double(), torch.full((19,), size).double(), rtol=1e-6, atol=2e-18)
+    (gradient,) = torch.autograd.grad(value.sum(), [z])
+    assert bool((magnitude(gradient) <= 1 + 1e-6).all())
+    if size >= 1e-12:
+        assert_close(gradient, torch.full_like(z, 0.6 - 0.8j), rtol=1e-6, atol=0)
 
 
 @given(st.floats(-5, 6144), st.floats(0, 0.1))
@@ -96,9 +110,9 @@ def test_tones_of_one_batch_do_not_mix() -> None:
     centres, width = f64(20.0, 30.0)[None], f64(1.9)
     c = complex_normal(1, 2)
     alone = Peaks.around(centres, width, N_BINS).render(c)
-    beside = Peaks.around(
-        torch.cat([centres, f64(5.0, 90.0)[None]]), f64(1.9, 9.0), N_BINS
-    ).render(torch.cat([c, complex_normal(1, 2, seed=1)]))
+    beside = Peaks.around(torch.cat([centres, f64(5.0, 90.0)[None]]), f64(1.9, 9.0), N_BINS).render(
+        torch.cat([c, complex_normal(1, 2, seed=1)])
+    )
     assert_close(beside[0], alone[0], atol=TRUNCATION, rtol=0)
 
 

@@ -3,6 +3,7 @@
 import copy
 import io
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,12 +73,12 @@ def test_a_step_is_the_algorithm_written_out() -> None:
     (d_gradient,) = torch.autograd.grad(in_d, [t.dictionary])
     with seeded(3):
         report = t.step(spectra)
-    rates = {"beta_1": t.config.beta_1, "beta_2": t.config.beta_2, "eps": t.config.eps}
+    adamax = partial(dense.adamax, beta_1=t.config.beta_1, beta_2=t.config.beta_2, eps=t.config.eps)
     for weight, start, gradient in zip(t.weights, before, gradients, strict=True):
-        expected = dense.adamax(start.numpy(), [gradient.numpy()], lr=t.config.network_lr, **rates)
+        expected = adamax(start.numpy(), [gradient.numpy()], lr=t.config.network_lr)
         np.testing.assert_allclose(weight.detach().numpy(), expected, atol=1e-9)
-    expected = dense.adamax(
-        d_before.numpy(), [d_gradient.numpy()], lr=t.config.dictionary_lr, shared=True, **rates
+    expected = adamax(
+        d_before.numpy(), [d_gradient.numpy()], lr=t.config.dictionary_lr, shared=True
     )
     np.testing.assert_allclose(t.dictionary.detach().numpy(), expected, atol=1e-9)
     assert (report.iteration, report.n_skipped) == (1, 0)
@@ -141,7 +142,9 @@ def test_no_level_of_the_recording_makes_a_step_fail(gain: float, case: str) -> 
 @pytest.mark.parametrize("case", CASES)
 def test_float32_steps_stay_finite_with_large_rates(case: str) -> None:
     # A network driven wild: scales and logits at their ends.
-    t = small_trainer(*CASES[case], training=TrainingConfig(iterations=40, network_lr=0.3, batch_size=2))
+    t = small_trainer(
+        *CASES[case], training=TrainingConfig(iterations=15, network_lr=0.3, batch_size=2)
+    )
     t = Trainer(
         t.config,
         estimator=t.estimator,
@@ -162,9 +165,12 @@ def test_every_frame_comes_once_per_epoch(batch_size: int, monkeypatch: pytest.M
     t = trainer(training=TrainingConfig(batch_size=batch_size))
     t.centres = t.centres[:40]
     seen: list[int] = []
-    monkeypatch.setattr(
-        t.frame, "analyse", lambda _, centres: seen.extend(centres.tolist()) or torch.zeros(1, 65)
-    )
+
+    def analyse(signal: Tensor, centres: Tensor) -> Tensor:
+        seen.extend(centres.tolist())
+        return torch.zeros(1, 65)
+
+    monkeypatch.setattr(t.frame, "analyse", analyse)
     with seeded(0):
         while len(seen) < 3 * 40:
             t.next_batch()
@@ -239,7 +245,9 @@ def test_a_frozen_dictionary_stays() -> None:
     with seeded(0):
         frozen.step(frames(t, 100))
     assert_close(frozen.dictionary, t.dictionary.detach(), atol=0, rtol=0)
-    assert any(float((w.detach() - b).abs().max()) > 0 for w, b in zip(t.weights, before, strict=True))
+    assert any(
+        float((w.detach() - b).abs().max()) > 0 for w, b in zip(t.weights, before, strict=True)
+    )
 
 
 def test_the_caller_s_dictionary_is_left_alone() -> None:
@@ -262,6 +270,21 @@ def test_the_caller_s_dictionary_is_left_alone() -> None:
     assert not given.requires_grad
     assert_close(given, torch.full_like(given, 0.5), atol=0, rtol=0)
     assert_close(other.dictionary.detach(), given, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("final_rate", "expected"), [(1.0, [1, 1, 1, 1, 1]), (0.2, [1, 0.8, 0.6, 0.4, 0.2])]
+)
+def test_the_step_size_falls_linearly(
+    final_rate: float, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = trainer(training=TrainingConfig(iterations=5, batch_size=1, final_rate=final_rate))
+    rates: dict[str, list[float]] = {"network": [], "dictionary": []}
+    for name, steps in (("network", t.network_steps), ("dictionary", t.dictionary_steps)):
+        monkeypatch.setattr(steps, "step", lambda _, rate, name=name: rates[name].append(rate))
+    with seeded(0):
+        list(t.run())
+    assert rates["network"] == rates["dictionary"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n_instruments", [1, 3])

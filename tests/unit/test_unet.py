@@ -57,17 +57,17 @@ def test_start_weights_are_glorot_s_and_biases_zero(paper: UNet) -> None:
         # Uniform in +- sqrt(6 / (fan in + fan out)).
         bound = math.sqrt(6 / ((layer.in_channels + layer.out_channels) * layer.kernel_size[0]))
         weight = layer.weight.detach()
-        assert float(weight.abs().max()) <= bound
+        assert weight.abs().max().item() <= bound
         deviation = bound / math.sqrt(3)
         n = weight.numel()
         assert float(weight.std()) == pytest.approx(deviation, rel=4 / math.sqrt(n))
         assert abs(float(weight.mean())) < 4 * deviation / math.sqrt(n)
         if layer.bias is not None:
-            assert float(layer.bias.abs().max()) == 0
+            assert layer.bias.abs().max().item() == 0
     assert paper.out.bias is None
-    assert [name for name, module in paper.named_modules() if getattr(module, "bias", 0) is None] == [
-        "out"
-    ]
+    assert [
+        name for name, module in paper.named_modules() if getattr(module, "bias", 0) is None
+    ] == ["out"]
 
 
 @given(st.integers(1, NOMINAL), st.integers(1, 3))
@@ -90,7 +90,9 @@ def test_the_coordinate_is_the_same_at_the_same_bin() -> None:
     net = small_net()
     full, short = (net._coordinates(noise(2, 5, n)) for n in (NOMINAL, 17))
     assert full.shape == (2, 1, NOMINAL)
-    assert_close(full[0, 0], torch.linspace(0.01, 0, NOMINAL, dtype=torch.float64), atol=1e-9, rtol=0)
+    assert_close(
+        full[0, 0], torch.linspace(0.01, 0, NOMINAL, dtype=torch.float64), atol=1e-9, rtol=0
+    )
     assert_close(short, full[..., :17], atol=0, rtol=0)
 
 
@@ -105,7 +107,7 @@ def test_the_coordinate_breaks_the_symmetry_of_shifts() -> None:
         net = UNet(NetworkConfig(base_channels=8, strides=(2, 2)), n_inputs=1, n_outputs=1).double()
     net.coordinate = torch.linspace(0.01, 0.0, 64, dtype=torch.float64)
     outputs = net(torch.ones(1, 1, 64, dtype=torch.float64))[0, 0]
-    assert float((outputs[28] - outputs[32]).abs()) > 1e-7
+    assert (outputs[28] - outputs[32]).abs().item() > 1e-7
     net.coordinate = torch.zeros(64, dtype=torch.float64)
     outputs = net(torch.ones(1, 1, 64, dtype=torch.float64))[0, 0]
     assert_close(outputs[28], outputs[32], atol=1e-15, rtol=0)
@@ -134,4 +136,4 @@ def test_frames_of_a_batch_do_not_mix() -> None:
 
 def test_output_is_linear_in_the_last_layer_and_may_be_negative() -> None:
     outputs = small_net()(noise(4, 5, NOMINAL))
-    assert float(outputs.min()) < 0 < float(outputs.max())
+    assert outputs.min().item() < 0 < outputs.max().item()

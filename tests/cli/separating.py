@@ -1,0 +1,95 @@
+"""Runs of `musisep separate` with a network so small that each takes a second."""
+
+import hashlib
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import soundfile
+from typer.testing import CliRunner, Result
+
+from musisep_cli import plots
+from musisep_cli.cli.app import app
+from tests.signals import pure_tone
+
+TINY_SETTINGS = """
+preset = "quick"
+
+[run]
+threads = 1
+
+[network]
+base_channels = 4
+strides = [4, 4, 4, 4, 4, 3]
+
+[training]
+iterations = 2
+batch_size = 2
+"""
+
+
+def write_settings(folder: Path) -> Path:
+    path = folder / "tiny.toml"
+    path.write_text(TINY_SETTINGS)
+    return path
+
+
+def write_recording(
+    path: Path,
+    *,
+    sample_rate_hz: int = 16_000,
+    n_channels: int = 1,
+    duration_s: float = 0.3,
+    subtype: str | None = None,
+    peak: float = 0.3,
+) -> Path:
+    """Two tones; the channels differ in level."""
+    both = sum(
+        pure_tone(f0_hz, duration_s=duration_s, sample_rate_hz=sample_rate_hz)
+        for f0_hz in (440.0, 587.3)
+    )
+    gains = peak / 2 / np.arange(1, n_channels + 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.outer(both, gains), sample_rate_hz, subtype=subtype)
+    return path
+
+
+def invoke(*arguments: object, pictures: bool = False) -> Result:
+    """A run in this process. To draw the pictures would take most of its time."""
+    with nullcontext() if pictures else patch.object(plots, "write_spectrogram", _draw_nothing):
+        return CliRunner().invoke(app, ["separate", *map(str, arguments)])
+
+
+def _draw_nothing(path: Path, *_: object, **__: object) -> None:
+    path.touch()
+
+
+def separate(
+    folder: Path, *arguments: object, exit_code: int = 0, pictures: bool = False
+) -> Result:
+    """A run with the tiny settings into `folder / "out"`, which must end with the exit code."""
+    flags = ("--config", write_settings(folder), "--out", folder / "out", "--cpu")
+    result = invoke(*arguments, *flags, pictures=pictures)
+    assert result.exit_code == exit_code, result.output
+    return result
+
+
+def results(folder: Path, track: str) -> Path:
+    return folder / "out" / "musisep" / track
+
+
+def manifest(folder: Path, track: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((results(folder, track) / "manifest.json").read_text())
+    return content
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Every sound file below a folder with its hash."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac"))
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }

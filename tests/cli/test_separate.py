@@ -1,0 +1,352 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import Result
+
+from tests.cli.separating import (
+    hashes,
+    invoke,
+    manifest,
+    results,
+    separate,
+    write_recording,
+    write_settings,
+)
+
+SUM_PEAK = 1e-6  # of a peak of about 0.3: stems, residual and the sum are float32
+STEMS = ["instrument-1", "instrument-2"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A folder with a separation of three seeds, and what was printed. Not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_recording(folder / "mix.wav")
+    return folder, separate(
+        folder, folder / "mix.wav", "-n", 2, "--seeds", 3, "--seed", 5, pictures=True
+    )
+
+
+def read_all(folder: Path, extension: str = "wav") -> dict[str, np.ndarray]:
+    names = [*STEMS, "residual"]
+    return {
+        name: soundfile.read(folder / f"{name}.{extension}", always_2d=True)[0] for name in names
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "sample_rate_hz", "n_channels"),
+    [
+        ("a name with spaces and é.wav", 44_100, 2),
+        ("mono.flac", 22_050, 1),
+        ("compressed.mp3", 48_000, 2),
+        ("six.wav", 16_000, 6),
+    ],
+)
+def test_stems_are_as_the_recording_and_add_up_to_it(
+    tmp_path: Path, name: str, sample_rate_hz: int, n_channels: int
+) -> None:
+    path = write_recording(tmp_path / name, sample_rate_hz=sample_rate_hz, n_channels=n_channels)
+    separate(tmp_path, path, "-n", 2)
+    reference, rate = soundfile.read(path, always_2d=True)
+    folder = results(tmp_path, path.stem)
+    for stem in [*STEMS, "residual"]:
+        info = soundfile.info(folder / f"{stem}.wav")
+        assert (info.samplerate, info.frames, info.channels) == (rate, *reference.shape)
+        assert info.subtype == "FLOAT"
+    total = sum(read_all(folder).values())
+    np.testing.assert_allclose(total, reference, rtol=0, atol=SUM_PEAK)
+
+
+def test_the_folder_holds_everything(finished: tuple[Path, Result]) -> None:
+    folder = results(finished[0], "mix")
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    of_a_seed = {"checkpoint.pt", "dictionary.json", "metrics.csv", "pitch.csv", "seed.json"}
+    of_a_seed |= {f"{stem}.wav" for stem in STEMS}
+    assert files == {
+        *(f"{stem}.{ext}" for stem in STEMS for ext in ("wav", "png")),
+        *("residual.wav", "mix.png", "dictionary.json", "pitch.csv", "manifest.json"),
+        *(f"seeds/{seed}/{name}" for seed in ("005", "006", "007") for name in of_a_seed),
+    }
+    listed = manifest(finished[0], "mix")["files"]
+    assert set(listed) == {name for name in files if not name.startswith("seeds")}
+
+
+def test_the_chosen_seed_is_the_one_with_the_lowest_objective(
+    finished: tuple[Path, Result],
+) -> None:
+    content = manifest(finished[0], "mix")
+    objectives = [row["objective"] for row in content["ranking"]]
+    assert sorted(row["seed"] for row in content["ranking"]) == [5, 6, 7]
+    assert objectives == sorted(objectives)
+    assert content["chosen_seed"] == content["ranking"][0]["seed"]
+    folder = results(finished[0], "mix")
+    for stem in STEMS:
+        chosen = folder / "seeds" / f"{content['chosen_seed']:03d}" / f"{stem}.wav"
+        assert chosen.read_bytes() == (folder / f"{stem}.wav").read_bytes()
+
+
+def test_results_on_stdout_and_messages_on_stderr(finished: tuple[Path, Result]) -> None:
+    result = finished[1]
+    assert "level, dBFS" in result.stdout
+    assert "share of energy" in result.stdout
+    [chosen] = [line for line in result.stdout.splitlines() if "chosen blind" in line]
+    assert "chosen blind: lowest objective over all frames" in chosen
+    assert chosen.split()[0] == str(manifest(finished[0], "mix")["chosen_seed"])
+    assert "stems + residual = input to -1" in result.stdout
+    assert "on cpu, 1 thread; preset quick, 2 instruments, 2 iterations" in result.stderr
+    assert "mix.wav: 0:00, 16000 Hz, mono ->" in result.stderr
+    for seed in (5, 6, 7):
+        assert f"seed {seed}: done after" in result.stderr
+    assert "\x1b" not in result.output  # no live bar, no colours
+    assert all(line == line.rstrip() for line in result.stdout.splitlines())
+
+
+def test_a_finished_separation_is_not_made_again(finished: tuple[Path, Result]) -> None:
+    folder = finished[0]
+    before = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")}
+    arguments = (folder / "mix.wav", "-n", 2, "--seeds", 3, "--seed", 5)
+    result = separate(folder, *arguments)
+    assert "nothing to do" in result.stderr
+    document = json.loads(separate(folder, *arguments, "--json").stdout)
+    assert document["status"] == "unchanged"
+    assert len(document["files"]) == 9
+    after = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")}
+    assert after == before
+
+
+def test_other_settings_need_overwrite(finished: tuple[Path, Result]) -> None:
+    folder = finished[0]
+    for other, words in (
+        (("-n", 3, "--seeds", 3, "--seed", 5), "[run] instruments = 2, now 3"),
+        (("-n", 2, "--seeds", 3, "--seed", 5, "--int16"), "subtype = float32, now int16"),
+        (("-n", 2, "--seeds", 3, "--seed", 5, "--start", 0.01), "another recording"),
+    ):
+        result = separate(folder, folder / "mix.wav", *other, exit_code=1)
+        assert words in result.stderr
+        assert "--overwrite" in result.stderr
+
+
+def test_the_manifest_makes_the_same_again(finished: tuple[Path, Result], tmp_path: Path) -> None:
+    folder = finished[0]
+    made = results(folder, "mix")
+    result = invoke(folder / "mix.wav", "--config", made / "manifest.json", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert hashes(results(tmp_path, "mix")) == hashes(made)
+    assert manifest(tmp_path, "mix")["config"] == manifest(folder, "mix")["config"]
+
+
+def test_several_jobs_give_the_same_bytes(finished: tuple[Path, Result], tmp_path: Path) -> None:
+    arguments = ("-n", 2, "--seeds", 3, "--seed", 5, "-j", 2)
+    result = separate(tmp_path, finished[0] / "mix.wav", *arguments)
+    assert hashes(results(tmp_path, "mix")) == hashes(results(finished[0], "mix"))
+    for seed in (5, 6, 7):
+        assert f"seed {seed}: done after" in result.stderr
+
+
+def test_overwrite_leaves_nothing_of_the_earlier_separation(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 3, "--seeds", 2)
+    folder = results(tmp_path, "mix")
+    own = folder / "seeds" / "001" / "notes of mine.txt"
+    own.write_text("keep")
+    separate(tmp_path, path, "-n", 1, "--flac", "--overwrite")
+    assert sorted(hashes(folder)) == [
+        "instrument-1.flac",
+        "residual.flac",
+        "seeds/000/instrument-1.flac",
+    ]
+    assert [path.name for path in own.parent.iterdir()] == [own.name]
+
+
+def test_a_lost_stem_is_made_again(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 1)
+    stem = results(tmp_path, "mix") / "instrument-1.wav"
+    content = stem.read_bytes()
+    stem.unlink()
+    result = separate(tmp_path, path, "-n", 1)
+    assert "unfinished" in result.stderr
+    assert stem.read_bytes() == content
+
+
+def test_an_unfinished_separation_is_started_over(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 1)
+    (results(tmp_path, "mix") / "manifest.json").unlink()
+    assert "starting over" in separate(tmp_path, path, "-n", 1).stderr
+
+
+def test_stems_of_unknown_origin_are_kept(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    mine = results(tmp_path, "mix") / "residual.wav"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    result = separate(tmp_path, path, "-n", 1, exit_code=1)
+    assert "is there already" in result.stderr
+    assert mine.read_text() == "mine"
+    separate(tmp_path, path, "-n", 1, "--overwrite")
+    assert mine.read_bytes()[:4] == b"RIFF"
+
+
+@pytest.mark.parametrize(
+    ("flags", "extension", "subtype", "atol"),
+    [
+        (["--int24"], "wav", "PCM_24", 2.0**-22),  # three roundings of half a step each
+        (["--int16"], "wav", "PCM_16", 2.0**-14),
+        (["--flac"], "flac", "PCM_24", 2.0**-22),
+        (["--flac", "--int16"], "flac", "PCM_16", 2.0**-14),
+    ],
+)
+def test_integer_formats(
+    tmp_path: Path, flags: list[str], extension: str, subtype: str, atol: float
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 2, *flags)
+    folder = results(tmp_path, "mix")
+    assert soundfile.info(folder / f"residual.{extension}").subtype == subtype
+    total = sum(read_all(folder, extension).values())
+    np.testing.assert_allclose(total, soundfile.read(path, always_2d=True)[0], rtol=0, atol=atol)
+
+
+def test_one_gain_for_all_stems_beyond_full_scale(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "loud.wav", peak=4.0, subtype="FLOAT")
+    result = separate(tmp_path, path, "-n", 2, "--int16")
+    gain = manifest(tmp_path, "loud")["gain"]
+    assert 0.1 < gain < 0.5
+    assert "all stems are scaled by one gain" in result.stdout
+    total = sum(read_all(results(tmp_path, "loud")).values())
+    expected = gain * soundfile.read(path, always_2d=True)[0]
+    np.testing.assert_allclose(total, expected, rtol=0, atol=2.0**-14)
+
+
+def test_a_coarse_format_for_a_quiet_recording_is_a_warning(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "quiet.wav", peak=1e-3, subtype="FLOAT")
+    assert "too quiet for int16" in separate(tmp_path, path, "-n", 1, "--int16").stderr
+
+
+def test_an_excerpt(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav", duration_s=1.0)
+    separate(tmp_path, path, "-n", 1, "--start", 0.5, "--duration", 0.3)
+    total = sum(
+        soundfile.read(results(tmp_path, "mix") / f"{stem}.wav")[0]
+        for stem in ("instrument-1", "residual")
+    )
+    np.testing.assert_allclose(total, soundfile.read(path)[0][8_000:12_800], rtol=0, atol=SUM_PEAK)
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 1, "--iterations", 3, "--harmonics", 7)
+    config = manifest(tmp_path, "mix")["config"]
+    assert config["training"]["iterations"] == 3
+    assert config["training"]["batch_size"] == 2
+    assert config["dictionary"]["n_harmonics"] == 7
+    assert config["network"]["base_channels"] == 4
+    assert config["preset"] == "quick"
+    with (results(tmp_path, "mix") / "seeds/000/metrics.csv").open() as rows:
+        assert len(list(rows)) == 1 + 3
+
+
+def test_the_number_of_instruments_may_come_from_the_file(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    settings = write_settings(tmp_path)
+    settings.write_text(settings.read_text().replace("[run]", "[run]\ninstruments = 3"))
+    result = invoke(path, "--config", settings, "--dry-run")
+    assert result.exit_code == 0
+    assert "3 instruments" in result.stdout
+
+
+def test_a_frozen_dictionary_stays(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 2)
+    learned = results(tmp_path, "mix") / "dictionary.json"
+    given = tmp_path / "given.json"
+    given.write_bytes(learned.read_bytes())
+    frozen = ("--init-dictionary", given, "--freeze-dictionary", "--overwrite")
+    separate(tmp_path, path, "-n", 2, *frozen)
+    assert learned.read_bytes() == given.read_bytes()
+    separate(tmp_path, path, "-n", 2, "--init-dictionary", given, "--overwrite")
+    assert learned.read_bytes() != given.read_bytes()
+
+
+def test_a_batch_ends_with_a_table(tmp_path: Path) -> None:
+    write_recording(tmp_path / "songs" / "good.wav")
+    (tmp_path / "songs" / "bad.wav").write_text("no sound")
+    result = separate(tmp_path, tmp_path / "songs", "-n", 1, exit_code=1)
+    assert (results(tmp_path, "good") / "manifest.json").is_file()
+    assert "bad.wav: is not a sound file" in result.stderr
+    assert "Traceback" not in result.output
+    assert "2 recordings: 1 failed, 1 done" in result.stdout
+
+
+def test_json_is_a_line_per_recording(tmp_path: Path) -> None:
+    good = write_recording(tmp_path / "é.wav")
+    result = separate(tmp_path, tmp_path / "none.wav", good, "-n", 1, "--json", exit_code=1)
+    failed, done = map(json.loads, result.stdout.splitlines())
+    assert failed["status"] == "failed"
+    assert "cannot be read" in failed["error"]
+    assert failed["files"] == []
+    assert done["input"] == str(good)
+    assert done["status"] == "done"
+    assert [stem["name"] for stem in done["stems"]] == ["instrument-1", "residual"]
+    assert len(done["files"]) == 7
+    assert all(Path(name).is_file() for name in done["files"])
+
+
+def test_quiet_shows_results_and_errors_only(tmp_path: Path) -> None:
+    good = write_recording(tmp_path / "mix.wav")
+    result = separate(tmp_path, good, tmp_path / "none.wav", "-n", 1, "-q", exit_code=1)
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("error: ")
+    assert "instrument-1" in result.stdout
+
+
+def test_verbose_shows_all_settings(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    result = separate(tmp_path, path, "-n", 1, "-v", "--dry-run")
+    assert "[network]\nbase_channels = 4\n" in result.stderr
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    result = separate(tmp_path, path, "-n", 2, "--seeds", 3, "--dry-run")
+    for words in ("on cpu", "preset quick", "2 iterations", "seeds 0 to 2", "separate", "mix.wav"):
+        assert words in result.stdout
+    assert str(results(tmp_path, "mix")) in result.stdout
+    planned = json.loads(separate(tmp_path, path, "-n", 2, "--dry-run", "--json").stdout)
+    assert planned["status"] == "planned"
+    assert planned["files"] == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_template(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 1, "--filename", "{stem}/{track} ({stem}).{ext}")
+    root = tmp_path / "out" / "musisep"
+    assert (root / "residual" / "mix (residual).wav").is_file()
+    assert (root / "instrument-1" / "mix (instrument-1).png").is_file()
+    assert (root / "mix" / "manifest.json").is_file()
+    again = separate(tmp_path, path, "-n", 1, "--filename", "{stem}/{track} ({stem}).{ext}")
+    assert "nothing to do" in again.stderr
+
+
+def test_a_name_with_a_leading_dash(tmp_path: Path, repository: Path) -> None:
+    write_recording(tmp_path / "-n 'quoted'.wav")
+    write_settings(tmp_path)
+    command = [sys.executable, "-m", "musisep_cli", "separate", "-n", "1", "--config", "tiny.toml"]
+    done = subprocess.run(
+        [*command, "--", "-n 'quoted'.wav"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "separated" / "musisep" / "-n 'quoted'" / "manifest.json").is_file()
