@@ -226,8 +226,8 @@ def check(config: Config) -> None:
         (config.run.threads <= MAX_THREADS, f"[run] threads must be 1 to {MAX_THREADS}"),
         (
             n_rollouts <= MAX_ROLLOUTS,
-            f"[run] instruments = {config.run.instruments} and [policy] exponents make {n_rollouts} "
-            f"rollouts per frame, and {MAX_ROLLOUTS} are the most: set fewer exponents, say "
+            f"[run] instruments = {config.run.instruments} and [policy] exponents make {n_rollouts}"
+            f" rollouts per frame, and {MAX_ROLLOUTS} are the most: set fewer exponents, say "
             "[1.0, 0.1]",
         ),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),

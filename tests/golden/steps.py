@@ -86,13 +86,12 @@ def small_trainer(
         )
         for f0_hz in (440.0, 710.0)
     ]
+    start = start_dictionary(DictionaryConfig(n_harmonics=N_HARMONICS), n_instruments).double()
     return Trainer(
         training or TrainingConfig(iterations=10),
         estimator=EstimatorConfig(),
         policy=policy,
-        dictionary=start_dictionary(
-            DictionaryConfig(n_harmonics=N_HARMONICS), n_instruments
-        ).double(),
+        dictionary=0.8 * start,  # below 1, so that the upper bound has a gradient
         dictionary_frozen=False,
         frame=frame,
         signal=0.05 * torch.from_numpy(sum(tones)),

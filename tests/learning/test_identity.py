@@ -35,7 +35,7 @@ def small_trainer(frame: GaborFrame, signal: torch.Tensor) -> Trainer:
     """The quick preset's parametrisation with a small network."""
     policy = Policy(
         PolicyConfig(lifted_input=True),
-        network=NetworkConfig(base_channels=12, strides=(4, 4, 4, 4, 4)),
+        network=NetworkConfig(base_channels=16, strides=(4, 4, 4, 4, 4)),
         parameters=ParameterConfig(residual=True, gamma_rate_factor=1e6, gamma_log_limit=10.0),
         objective=ObjectiveConfig(),
         n_instruments=1,
@@ -43,7 +43,7 @@ def small_trainer(frame: GaborFrame, signal: torch.Tensor) -> Trainer:
     )
     return Trainer(
         TrainingConfig(iterations=2_500, network_lr=3e-3, dictionary_lr=1e-3, final_rate=0.05),
-        estimator=EstimatorConfig(),
+        estimator=EstimatorConfig(policy_weight=0.3),
         policy=policy,
         dictionary=start_dictionary(DictionaryConfig(n_harmonics=10), 1),
         dictionary_frozen=False,
