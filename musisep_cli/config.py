@@ -43,7 +43,6 @@ SIGNED = {"min_width_raw", "on_bias"}
 MAY_BE_ZERO = {
     "rms_level",
     "input_noise",
-    "logit_limit",
     "lift_offset",
     "start_floor",
     "weight_dictionary",

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before anything imports torch: the tests are many small problems, and threads that wait for each
+# other cost six times as much CPU time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Derandomised: a change that fails a property fails it on every machine, in the same example.

@@ -46,9 +46,6 @@ class ParameterConfig:
     scale_on: float = 1_000.0
     scale_range: float = 1_000.0
     """A trained scale stays within this factor of its start value."""
-    logit_limit: float = 0.0
-    """0 leaves the logits free. Anything else departs from the paper: they are bent to stay within
-    +- this, so that exploration at the smallest exponent never dies out."""
     on_bias: float = 500.0
     """Added to the on-logit: tones start as certainly on."""
     max_offset_bins: float = 5.0
@@ -61,9 +58,9 @@ class ParameterConfig:
     """The Gamma distribution's mean starts at one over this."""
     residual: bool = False
     """Departs from the paper: the network predicts corrections. The artificial spectrum is the
-    residual of the direct prediction times 1 + output, whatever the level, and the amplitude a
-    closed-form estimate times exp(3 tanh(output)): what is left to learn from scratch is pitch and
-    instrument."""
+    residual of the direct prediction times 1 + output, at any level and at most 4 times itself,
+    and the amplitude a closed-form estimate times exp(3 tanh(output)): what is left to learn from
+    scratch is pitch and instrument."""
 
 
 class OutputScales(nn.Module):
@@ -98,16 +95,6 @@ class OutputScales(nn.Module):
         scale = torch.exp(self.start + self.range * torch.tanh(self.drift / self.range))
         scaled: Tensor = outputs.view(len(outputs), len(Output), -1, outputs.shape[-1]) * scale
         return scaled
-
-
-def bounded_logits(raw: Tensor, config: ParameterConfig) -> Tensor:
-    """Logits of instrument and bin, within +- the limit if there is one.
-
-    >>> bounded_logits(torch.tensor([0.0, 1e9]), ParameterConfig(logit_limit=400.0)).tolist()
-    [0.0, 400.0]
-    """
-    limit = config.logit_limit
-    return raw if limit == 0 else limit * torch.tanh(raw / limit)
 
 
 def width_bins(raw: Tensor, config: ParameterConfig, *, ideal: float) -> Tensor:
@@ -154,6 +141,11 @@ def amplitude_estimate(coefficients: Tensor, relative: Tensor) -> Tensor:
     relative = relative.clamp_min(0)
     roots = ((magnitude(coefficients) + tiny) * (relative + tiny)).sqrt().sum(-1)
     return (roots / relative.sum(-1).clamp_min(1e-3)).square()
+
+
+def correction(raw: Tensor) -> Tensor:
+    """Complex correction raw / sqrt(1 + |raw|^2 / 9): raw near 0, its absolute value below 3."""
+    return raw / (1 + magnitude(raw).square() / 9).sqrt()
 
 
 def timbre_misfit(coefficients: Tensor, relative: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from musisep_cli.policy.parameters import (
     OutputScales,
     ParameterConfig,
     amplitude_estimate,
+    correction,
     offset_bins,
     timbre_misfit,
     width_bins,
@@ -73,6 +74,7 @@ class Tone:
         inharmonicity: b, ``[k]``.
         amplitude: a, ``[k]``.
         width: sigma in bins, ``[k]``.
+        harmonics: absolute values of the coefficients c_h, ``[k, h]``.
         dictionary_spectrum: y_j, complex ``[k, f]``  (Eq. 11).
         direct_spectrum: y_dir_j, complex ``[k, f]``  (Eq. 18).
     """
@@ -83,6 +85,7 @@ class Tone:
     inharmonicity: Tensor
     amplitude: Tensor
     width: Tensor
+    harmonics: Tensor
     dictionary_spectrum: Tensor
     direct_spectrum: Tensor
 
@@ -120,6 +123,7 @@ class Explanation:
         inharmonicity: ``[k, i]``.
         amplitude: ``[k, i]``.
         width: in bins, ``[k, i]``.
+        harmonics: absolute values of the coefficients c_h, ``[k, i, h]``.
         log_prob: flattened log-probability of all choices, ``[k]``.
         plain_log_prob: log-probability of all choices at r = 1, ``[k]``.
     """
@@ -133,17 +137,30 @@ class Explanation:
     inharmonicity: Tensor
     amplitude: Tensor
     width: Tensor
+    harmonics: Tensor
     log_prob: Tensor
     plain_log_prob: Tensor
 
     @classmethod
-    def blank(cls, spectra: Tensor, n_instruments: int) -> Explanation:
-        """No tone yet, for spectra ``[k, f]``."""
+    def blank(cls, spectra: Tensor, dictionary: Tensor) -> Explanation:
+        """No tone yet, for spectra ``[k, f]`` and a dictionary ``[h, i]``."""
+        n_harmonics, n_instruments = dictionary.shape
         tones = spectra.new_zeros(len(spectra), n_instruments, spectra.shape[-1])
         slots = spectra.real.new_zeros(len(spectra), n_instruments)
         rows = slots.new_zeros(len(spectra))
         return cls(
-            spectra, tones, tones, slots.bool(), slots, slots, slots, slots, slots, rows, rows
+            reference=spectra,
+            dictionary_tones=tones,
+            direct_tones=tones,
+            playing=slots.bool(),
+            on=slots,
+            f0_bins=slots,
+            inharmonicity=slots,
+            amplitude=slots,
+            width=slots,
+            harmonics=slots.new_zeros(*slots.shape, n_harmonics),
+            log_prob=rows,
+            plain_log_prob=rows,
         )
 
     def repeat(self, n: int) -> Explanation:
@@ -170,6 +187,7 @@ class Explanation:
             inharmonicity=put(tone.inharmonicity, self.inharmonicity),
             amplitude=put(tone.amplitude, self.amplitude),
             width=put(tone.width, self.width),
+            harmonics=put(tone.harmonics, self.harmonics),
             log_prob=self.log_prob + log_prob,
             plain_log_prob=self.plain_log_prob + plain_log_prob,
         )
@@ -220,7 +238,7 @@ class Policy(nn.Module):
         Returns:
             Explanations, ``k = S b``, those of one frame in a row.
         """
-        explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
+        explanation = Explanation.blank(self._with_noise(spectra), dictionary)
         for n_children, exponents in branches(self.config, self.n_instruments):
             distribution, explanation = self.propose(explanation, dictionary, n_children)
             exponent = spectra.real.new_tensor(exponents).repeat(
@@ -238,7 +256,7 @@ class Policy(nn.Module):
     @torch.no_grad()
     def predict(self, spectra: Tensor, dictionary: Tensor) -> tuple[Explanation, list[Action]]:
         """The most probable explanation of each frame ``[b, f]``, and its choices (Section 3.8)."""
-        explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
+        explanation = Explanation.blank(self._with_noise(spectra), dictionary)
         actions = []
         for _ in range(self.n_instruments):
             distribution, explanation = self.propose(explanation, dictionary)
@@ -249,7 +267,7 @@ class Policy(nn.Module):
     @torch.no_grad()
     def replay(self, spectra: Tensor, dictionary: Tensor, actions: Sequence[Action]) -> Explanation:
         """The explanation of other spectra ``[b, f]``, say of a channel, with given choices."""
-        explanation = Explanation.blank(self._with_noise(spectra), self.n_instruments)
+        explanation = Explanation.blank(self._with_noise(spectra), dictionary)
         for action in actions:
             distribution, explanation = self.propose(explanation, dictionary)
             explanation = self._follow(distribution, action, explanation, dictionary)
@@ -333,7 +351,7 @@ class Policy(nn.Module):
         artificial = distribution.artificial_spectrum(action)
         if self.parameter_config.residual:
             residual = explanation.reference - explanation.direct_tones.sum(1)
-            artificial = residual * (1 + artificial)
+            artificial = residual * (1 + correction(artificial))
         coefficients = harmonic_coefficients(peaks, artificial, tikhonov=self.config.tikhonov)
         return Fit(f0_bins, inharmonicity, width, peaks, coefficients)
 
@@ -349,7 +367,8 @@ class Policy(nn.Module):
         fit = self._fit(distribution, action, raw, explanation, len(dictionary))
         relative = dictionary.T[action.instrument]  # k, h
         amplitude = self._amplitude(raw[:, Output.AMPLITUDE], fit.coefficients, relative)
-        phase = fit.coefficients / (magnitude(fit.coefficients).square() + PHASE_FLOOR**2).sqrt()
+        harmonics = magnitude(fit.coefficients)
+        phase = fit.coefficients / (harmonics.square() + PHASE_FLOOR**2).sqrt()
         return Tone(
             instrument=action.instrument,
             on=action.on,
@@ -357,6 +376,7 @@ class Policy(nn.Module):
             inharmonicity=fit.inharmonicity,
             amplitude=amplitude,
             width=fit.width,
+            harmonics=harmonics,
             dictionary_spectrum=fit.peaks.render(amplitude[:, None] * relative * phase),
             direct_spectrum=fit.peaks.render(fit.coefficients),
         )

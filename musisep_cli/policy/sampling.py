@@ -17,7 +17,6 @@ from torch.nn import functional
 from musisep_cli.policy.parameters import (
     Output,
     ParameterConfig,
-    bounded_logits,
     gamma_parameters,
 )
 
@@ -84,7 +83,7 @@ class ToneDistribution:
         self.passes = passes
         self.config = config
         self.timbre = timbre
-        logits = bounded_logits(outputs[:, Output.LOGIT], config)[passes]  # k, i, f
+        logits = outputs[:, Output.LOGIT][passes]  # k, i, f
         if timbre is None:
             logits = logits.masked_fill(playing[..., None], -torch.inf)
         self.logits = logits.flatten(1)  # k, i f

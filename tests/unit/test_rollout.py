@@ -129,7 +129,7 @@ def test_every_instrument_plays_exactly_once(n_instruments: int, config: PolicyC
 def test_the_network_sees_both_residuals_and_the_tones_found() -> None:
     n_frames, m = 2, 3
     tones, direct = (random_spectra(n_frames * m, 8, seed=s).view(n_frames, m, 8) for s in (1, 2))
-    blank = Explanation.blank(random_spectra(n_frames, 8), m)
+    blank = Explanation.blank(random_spectra(n_frames, 8), torch.ones(3, m))
     seen = plain_input(replace(blank, dictionary_tones=tones, direct_tones=direct))
     assert seen.shape == (n_frames, 2 * (3 + 2 * m), 8)
     for b in range(n_frames):
@@ -148,7 +148,7 @@ def test_without_instruments_the_network_sees_the_direct_residual_and_the_sum_of
     None
 ):
     direct = random_spectra(6, 8, seed=2).view(2, 3, 8)
-    blank = Explanation.blank(random_spectra(2, 8), 3)
+    blank = Explanation.blank(random_spectra(2, 8), torch.ones(3, 3))
     tones = random_spectra(6, 8, seed=1).view(2, 3, 8)
     explanation = replace(blank, dictionary_tones=tones, direct_tones=direct)
     seen = network_input(explanation, lifted=None, by_instrument=False)
@@ -159,7 +159,7 @@ def test_without_instruments_the_network_sees_the_direct_residual_and_the_sum_of
 
 def test_before_the_first_tone_the_network_sees_the_spectrum_twice_and_nothing_else() -> None:
     y = random_spectra(2, 8)
-    seen = plain_input(Explanation.blank(y, 2))
+    seen = plain_input(Explanation.blank(y, torch.ones(3, 2)))
     zero = torch.zeros(2, 4, 8, dtype=torch.float64)
     expected = [y.real[:, None]] * 2 + [zero] + [y.imag[:, None]] * 2 + [zero]
     assert_close(seen, torch.cat([*expected, *[y.abs()[:, None]] * 2], 1))
@@ -168,7 +168,9 @@ def test_before_the_first_tone_the_network_sees_the_spectrum_twice_and_nothing_e
 def test_the_lifted_input_is_the_lift_of_the_plain_one() -> None:
     y = random_spectra(1, 8)
     y[0, 3] = 0
-    seen = network_input(Explanation.blank(y, 1), lifted=ObjectiveConfig(), by_instrument=True)[0]
+    seen = network_input(
+        Explanation.blank(y, torch.ones(3, 1)), lifted=ObjectiveConfig(), by_instrument=True
+    )[0]
     lifted = dense.lift(y[0].numpy(), 0.5, 1e-7)
     np.testing.assert_allclose(seen[0].numpy(), lifted.real, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(seen[4].numpy(), lifted.imag, rtol=1e-6, atol=1e-12)
@@ -237,7 +239,7 @@ def test_tones_equal_the_dense_rendering_of_their_parameters(
             left, error = y.copy(), 0.0
             for i in order:
                 v = artificial[i].numpy()
-                v = left * (1 + v) if residual else v
+                v = left * (1 + v / (1 + abs(v) ** 2 / 9) ** 0.5) if residual else v
                 tone = dense.tone(
                     v,
                     d[:, i].numpy(),
@@ -326,7 +328,7 @@ def test_prediction_is_the_likeliest_choice_and_deterministic() -> None:
         second, actions = policy.predict(spectra, d)
     assert_close(first.direct_tones, second.direct_tones, atol=0, rtol=0)
     assert not first.direct_tones.requires_grad
-    outputs = policy.scales(policy.unet(plain_input(Explanation.blank(spectra, 2))))
+    outputs = policy.scales(policy.unet(plain_input(Explanation.blank(spectra, torch.ones(3, 2)))))
     best = outputs[:, Output.LOGIT].flatten(1).argmax(1)
     assert_close(actions[0].instrument * N_BINS + actions[0].bin, best, atol=0, rtol=0)
 
@@ -358,7 +360,7 @@ def test_the_second_pass_sees_what_the_first_tone_left() -> None:
     spectra, d = random_spectra(3, N_BINS), dictionary(2)
     explanation, actions = policy.predict(spectra, d)
     first, second = recorder.inputs
-    assert_close(first, plain_input(Explanation.blank(spectra, 2)))
+    assert_close(first, plain_input(Explanation.blank(spectra, torch.ones(3, 2))))
     for b in range(3):
         i = int(actions[0].instrument[b])
         y, direct = explanation.dictionary_tones[b, i], explanation.direct_tones[b, i]

@@ -1,0 +1,189 @@
+"""Findings: what a separation found and why it was chosen, in numbers.
+
+Axes: ``h`` harmonics, ``i`` instruments, ``n`` frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musisep_cli.inspection.notes import Note, find_notes, sounding
+from musisep_cli.inspection.separation import CurveRow, Separation
+
+CURVE_ROWS = 8
+"""Rows of a training curve that is shown as a table."""
+ALIKE = 0.98
+"""Columns of the dictionary that are more similar than this hardly tell instruments apart."""
+LARGE_RESIDUAL = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instrument:
+    """What one instrument plays.
+
+    Attributes:
+        name: its stem's.
+        rms_dbfs: level of the stem; None if silent.
+        energy_share: of the recording's energy.
+        on_s: how long it plays.
+        on_share: of the recording.
+        notes: what it plays.
+        lowest: lowest note, if it plays any.
+        highest: highest note.
+        median_hz: of the pitch over all frames in which it plays.
+    """
+
+    name: str
+    rms_dbfs: float | None
+    energy_share: float
+    on_s: float
+    on_share: float
+    notes: tuple[Note, ...]
+    lowest: Note | None
+    highest: Note | None
+    median_hz: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which seed was chosen, and why.
+
+    Attributes:
+        seed: the chosen one.
+        criterion: in words.
+        objective: the chosen one's.
+        runner_up: the next best seed, if there is one.
+        margin: by which share the chosen objective is below the runner-up's.
+    """
+
+    seed: int
+    criterion: str
+    objective: float | None
+    runner_up: int | None
+    margin: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All that a separation found.
+
+    Attributes:
+        separation: the folder's content.
+        choice: of the seed.
+        instruments: in their order.
+        alike: the two instruments whose timbres are closest, and their cosine similarity.
+    """
+
+    separation: Separation
+    choice: Choice
+    instruments: tuple[Instrument, ...]
+    alike: tuple[str, str, float] | None
+
+    def warnings(self) -> list[str]:
+        """What speaks against the separation, in words."""
+        found = []
+        residual = self.separation.residual
+        if residual and residual["energy_share"] > LARGE_RESIDUAL:
+            found.append(
+                f"the residual holds {residual['energy_share']:.0%} of the energy: more sounds "
+                "there than these instruments explain, or the training was too short"
+            )
+        if self.alike and self.alike[2] > ALIKE:
+            first, second, similarity = self.alike
+            found.append(
+                f"{first} and {second} have nearly the same timbre (similarity {similarity:.3f}): "
+                "who plays what may be mixed up"
+            )
+        silent = [instrument.name for instrument in self.instruments if not instrument.notes]
+        if silent:
+            found.append(f"{', '.join(silent)}: plays no notes; perhaps -n is too large")
+        return found
+
+
+def find(separation: Separation) -> Findings:
+    """What a separation found."""
+    notes = find_notes(separation.tracks)
+    return Findings(
+        separation=separation,
+        choice=_choice(separation.manifest),
+        instruments=tuple(
+            _instrument(separation, number, line) for number, line in enumerate(notes)
+        ),
+        alike=most_alike(separation.dictionary, separation.instrument_names),
+    )
+
+
+def _choice(manifest: dict[str, Any]) -> Choice:
+    ranking, seed = manifest["ranking"], manifest["chosen_seed"]
+    objectives = {row["seed"]: row["objective"] for row in ranking}
+    chosen = objectives[seed]
+    finite = [other for other, value in objectives.items() if other != seed and value is not None]
+    runner_up = min(finite, key=objectives.__getitem__) if finite else None
+    margin = None
+    if runner_up is not None and chosen is not None and objectives[runner_up]:
+        margin = 1 - chosen / objectives[runner_up]
+    return Choice(
+        seed=seed,
+        criterion=manifest["chosen_by"],
+        objective=chosen,
+        runner_up=runner_up,
+        margin=margin,
+    )
+
+
+def _instrument(separation: Separation, number: int, notes: Sequence[Note]) -> Instrument:
+    stem, tracks = separation.instruments[number], separation.tracks
+    heard = sounding(tracks)[number]
+    return Instrument(
+        name=stem["name"],
+        rms_dbfs=stem["rms_dbfs"],
+        energy_share=stem["energy_share"],
+        on_s=float(heard.sum()) * tracks.hop_s,
+        on_share=float(heard.mean()),
+        notes=tuple(notes),
+        lowest=min(notes, key=lambda note: note.f0_hz, default=None),
+        highest=max(notes, key=lambda note: note.f0_hz, default=None),
+        median_hz=float(np.median(tracks.f0_hz[number][heard])) if heard.any() else None,
+    )
+
+
+def most_alike(
+    dictionary: NDArray[np.float32], names: Sequence[str]
+) -> tuple[str, str, float] | None:
+    """The two instruments with the most similar columns ``[h, i]``; None for fewer than two.
+
+    >>> most_alike(np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], np.float32), ["a", "b", "c"])
+    ('a', 'c', 0.7071)
+    """
+    length = np.linalg.norm(dictionary, axis=0)
+    columns = dictionary / np.where(length > 0, length, 1.0)
+    pairs = [
+        (names[a], names[b], round(float(columns[:, a] @ columns[:, b]), 4))
+        for a, b in combinations(range(len(names)), 2)
+    ]
+    return max(pairs, key=lambda pair: pair[2], default=None)
+
+
+def thinned(curve: Sequence[CurveRow], n_rows: int = CURVE_ROWS) -> list[CurveRow]:
+    """A training curve in few rows: means of stretches of equal length, at their last step."""
+    n_rows = min(n_rows, len(curve))
+    bounds = [round(len(curve) * k / n_rows) for k in range(n_rows + 1)] if n_rows else []
+    return [
+        {name: _summary(name, curve[a:b]) for name in curve[0]}
+        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+    ]
+
+
+def _summary(name: str, rows: Sequence[CurveRow]) -> float:
+    """Counts as they are at the end, terms as their mean; NaN if none was finite."""
+    if name in ("iteration", "n_skipped"):
+        return rows[-1][name]
+    values = [row[name] for row in rows if math.isfinite(row[name])]
+    return sum(values) / len(values) if values else math.nan

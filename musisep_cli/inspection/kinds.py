@@ -1,0 +1,99 @@
+"""Kinds: what an argument of `musisep inspect` is, told by cheap looks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from musisep_cli.errors import InputError
+from musisep_cli.manifest import FORMAT as MANIFEST_FORMAT
+from musisep_cli.model.dictionary import FORMAT as DICTIONARY_FORMAT
+from musisep_cli.run_folder import MANIFEST
+
+Kind: TypeAlias = Literal["sound", "separation", "dictionary", "env"]
+ENVIRONMENT = "env"
+"""This word, and no path; a file of this name is ``./env``."""
+_SHOWN_FOLDERS = 3
+
+
+def kind_of(what: str) -> tuple[Kind, Path]:
+    """What an argument is, and where: of a separation its folder.
+
+    Raises:
+        InputError: it is nothing that can be inspected; the message says what it is.
+
+    >>> kind_of("env")
+    ('env', PosixPath('env'))
+    """
+    path = Path(what)
+    if what == ENVIRONMENT:
+        return "env", path
+    if path.is_dir():
+        _check_folder(path)
+        return "separation", path
+    if path.suffix.lower() != ".json":
+        return "sound", path  # there or not, a sound or not: reading it says so
+    form = _format(path)
+    if form == DICTIONARY_FORMAT:
+        return "dictionary", path
+    if form == MANIFEST_FORMAT and path.name == MANIFEST:
+        return "separation", path.parent
+    raise InputError(
+        f"{path}: is neither a dictionary nor the {MANIFEST} of a separation. Give a sound file, "
+        f"the folder of a separation, a dictionary.json, or {ENVIRONMENT}."
+    )
+
+
+def _format(path: Path) -> object:
+    """What a JSON file says that it is."""
+    content = read_json(path)
+    return content.get("format") if isinstance(content, dict) else None
+
+
+def read_json(path: Path) -> object:
+    """Content of a JSON file.
+
+    Raises:
+        InputError: it cannot be read, or is no JSON.
+    """
+    try:
+        content: object = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Check the name and its permissions."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: is not a valid JSON file ({error}). Restore it, or separate again."
+        ) from error
+    return content
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a folder that holds no finished separation."""
+    if (path / MANIFEST).is_file():
+        return
+    seeds = sorted(seed.parent.name for seed in path.glob("seeds/*/seed.json"))
+    if seeds:
+        raise InputError(
+            f"{path}: is an unfinished separation (seeds done: {', '.join(seeds)}; no {MANIFEST}). "
+            "Give its `musisep separate` command again to finish it."
+        )
+    if (path / "seed.json").is_file():
+        raise InputError(
+            f"{path}: is one seed of a separation. Give the folder of the separation: "
+            f"{path.resolve().parents[1]}"
+        )
+    below = sorted(path.glob(f"*/{MANIFEST}")) or sorted(path.glob(f"*/*/{MANIFEST}"))
+    if below:
+        shown = " ".join(str(manifest.parent) for manifest in below[:_SHOWN_FOLDERS])
+        more = len(below) - _SHOWN_FOLDERS
+        raise InputError(
+            f"{path}: is no separation, but holds some. Give them: {shown}"
+            + (f" and {more} more" if more > 0 else "")
+        )
+    raise InputError(
+        f"{path}: is no folder of a separation (no {MANIFEST}). Give one, say "
+        "separated/musisep/mix, or a sound file."
+    )

@@ -1,0 +1,207 @@
+"""Separation: a finished run folder, read and checked.
+
+Axes: ``h`` harmonics, ``i`` instruments, ``n`` frames.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musisep_cli.errors import InputError
+from musisep_cli.inspection.kinds import read_json
+from musisep_cli.inspection.notes import PitchTracks
+from musisep_cli.manifest import FORMAT
+from musisep_cli.model import dictionary
+from musisep_cli.run_folder import MANIFEST, RESIDUAL
+
+PITCH_COLUMNS = ("instrument", "time_s", "f0_hz", "amplitude", "on")
+CURVE_COLUMNS = ("iteration", "objective", "dictionary", "direct", "agreement", "n_skipped")
+CurveRow = dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Separation:
+    """What a run folder holds.
+
+    Attributes:
+        folder: where it is.
+        manifest: settings, choice and levels.
+        dictionary: ``[h, i]``.
+        tracks: pitch of every instrument.
+        curves: training curve of every seed that has one.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    dictionary: NDArray[np.float32]
+    tracks: PitchTracks
+    curves: dict[int, list[CurveRow]]
+
+    @property
+    def name(self) -> str:
+        """Name of the recording."""
+        return self.folder.resolve().name
+
+    @property
+    def instruments(self) -> list[dict[str, Any]]:
+        """What the manifest says of every instrument."""
+        return [stem for stem in self.manifest["stems"] if stem["name"] != RESIDUAL]
+
+    @property
+    def instrument_names(self) -> list[str]:
+        """Names of their stems."""
+        return [stem["name"] for stem in self.instruments]
+
+    @property
+    def residual(self) -> dict[str, Any] | None:
+        """What the manifest says of the residual."""
+        return next((s for s in self.manifest["stems"] if s["name"] == RESIDUAL), None)
+
+
+def read_separation(folder: Path) -> Separation:
+    """A run folder.
+
+    Raises:
+        InputError: something is missing, broken, or does not fit together.
+    """
+    manifest = _read_manifest(folder / MANIFEST)
+    separation = Separation(
+        folder=folder,
+        manifest=manifest,
+        dictionary=read_dictionary(folder / "dictionary.json"),
+        tracks=read_pitch(folder / "pitch.csv"),
+        curves=_read_curves(folder, [row["seed"] for row in manifest["ranking"]]),
+    )
+    counts = {
+        MANIFEST: len(separation.instruments),
+        "dictionary.json": separation.dictionary.shape[1],
+        "pitch.csv": len(separation.tracks.f0_hz),
+    }
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        raise InputError(
+            f"{folder}: its files tell of different numbers of instruments ({told}), so they are "
+            "not of one separation. Separate again with --overwrite."
+        )
+    return separation
+
+
+def read_dictionary(path: Path) -> NDArray[np.float32]:
+    """A ``dictionary.json`` of any size, ``[h, i]``.
+
+    Raises:
+        InputError: it is none.
+        DictionaryError: its values are not those of a dictionary.
+    """
+    content = read_json(path)
+    columns = content.get("instruments") if isinstance(content, dict) else None
+    if not isinstance(columns, list) or not columns or not isinstance(columns[0], list):
+        raise InputError(
+            f"{path}: holds no dictionary (no list 'instruments'). Give a dictionary.json that a "
+            "separation wrote."
+        )
+    learned = dictionary.load(path, n_harmonics=len(columns[0]), n_instruments=len(columns))
+    if not learned.shape[0]:
+        raise InputError(f"{path}: its instruments have no harmonics. Restore the file.")
+    array: NDArray[np.float32] = learned.numpy()
+    return array
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest, with all that is used of it."""
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: is not a manifest of this version of musisep (format {FORMAT}). Separate "
+            "again with --overwrite."
+        )
+    try:
+        _touch(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path}: is incomplete or was changed ({type(error).__name__}: {error}). Restore it, "
+            "or separate again with --overwrite."
+        ) from error
+    return content
+
+
+def _touch(manifest: dict[str, Any]) -> None:
+    """Fail where something that is used is missing or of another type."""
+    for name in ("sample_rate_hz", "n_samples", "n_channels"):
+        int(manifest["input"][name])
+    for name in ("iterations", "batch_size"):
+        int(manifest["config"]["training"][name])
+    manifest["config"]["preset"].strip()
+    manifest["chosen_by"].strip()
+    for name in ("gain", "sum_error", "wall_s"):
+        float(manifest[name])
+    for row in manifest["ranking"]:
+        int(row["seed"]), int(row["n_skipped_steps"]), float(row["wall_s"])
+        float(row["objective"] or 0)
+    if manifest["chosen_seed"] not in [row["seed"] for row in manifest["ranking"]]:
+        raise ValueError(f"chosen seed {manifest['chosen_seed']} is not in the ranking")
+    for stem in manifest["stems"]:
+        stem["name"].strip(), float(stem["rms_dbfs"] or 0), float(stem["energy_share"])
+
+
+def read_pitch(path: Path) -> PitchTracks:
+    """A ``pitch.csv``.
+
+    Raises:
+        InputError: it is missing or broken.
+    """
+    rows = list(_read_table(path, PITCH_COLUMNS))
+    if not rows:
+        raise InputError(f"{path}: holds no rows. Restore it, or separate again with --overwrite.")
+    table = np.array([list(row.values()) for row in rows])
+    order = np.lexsort((table[:, 1], table[:, 0]))
+    instruments, counts = np.unique(table[:, 0], return_counts=True)
+    by_instrument = table[order].reshape(len(instruments), -1, 5) if _equal(counts) else None
+    if by_instrument is None or np.ptp(by_instrument[:, :, 1], axis=0).any():
+        raise InputError(
+            f"{path}: has not the same frames for every instrument; it is cut off or was changed. "
+            "Restore it, or separate again with --overwrite."
+        )
+    _, times_s, f0_hz, amplitude, on = np.moveaxis(by_instrument, 2, 0)
+    return PitchTracks(times_s=times_s[0], f0_hz=f0_hz, amplitude=amplitude, on=on > 0)
+
+
+def _equal(counts: NDArray[np.intp]) -> bool:
+    return bool((counts == counts[0]).all())
+
+
+def _read_curves(folder: Path, seeds: list[int]) -> dict[int, list[CurveRow]]:
+    """Training curves of those seeds whose files are there."""
+    paths = {seed: folder / "seeds" / f"{seed:03d}" / "metrics.csv" for seed in seeds}
+    return {
+        seed: list(_read_table(path, CURVE_COLUMNS))
+        for seed, path in paths.items()
+        if path.is_file()
+    }
+
+
+def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[CurveRow]:
+    """Rows of a CSV file as numbers; what was not finite is empty, and NaN."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            try:
+                for row in reader:
+                    yield {name: float(row[name] or "nan") for name in columns}
+            except (KeyError, TypeError, ValueError, csv.Error) as error:
+                raise InputError(
+                    f"{path}, line {reader.line_num}: a column or a number is missing "
+                    f"({type(error).__name__}: {error}). Restore the file, or separate again."
+                ) from error
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Restore it, or separate again with "
+            "--overwrite."
+        ) from error
