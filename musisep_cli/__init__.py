@@ -17,17 +17,20 @@ The paper's chapters in reading order, and where each lives:
 | 3.5 | AdaMax, with one norm per instrument for the dictionary | `training.adamax` |
 | 3.7 | Algorithm 1 | `training.trainer` |
 | 3.8 | all frames -> waveforms | `resynthesis` |
+| - | a start from simulated frames instead of chance, its weights | `warmstart`, `weights` |
+| - | who plays which of the tones found, over all frames | `labelling` |
 | 4 | one recording, one seed: the whole chain | `pipeline` |
 | 4 | many seeds, one of them chosen blind | `ensemble`, `workers` |
 | 4 | BSS Eval and pitch scores; any separation against references | `metrics`, `evaluation` |
 
 Around them: `recording` (samples in memory, and when they can be separated), `audio` (sound files),
 `plots`, `files` (whole or not at all), `device`, `config` (settings and presets), `run_folder`
-(what a separation leaves on disk), `manifest` (what made it), `errors`, and `cli`.
+(what a separation leaves on disk), `manifest` (what made it), `inspection` (what a file is, what
+a separation found), `errors`, and `cli`.
 
-Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | evaluation >
-manifest > run_folder | workers > pipeline > config > training > policy > resynthesis | metrics |
-audio | plots > model | recording > files | device > errors.
+Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | evaluation |
+inspection > manifest > run_folder | workers > pipeline > config > training | warmstart > policy >
+resynthesis | labelling | metrics | audio | plots > model | recording > files | device > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

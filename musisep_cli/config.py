@@ -17,20 +17,26 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from musisep_cli.errors import ConfigError
+from musisep_cli.labelling import LabellingConfig
 from musisep_cli.model.dictionary import DictionaryConfig
 from musisep_cli.model.gabor import FrameConfig
 from musisep_cli.policy.distance import ObjectiveConfig
 from musisep_cli.policy.parameters import ParameterConfig
 from musisep_cli.policy.rollout import PolicyConfig
 from musisep_cli.policy.unet import NetworkConfig
+from musisep_cli.resynthesis import ResynthesisConfig
 from musisep_cli.training.estimator import EstimatorConfig
 from musisep_cli.training.trainer import TrainingConfig
+from musisep_cli.warmstart.weights import BUILTIN, WarmstartConfig
 
 Settings: TypeAlias = dict[str, dict[str, Any]]
 """Section -> key -> value, as in a TOML file."""
 
-PRESETS = ("paper", "quick")
+PRESETS = ("paper", "quick", "standard")
 MAX_INSTRUMENTS = 16
+MAX_WARM_INSTRUMENTS = 4
+"""The warm start has seen frames of at most this many lines."""
+MAX_LABELLED_INSTRUMENTS = 5
 MAX_SEEDS = 1000
 MAX_ROLLOUTS = 729
 """S = len(exponents)^m: three exponents for up to six instruments, two for up to nine."""
@@ -83,6 +89,9 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    warmstart: WarmstartConfig = field(default_factory=WarmstartConfig)
+    labelling: LabellingConfig = field(default_factory=LabellingConfig)
+    resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values; ``read_settings`` takes them back."""
@@ -140,15 +149,17 @@ def read_settings(path: Path) -> tuple[str | None, Settings]:
     preset = content.pop("preset", None)
     if preset is not None and not isinstance(preset, str):
         raise ConfigError(f"{path}: 'preset' must be one of {', '.join(PRESETS)}")
-    _anchor(content.get("dictionary"), path.parent)
+    _anchor(content.get("dictionary"), "init_file", path.parent)
+    if content.get("warmstart", {}) != {"weights": BUILTIN}:
+        _anchor(content.get("warmstart"), "weights", path.parent)
     return preset, content
 
 
-def _anchor(dictionary: Any, folder: Path) -> None:
-    """Make a relative init_file absolute: it is meant from where the settings lie."""
-    if isinstance(dictionary, dict) and isinstance(dictionary.get("init_file"), str):
-        name = dictionary["init_file"]
-        dictionary["init_file"] = str((folder / name).absolute()) if name else ""
+def _anchor(section: Any, key: str, folder: Path) -> None:
+    """Make a relative path absolute: it is meant from where the settings lie."""
+    if isinstance(section, dict) and isinstance(section.get(key), str):
+        name = section[key]
+        section[key] = str((folder / name).absolute()) if name else ""
 
 
 def apply(config: Config, settings: Mapping[str, Any]) -> Config:
@@ -228,6 +239,21 @@ def check(config: Config) -> None:
             f"[run] instruments = {config.run.instruments} and [policy] exponents make {n_rollouts}"
             f" rollouts per frame, and {MAX_ROLLOUTS} are the most: set fewer exponents, say "
             "[1.0, 0.1]",
+        ),
+        (
+            not config.warmstart.weights or config.run.instruments <= MAX_WARM_INSTRUMENTS,
+            f"[run] instruments = {config.run.instruments}: the warm start serves 1 to "
+            f"{MAX_WARM_INSTRUMENTS}; start from scratch with --preset quick",
+        ),
+        (
+            not config.labelling.enabled or config.run.instruments <= MAX_LABELLED_INSTRUMENTS,
+            f"[run] instruments = {config.run.instruments}: labelling weighs all their orders in "
+            f"every frame and serves up to {MAX_LABELLED_INSTRUMENTS}; use --preset quick",
+        ),
+        (
+            not config.labelling.enabled or config.resynthesis.stems == "mask",
+            "[labelling] enabled = true needs [resynthesis] stems = 'mask': direct predictions are "
+            "made before the tones are labelled",
         ),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),
         (

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from musisep_cli import __version__, audio, manifest, run_folder
-from musisep_cli.config import Config, Settings, compose
+from musisep_cli.config import MAX_WARM_INSTRUMENTS, Config, Settings, compose
 from musisep_cli.device import resolve_device
 from musisep_cli.errors import InputError, MusisepError
 from musisep_cli.files import write_json_atomic
@@ -119,13 +119,19 @@ def separate(
     check_content(recording)
     where = resolve_device(device)
     run = {"run": {"instruments": n_instruments, "seeds": seeds, "first_seed": first_seed}}
-    config = compose(preset or default_preset(where), settings or {}, run)
+    config = compose(preset or default_preset(where, n_instruments), settings or {}, run)
     return separate_recording(recording, config, device=where, jobs=jobs, on_progress=on_progress)
 
 
-def default_preset(device: torch.device) -> str:
-    """The paper's full method where there is a GPU, the reduced one where there is none."""
-    return "paper" if device.type == "cuda" else "quick"
+def default_preset(device: torch.device, n_instruments: int) -> str:
+    """The paper's full method on a GPU; on a CPU the warm start, as far as it serves.
+
+    >>> default_preset(torch.device("cpu"), 2), default_preset(torch.device("cpu"), 5)
+    ('standard', 'quick')
+    """
+    if device.type == "cuda":
+        return "paper"
+    return "standard" if n_instruments <= MAX_WARM_INSTRUMENTS else "quick"
 
 
 def separate_recording(

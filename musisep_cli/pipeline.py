@@ -12,7 +12,8 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -21,12 +22,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musisep_cli import warmstart
 from musisep_cli.config import Config
-from musisep_cli.model.dictionary import load, start_dictionary
+from musisep_cli.labelling import Labelling, label_tones, order_like
+from musisep_cli.model.dictionary import DictionaryConfig, load, start_dictionary
 from musisep_cli.model.gabor import GaborFrame
+from musisep_cli.model.tones import Peaks, harmonic_positions
 from musisep_cli.policy.rollout import Explanation, Policy
+from musisep_cli.policy.sampling import Action
 from musisep_cli.recording import Recording
-from musisep_cli.resynthesis import resynthesise
+from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, resynthesise, shares
 from musisep_cli.training.trainer import StepReport, Trainer, explanation_objective
 
 CURVE_POINTS = 1000
@@ -35,20 +40,25 @@ SILENT_PEAK = 1e-7
 """A frame in which no bin is louder than this has no tones: nothing sounds where nothing was."""
 
 
+LOWEST_HZ = 16.0
+"""Pitches below, which nothing plays, count as this."""
+Stage: TypeAlias = Literal["listening", "training", "resynthesis"]
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where one seed stands, after a training step or a block of frames.
 
     Attributes:
         seed: which.
-        stage: training, then resynthesis.
+        stage: listening (only where tones are labelled first), training, resynthesis.
         done: steps or frames done.
         total: of so many.
         report: the training step's, if it was one.
     """
 
     seed: int
-    stage: Literal["training", "resynthesis"]
+    stage: Stage
     done: int
     total: int
     report: StepReport | None = None
@@ -121,26 +131,128 @@ def run_seed(
     """
     started = time.monotonic()
     with _reproducible(seed, config.run.threads, device), torch.inference_mode(False):
-        gain = level_gain(recording, config)
-        samples = torch.from_numpy(recording.samples.T.copy()).to(device) * gain  # c, t
-        frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
-        trainer = _trainer(config, frame, samples.mean(0), device)
-        curve = tuple(_train(trainer, seed, on_progress))
-        player = _Player(
-            trainer.policy, trainer.dictionary.detach(), frame, samples.shape[-1], seed, on_progress
-        )
-        stems = resynthesise(frame, samples, player.explain) / gain
+        run = _Run(recording, config, seed, device, on_progress)
+        return replace(run.result(), wall_s=time.monotonic() - started)
+
+
+class _Run:
+    """One seed's way from samples to stems."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        config: Config,
+        seed: int,
+        device: torch.device,
+        on_progress: OnProgress,
+    ) -> None:
+        self.config, self.seed, self.on_progress = config, seed, on_progress
+        self.gain = level_gain(recording, config)
+        self.samples = torch.from_numpy(recording.samples.T.copy()).to(device) * self.gain  # c, t
+        self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
+        self.policy = new_policy(config, self.frame).to(device)
+
+    def result(self) -> SeedResult:
+        """Train, transcribe, resynthesise."""
+        trainer = self._trainer()
+        curve = tuple(self._train(trainer))
+        dictionary = trainer.dictionary.detach()
+        if self.config.resynthesis.stems == "mask":
+            transcript = self._labelled(
+                self._transcribe(dictionary, "resynthesis"), dictionary.cpu()
+            )
+            sharer = _Sharer(transcript, self.frame, self.config.resynthesis)
+            stems = resynthesise(self.frame, self.samples, sharer.explain)
+        else:
+            listener = self._listener(dictionary, "resynthesis")
+            stems = resynthesise(self.frame, self.samples, listener.explain)
+            transcript = listener.transcript()
         return SeedResult(
-            seed=seed,
-            stems=stems.transpose(1, 2).cpu().numpy(),
-            dictionary=trainer.dictionary.detach().cpu().numpy(),
-            objective=player.objective(),
-            pitch=player.pitch(gain),
+            seed=self.seed,
+            stems=(stems / self.gain).transpose(1, 2).cpu().numpy(),
+            dictionary=dictionary.cpu().numpy(),
+            objective=float(transcript.objective.to(torch.float64).mean()),
+            pitch=pitch_tracks(transcript, self.frame, self.samples.shape[-1], self.gain),
             curve=curve,
             n_skipped=trainer.n_skipped,
-            wall_s=time.monotonic() - started,
+            wall_s=0.0,
             checkpoint=_serialised(trainer),
         )
+
+    def _trainer(self) -> Trainer:
+        config = self.config
+        if config.warmstart.weights:
+            warmstart.load(self.policy, config.warmstart)
+        dictionary = self._first_dictionary()
+        return Trainer(
+            config.training,
+            estimator=config.estimator,
+            policy=self.policy,
+            dictionary=dictionary,
+            dictionary_frozen=config.dictionary.frozen,
+            frame=self.frame,
+            signal=self.samples.mean(0),
+        )
+
+    def _first_dictionary(self) -> Tensor:
+        """The dictionary that training starts from, ``[h, i]``: if none is given, the labels'."""
+        dictionary = first_dictionary(self.config)
+        if self.config.dictionary.init_file or not self.config.labelling.enabled:
+            return dictionary
+        found = self._transcribe(dictionary.to(self.samples.device), "listening")
+        timbres = torch.from_numpy(self._labels(found).timbres)
+        return dictionary_of_timbres(timbres, self.config.dictionary)
+
+    def _train(self, trainer: Trainer) -> Iterator[StepReport]:
+        """Trains to the end; yields the training curve."""
+        total = trainer.config.iterations
+        stretch: list[StepReport] = []
+        for report in trainer.run():
+            self.on_progress(Progress(self.seed, "training", report.iteration, total, report))
+            stretch.append(report)
+            if len(stretch) >= total / CURVE_POINTS or report.iteration == total:
+                yield _mean(stretch)
+                stretch = []
+
+    def _listener(self, dictionary: Tensor, stage: Stage) -> _Listener:
+        """What explains all frames and reports on the way."""
+        total = len(self.frame.centres(self.samples.shape[-1]))
+        counts = count()
+
+        def report(n_frames: int) -> None:
+            done = min((next(counts) + 1) * BLOCK_FRAMES, total)
+            self.on_progress(Progress(self.seed, stage, done, total))
+
+        return _Listener(self.policy, dictionary, report)
+
+    def _transcribe(self, dictionary: Tensor, stage: Stage) -> Transcript:
+        """The most probable tones of all frames."""
+        listener = self._listener(dictionary, stage)
+        mean = self.samples.mean(0)
+        for centres in self.frame.centres(len(mean)).split(BLOCK_FRAMES):
+            listener.listen(self.frame.analyse(mean, centres)[:, : self.frame.n_network_bins])
+        return listener.transcript()
+
+    def _labels(self, found: Transcript) -> Labelling:
+        """Who plays which of the tones found."""
+        pitch_hz = (found.f0_bins * self.frame.bin_hz).clamp_min(LOWEST_HZ)
+        semitones = 69 + 12 * torch.log2(pitch_hz / 440)
+        harmonics = found.harmonics * found.audible[:, None, None]
+        return label_tones(
+            semitones.cpu().double().numpy(),
+            harmonics.cpu().double().numpy(),
+            self.config.labelling,
+            self.seed,
+        )
+
+    def _labelled(self, found: Transcript, dictionary: Tensor) -> Transcript:
+        """The transcript with every tone in its instrument's slot, as the dictionary has them."""
+        if not self.config.labelling.enabled:
+            return found
+        labelling = self._labels(found)
+        lifted = dictionary.clamp_min(0).sqrt().T.double().numpy()
+        order = order_like(reference=lifted, estimate=labelling.timbres)
+        return found.relabelled(torch.from_numpy(labelling.labels[:, order]).to(found.on.device))
 
 
 def level_gain(recording: Recording, config: Config) -> float:
@@ -164,7 +276,7 @@ def new_policy(config: Config, frame: GaborFrame) -> Policy:
 
 
 def first_dictionary(config: Config) -> Tensor:
-    """The dictionary that training starts from, ``[h, i]``."""
+    """The dictionary of the configured file, or else the untrained one, ``[h, i]``."""
     if config.dictionary.init_file:
         return load(
             Path(config.dictionary.init_file),
@@ -174,28 +286,16 @@ def first_dictionary(config: Config) -> Tensor:
     return start_dictionary(config.dictionary, config.run.instruments)
 
 
-def _trainer(config: Config, frame: GaborFrame, signal: Tensor, device: torch.device) -> Trainer:
-    return Trainer(
-        config.training,
-        estimator=config.estimator,
-        policy=new_policy(config, frame).to(device),
-        dictionary=first_dictionary(config),
-        dictionary_frozen=config.dictionary.frozen,
-        frame=frame,
-        signal=signal,
-    )
+def dictionary_of_timbres(timbres: Tensor, config: DictionaryConfig) -> Tensor:
+    """D ``[h, i]`` from lifted timbres ``[i, h]``: squared, with maximum 1 and the usual floor.
 
-
-def _train(trainer: Trainer, seed: int, on_progress: OnProgress) -> Iterator[StepReport]:
-    """Trains to the end; yields the training curve."""
-    total = trainer.config.iterations
-    stretch: list[StepReport] = []
-    for report in trainer.run():
-        on_progress(Progress(seed, "training", report.iteration, total, report))
-        stretch.append(report)
-        if len(stretch) >= total / CURVE_POINTS or report.iteration == total:
-            yield _mean(stretch)
-            stretch = []
+    An instrument that was never heard has no timbre yet, and starts as the untrained one.
+    """
+    relative = timbres.square().T.float()
+    highest = relative.amax(0)
+    untrained = start_dictionary(config, len(timbres))
+    scaled = (relative / highest.clamp_min(1e-12)).clamp_min(config.start_floor)
+    return torch.where(highest > 0, scaled, untrained)
 
 
 def _mean(reports: list[StepReport]) -> StepReport:
@@ -208,64 +308,128 @@ def _mean(reports: list[StepReport]) -> StepReport:
     return replace(reports[-1], **terms)
 
 
-class _Player:
-    """Explains all frames in order, and keeps what they play."""
+@dataclass(frozen=True)
+class Transcript:
+    """What was found in every frame, a slot per instrument.
 
-    def __init__(
-        self,
-        policy: Policy,
-        dictionary: Tensor,
-        frame: GaborFrame,
-        n_samples: int,
-        seed: int,
-        on_progress: OnProgress,
-    ) -> None:
-        self.policy, self.dictionary, self.frame = policy, dictionary, frame
-        self.times_s = frame.centres(n_samples).cpu().numpy() / frame.sample_rate_hz
-        self.seed, self.on_progress = seed, on_progress
-        self.n_done = 0
-        self.found: list[Tensor] = []
-        self.objectives: list[Tensor] = []
+    Attributes:
+        f0_bins, inharmonicity, width, amplitude, on: ``[n, i]``, as in ``Explanation``.
+        harmonics: absolute harmonic amplitudes, ``[n, i, h]``.
+        objective: ``[n]``.
+        audible: whether the recording sounds in the frame, bool ``[n]``.
+    """
+
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    width: Tensor
+    amplitude: Tensor
+    on: Tensor
+    harmonics: Tensor
+    objective: Tensor
+    audible: Tensor
+
+    def relabelled(self, labels: Tensor) -> Transcript:
+        """With other instruments in the slots: ``labels [n, i]`` says whose tone each takes."""
+
+        def moved(values: Tensor) -> Tensor:
+            index = labels if values.ndim == 2 else labels[..., None].expand_as(values)
+            return values.gather(1, index)
+
+        return replace(
+            self,
+            f0_bins=moved(self.f0_bins),
+            inharmonicity=moved(self.inharmonicity),
+            width=moved(self.width),
+            amplitude=moved(self.amplitude),
+            on=moved(self.on),
+            harmonics=moved(self.harmonics),
+        )
+
+
+class _Listener:
+    """Explains all frames in order, and keeps what is found."""
+
+    def __init__(self, policy: Policy, dictionary: Tensor, report: Callable[[int], None]) -> None:
+        self.policy, self.dictionary, self.report = policy, dictionary, report
+        self.blocks: list[Transcript] = []
+
+    def listen(self, mean: Tensor) -> tuple[Explanation, list[Action]]:
+        """The most probable tones of the next frames ``[n, f]``."""
+        explanation, actions = self.policy.predict(mean, self.dictionary)
+        self.blocks.append(
+            Transcript(
+                f0_bins=explanation.f0_bins,
+                inharmonicity=explanation.inharmonicity,
+                width=explanation.width,
+                amplitude=explanation.amplitude,
+                on=explanation.on,
+                harmonics=explanation.harmonics,
+                objective=explanation_objective(explanation, self.policy).total,
+                audible=mean.abs().amax(-1) > SILENT_PEAK,
+            )
+        )
+        self.report(len(mean))
+        return explanation, actions
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
-        """Spectra ``[i, c, n, f]`` of the instruments, for the mean ``[n, f]`` and every channel.
+        """Direct spectra ``[i, c, n, f]`` for the mean ``[n, f]`` and every channel ``[c, n, f]``.
 
         Pitches and instruments are found on the mean. Every channel of several gets its own direct
         prediction with them, so a stem keeps its place between the channels.
         """
-        explanation, actions = self.policy.predict(mean, self.dictionary)
+        explanation, actions = self.listen(mean)
         tones = [explanation.direct_tones]
         if len(channels) > 1:
             tones = [self.policy.replay(c, self.dictionary, actions).direct_tones for c in channels]
         stems = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
-        audible = channels.abs().amax(-1) > SILENT_PEAK  # c, n
-        self._keep(explanation, audible.any(0))
+        return stems * (channels.abs().amax(-1) > SILENT_PEAK)[..., None]
+
+    def transcript(self) -> Transcript:
+        """All that was found so far."""
+        names = [field.name for field in fields(Transcript)]
+        return Transcript(*(torch.cat([getattr(b, name) for b in self.blocks]) for name in names))
+
+
+class _Sharer:
+    """Shares the recording's spectrum out by what was found, block after block in order."""
+
+    def __init__(
+        self, transcript: Transcript, frame: GaborFrame, config: ResynthesisConfig
+    ) -> None:
+        self.transcript, self.frame, self.config = transcript, frame, config
+        self.n_done = 0
+
+    def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
+        """Spectra of the stems ``[i, c, n, f]``: every channel ``[c, n, f]`` by the same shares."""
+        block = slice(self.n_done, self.n_done + len(mean))
         self.n_done += len(mean)
-        self.on_progress(Progress(self.seed, "resynthesis", self.n_done, len(self.times_s)))
-        return stems * audible[..., None]
-
-    def _keep(self, explanation: Explanation, audible: Tensor) -> None:
-        heard = audible[:, None].to(explanation.on.dtype)
-        self.found.append(
-            torch.stack(
-                [
-                    explanation.f0_bins * self.frame.bin_hz,
-                    explanation.amplitude * heard,
-                    explanation.on * heard,
-                    explanation.inharmonicity,
-                ]
-            ).cpu()
+        found = self.transcript
+        harmonics = found.harmonics[block]
+        positions = harmonic_positions(
+            found.f0_bins[block], found.inharmonicity[block], harmonics.shape[-1]
         )
-        self.objectives.append(explanation_objective(explanation, self.policy).total.cpu())
+        width = torch.full_like(
+            found.f0_bins[block], self.config.mask_width * self.frame.ideal_width_bins
+        )
+        peaks = Peaks.around(positions, width, mean.shape[-1])
+        envelopes = peaks.render(torch.complex(harmonics, torch.zeros_like(harmonics))).real
+        masks = shares(envelopes * found.audible[block, None, None], self.config.mask_floor)
+        return masks.transpose(0, 1)[:, None] * channels
 
-    def objective(self) -> float:
-        """Mean objective over all frames."""
-        return float(torch.cat(self.objectives).to(torch.float64).mean())
 
-    def pitch(self, gain: float) -> PitchTracks:
-        """What was played, amplitudes at the recording's own level."""
-        f0_hz, amplitude, on, inharmonicity = torch.cat(self.found, 1).transpose(1, 2).numpy()
-        return PitchTracks(self.times_s, f0_hz, amplitude / gain, on, inharmonicity)
+def pitch_tracks(
+    transcript: Transcript, frame: GaborFrame, n_samples: int, gain: float
+) -> PitchTracks:
+    """What was played, amplitudes at the recording's own level."""
+    heard = transcript.audible[:, None].to(transcript.on.dtype)
+    columns = (
+        transcript.f0_bins * frame.bin_hz,
+        transcript.amplitude * heard / gain,
+        transcript.on * heard,
+        transcript.inharmonicity,
+    )
+    times_s = frame.centres(n_samples).cpu().numpy() / frame.sample_rate_hz
+    return PitchTracks(times_s, *(values.T.cpu().numpy() for values in columns))
 
 
 def _serialised(trainer: Trainer) -> bytes:

@@ -66,7 +66,7 @@ def harmonic_tone(
 
 
 def melody(
-    pitches_midi: tuple[int, ...],
+    pitches_midi: tuple[float, ...],
     *,
     note_s: float,
     amplitudes: tuple[float, ...],

@@ -10,6 +10,7 @@ import typer
 
 from musisep_cli import __version__
 from musisep_cli.cli.evaluate import evaluate
+from musisep_cli.cli.inspect import inspect
 from musisep_cli.cli.separate import separate
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ def musisep(
     """Separate a recording into its melodic instruments: blind, without training data, offline."""
 
 
-for _command in (separate, evaluate):
+for _command in (separate, evaluate, inspect):
     app.command(help=_unfolded(_command.__doc__ or ""))(_command)
 
 

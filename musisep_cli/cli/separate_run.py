@@ -99,16 +99,18 @@ def configure(
         ConfigError: one of them cannot be used, or nothing says how many instruments there are.
     """
     named, settings = read_settings(file) if file else (None, {})
-    chosen = preset or named or ensemble.default_preset(device)
-    try:
-        compose(chosen, settings)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error}" if settings or named else str(error)) from error
     given = {
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in flags.items()
     }
-    if "instruments" not in given["run"] | dict(settings.get("run", {})):
+    instruments = (dict(settings.get("run", {})) | given["run"]).get("instruments")
+    n_known = instruments if isinstance(instruments, int) else 1
+    chosen = preset or named or ensemble.default_preset(device, n_known)
+    try:
+        compose(chosen, settings)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}" if settings or named else str(error)) from error
+    if instruments is None:
         raise ConfigError(
             f"the number of instruments is missing: give it as -n, 1 to {MAX_INSTRUMENTS}, for "
             "example -n 2"

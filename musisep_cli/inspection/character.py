@@ -1,14 +1,14 @@
 """Character: whether a recording sounds like a few melodic lines.
 
-Four simple statistics of up to 30 s of the recording, below 8 kHz. Nothing is learned; the bounds
+Four simple statistics of up to 15 s of the recording, below 8 kHz. Nothing is learned; the bounds
 lie between what was measured on duets and trios of sampled and real instruments and two singers,
 and on drums, speech and noise made for the purpose.
 
 | statistic | melodic lines | others |
 | --- | --- | --- |
 | steady: share of energy in steady partials, 93 ms | 0.90 to 1 | drums 0.6, noise 0.5, speech 0.2 |
-| resolved: the same, 46 ms; falls where partials beat | 0.96 to 1 | piano and violin 0.94, 6 lines 0.87 |
-| flatness: geometric over arithmetic mean of a spectrum | below 0.01 | drums 0.2, under a duet 0.03 |
+| resolved: as above, 46 ms; falls where partials beat | 0.96 to 1 | piano duet 0.94, 6 lines 0.87 |
+| flatness: geometric over arithmetic mean of a spectrum | below 0.01 | drums 0.2, under duet 0.03 |
 | tones: harmonic series for 90 % of the peaks' energy | number of lines | 6 lines 4.7, noise 8 |
 
 Low registers lower `resolved` too, so it counts only together with many tones.
@@ -28,20 +28,19 @@ from numpy.typing import NDArray
 from musisep_cli.recording import Recording
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
-N_EXCERPTS, EXCERPT_S = 6, 5.0
+N_EXCERPTS, EXCERPT_S = 5, 3.0
 SHORTEST_S = 0.5
 """Less says nothing."""
 LOWEST_HZ, HIGHEST_HZ = 50.0, 8000.0
 LEAST_STEADY = 0.8
 LEAST_RESOLVED = 0.95
 MOST_FLATNESS = 0.015
-SPEECH_STEADY = 0.4
 NOISE_FLATNESS = 0.3
 SOME_TONES, MANY_TONES = 3.0, 4.5
 SHARP_ONSETS_PER_S = 1.5
 """Fewer, and what is broadband is noise, not percussion."""
 STEADY_WINDOW_S, RESOLVED_WINDOW_S = 0.093, 0.046
-HOP_S = 0.0116
+HOP_S = 0.0155
 STEADY_S, STEADY_HZ = 0.2, 500.0
 """Lengths of the median filters over time and over frequency."""
 
@@ -84,7 +83,7 @@ class Character:
         elif self.sharp_onsets_per_s < SHARP_ONSETS_PER_S:
             what = "noise" if self.flatness > NOISE_FLATNESS else "gliding or unsteady sounds"
         else:
-            what = "speech" if self.steady < SPEECH_STEADY else "percussion"
+            what = "percussion or speech"
         return (
             f"this looks like {what} ({self.steady:.0%} of the energy is in steady partials, "
             f"flatness {self.flatness:.3f}); only melodic lines become stems, the rest goes to the "
@@ -99,10 +98,11 @@ def judge(recording: Recording) -> Character | None:
     if not excerpts or len(excerpts[0]) < SHORTEST_S * rate:
         return None
     n_tones = np.concatenate([_count_tones(x, rate) for x in excerpts])
+    long_frames = _audible_frames(excerpts, rate, STEADY_WINDOW_S)
     return Character(
-        steady=_steadiness(excerpts, rate, STEADY_WINDOW_S),
-        resolved=_steadiness(excerpts, rate, RESOLVED_WINDOW_S),
-        flatness=_flatness(excerpts, rate),
+        steady=_steadiness(long_frames),
+        resolved=_steadiness(_audible_frames(excerpts, rate, RESOLVED_WINDOW_S)),
+        flatness=_flatness(long_frames),
         sharp_onsets_per_s=_sharp_onsets_per_s(excerpts, rate),
         tones=float(n_tones.mean()) if len(n_tones) else 0.0,
         most_tones=int(np.quantile(n_tones, 0.95)) if len(n_tones) else 0,
@@ -134,7 +134,15 @@ def _audible(spectra: Floats, bin_hz: float) -> Floats:
     return spectra[:, int(LOWEST_HZ / bin_hz) : int(HIGHEST_HZ / bin_hz)]
 
 
-def _steadiness(excerpts: Sequence[Floats], rate: int, window_s: float) -> float:
+def _audible_frames(
+    excerpts: Sequence[Floats], rate: int, window_s: float
+) -> list[tuple[Floats, float]]:
+    """Magnitudes ``[n, f]`` and distance of bins, for every excerpt."""
+    spectra = [_spectra(samples, rate, window_s, HOP_S) for samples in excerpts]
+    return [(_audible(magnitude, bin_hz), bin_hz) for magnitude, bin_hz in spectra]
+
+
+def _steadiness(frames: Sequence[tuple[Floats, float]]) -> float:
     """Share of energy in steady partials: lines along time in the spectrogram.
 
     A median along time keeps lines and takes away hits, one along frequency the reverse; the
@@ -143,23 +151,22 @@ def _steadiness(excerpts: Sequence[Floats], rate: int, window_s: float) -> float
     from scipy.ndimage import median_filter
 
     steady = total = 0.0
-    for samples in excerpts:
-        spectra, bin_hz = _spectra(samples, rate, window_s, HOP_S)
-        spectra = _audible(spectra, bin_hz)
-        along_time = median_filter(spectra, (round(STEADY_S / HOP_S) | 1, 1)) ** 2
-        along_frequency = median_filter(spectra, (1, round(STEADY_HZ / bin_hz) | 1)) ** 2
-        energy = spectra.astype(np.float64) ** 2
+    for magnitude, bin_hz in frames:
+        along_time = median_filter(magnitude, (round(STEADY_S / HOP_S) | 1, 1)) ** 2
+        along_frequency = median_filter(magnitude, (1, round(STEADY_HZ / bin_hz) | 1)) ** 2
+        energy = magnitude**2
         tiny = 1e-20 + 1e-12 * float(energy.max())
-        steady += float((energy * along_time / (along_time + along_frequency + tiny)).sum())
-        total += float(energy.sum())
+        share = along_time / (along_time + along_frequency + tiny)
+        steady += float((energy * share).sum(dtype=np.float64))
+        total += float(energy.sum(dtype=np.float64))
     return steady / total
 
 
-def _flatness(excerpts: Sequence[Floats], rate: int) -> float:
+def _flatness(frames: Sequence[tuple[Floats, float]]) -> float:
     """Mean spectral flatness, weighted with the energy of the frames."""
     weighted = total = 0.0
-    for samples in excerpts:
-        energy = _audible(*_spectra(samples, rate, STEADY_WINDOW_S, HOP_S)).astype(np.float64) ** 2
+    for magnitude, _ in frames:
+        energy = magnitude.astype(np.float64) ** 2
         floor = 1e-12 * energy.max() + 1e-30
         flatness = np.exp(np.log(energy + floor).mean(axis=1)) / (energy + floor).mean(axis=1)
         per_frame = energy.sum(axis=1)

@@ -12,7 +12,6 @@ from typing import Any
 import soundfile
 import torch
 
-import musisep_cli
 from musisep_cli.config import RunConfig
 
 PACKAGES = (
@@ -23,11 +22,15 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTH
 """Settings of the environment that change a result or its speed; shown if they are set."""
 
 
-def environment() -> dict[str, Any]:
-    """Name to value; values are texts, numbers and lists of texts."""
+def environment(version: str) -> dict[str, Any]:
+    """Name to value; values are texts, numbers and lists of texts.
+
+    Args:
+        version: musisep's own.
+    """
     found: dict[str, Any] = {
-        "musisep": musisep_cli.__version__,
-        "installed_in": str(Path(musisep_cli.__file__).parent),
+        "musisep": version,
+        "installed_in": str(Path(__file__).parents[1]),
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         "processor": platform.machine(),
@@ -53,6 +56,4 @@ def _version(name: str) -> str:
 
 def _usable_cores() -> int | None:
     """Cores that this process may run on."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

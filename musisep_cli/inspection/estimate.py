@@ -1,6 +1,6 @@
 """Estimate: how long a separation takes on this machine, and how much memory.
 
-A few training steps and the prediction of one block of frames are run and timed, on noise of the
+A few training steps and the prediction of two blocks of frames are run and timed, on noise of the
 recording's rate and channels: neither depends on what is heard.
 """
 
@@ -19,14 +19,22 @@ from musisep_cli.config import Config
 from musisep_cli.device import describe
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import Progress, run_seed
-from musisep_cli.recording import MIN_DURATION_S, Recording
+from musisep_cli.recording import Recording
 from musisep_cli.resynthesis import BLOCK_FRAMES
 
-STEPS = 4
-"""Training steps that are run; the first is not counted, it allocates and compiles."""
-ARRAYS_PER_STEM, MORE_ARRAYS = 3, 6
-"""Copies of the recording's size that are held at once: of every stem the chosen, the current and
-the one in the making; the recording itself, sums in float64 and what is being written."""
+STEPS, BLOCKS = 4, 2
+"""Training steps and blocks of frames that are run; the first of each is not counted, it allocates
+and compiles."""
+LONGEST_S = 6.0
+"""A machine so slow or busy that it takes longer is measured by two training steps alone."""
+ARRAYS_PER_STEM, MORE_ARRAYS = 4, 12
+"""Copies of the recording's size that are held at once, as measured on 20 s and 60 s of stereo with
+two instruments: of every stem the chosen, the current and those in the making; the recording
+itself, and sums in float64."""
+
+
+class _SlowError(Exception):
+    """The measurement takes too long; what is known by now has to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +48,8 @@ class Estimate:
         n_iterations: training steps.
         step_s: time of one, measured.
         n_frames: frames to predict.
-        frame_s: time of one, measured.
-        total_s: time of everything.
+        frame_s: time of one, measured; None if the machine was too slow to come to it.
+        total_s: time of everything, or without frame_s of the training.
         memory_bytes: largest use of memory; None where the system does not tell.
         gpu_memory_bytes: the same on the GPU, if one is used.
         machine_memory_bytes: what the machine has; None where the system does not tell.
@@ -53,7 +61,7 @@ class Estimate:
     n_iterations: int
     step_s: float
     n_frames: int
-    frame_s: float
+    frame_s: float | None
     total_s: float
     memory_bytes: int | None
     gpu_memory_bytes: int | None
@@ -75,13 +83,11 @@ def estimate(recording: Recording, config: Config, device: torch.device) -> Esti
     frame = GaborFrame(config.frame, recording.sample_rate_hz)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    step_s, block_s = _measure(frame, recording.n_channels, config, device)
+    step_s, frame_s = _measure(frame, recording.n_channels, config, device)
     n_frames = len(frame.centres(recording.n_samples))
-    frame_s = block_s / BLOCK_FRAMES
     n_iterations = config.training.iterations
-    grown_bytes = (
-        ARRAYS_PER_STEM * config.run.instruments + MORE_ARRAYS
-    ) * recording.samples.nbytes
+    n_arrays = ARRAYS_PER_STEM * config.run.instruments + MORE_ARRAYS
+    grown_bytes = n_arrays * recording.samples.nbytes
     held_bytes = _peak_memory_bytes()
     return Estimate(
         preset=config.preset,
@@ -91,7 +97,7 @@ def estimate(recording: Recording, config: Config, device: torch.device) -> Esti
         step_s=step_s,
         n_frames=n_frames,
         frame_s=frame_s,
-        total_s=n_iterations * step_s + n_frames * frame_s,
+        total_s=n_iterations * step_s + n_frames * (frame_s or 0.0),
         memory_bytes=None if held_bytes is None else held_bytes + grown_bytes,
         gpu_memory_bytes=torch.cuda.max_memory_allocated(device) + grown_bytes
         if device.type == "cuda"
@@ -102,19 +108,33 @@ def estimate(recording: Recording, config: Config, device: torch.device) -> Esti
 
 def _measure(
     frame: GaborFrame, n_channels: int, config: Config, device: torch.device
-) -> tuple[float, float]:
-    """Time of a training step and of predicting a block of frames."""
-    n_samples = max(BLOCK_FRAMES * frame.hop_samples, round(MIN_DURATION_S * frame.sample_rate_hz))
-    noise = np.random.default_rng(0).uniform(-0.1, 0.1, (n_samples, n_channels))
+) -> tuple[float, float | None]:
+    """Time of a training step, and of all that is done with a frame besides training."""
+    n_frames = BLOCKS * BLOCK_FRAMES
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, (n_frames * frame.hop_samples, n_channels))
     sample = Recording(samples=noise.astype(np.float32), sample_rate_hz=frame.sample_rate_hz)
     short = replace(config, training=replace(config.training, iterations=STEPS))
-    marks: list[tuple[float, Progress]] = []
-    run_seed(sample, short, 0, device, lambda p: marks.append((time.perf_counter(), p)))
-    steps = [at for at, progress in marks if progress.stage == "training"]
-    blocks = [(at, p) for at, p in marks if p.stage == "resynthesis"]
-    first_block_at, first_block = blocks[0]
-    step_s = statistics.median(np.diff(steps).tolist())
-    return step_s, (first_block_at - steps[-1]) * BLOCK_FRAMES / first_block.done
+    marks: dict[str, list[float]] = {"training": []}
+    started = time.perf_counter()
+
+    def mark(progress: Progress) -> None:
+        now = time.perf_counter()
+        marks.setdefault(progress.stage, []).append(now)
+        if now - started > LONGEST_S and len(marks["training"]) > 1:
+            raise _SlowError
+
+    try:
+        run_seed(sample, short, 0, device, mark)
+    except _SlowError:
+        return _typical_s(marks["training"]), None
+    last_s = time.perf_counter() - max(max(stage) for stage in marks.values())
+    step_s = _typical_s(marks.pop("training"))
+    return step_s, sum(map(_typical_s, marks.values())) / BLOCK_FRAMES + last_s / n_frames
+
+
+def _typical_s(marks: list[float]) -> float:
+    """Time from mark to mark, without what comes before the first."""
+    return statistics.median(np.diff(marks).tolist())
 
 
 def _peak_memory_bytes() -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from musisep_cli.inspection.separation import CurveRow, Separation
 
 CURVE_ROWS = 8
 """Rows of a training curve that is shown as a table."""
-ALIKE = 0.98
+ALIKE = 0.99
 """Columns of the dictionary that are more similar than this hardly tell instruments apart."""
 LARGE_RESIDUAL = 0.2
 
@@ -175,10 +175,7 @@ def thinned(curve: Sequence[CurveRow], n_rows: int = CURVE_ROWS) -> list[CurveRo
     """A training curve in few rows: means of stretches of equal length, at their last step."""
     n_rows = min(n_rows, len(curve))
     bounds = [round(len(curve) * k / n_rows) for k in range(n_rows + 1)] if n_rows else []
-    return [
-        {name: _summary(name, curve[a:b]) for name in curve[0]}
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    return [{name: _summary(name, curve[a:b]) for name in curve[0]} for a, b in pairwise(bounds)]
 
 
 def _summary(name: str, rows: Sequence[CurveRow]) -> float:

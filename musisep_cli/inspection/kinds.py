@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -29,7 +30,7 @@ def kind_of(what: str) -> tuple[Kind, Path]:
     path = Path(what)
     if what == ENVIRONMENT:
         return "env", path
-    if path.is_dir():
+    if is_folder(path):
         _check_folder(path)
         return "separation", path
     if path.suffix.lower() != ".json":
@@ -43,6 +44,16 @@ def kind_of(what: str) -> tuple[Kind, Path]:
         f"{path}: is neither a dictionary nor the {MANIFEST} of a separation. Give a sound file, "
         f"the folder of a separation, a dictionary.json, or {ENVIRONMENT}."
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; no, without an error, where a folder above it is closed."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises
+
+
+def is_file(path: Path) -> bool:
+    """Whether a path is a file; no, without an error, where a folder above it is closed."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises
 
 
 def _format(path: Path) -> object:
@@ -72,7 +83,7 @@ def read_json(path: Path) -> object:
 
 def _check_folder(path: Path) -> None:
     """Refuse a folder that holds no finished separation."""
-    if (path / MANIFEST).is_file():
+    if is_file(path / MANIFEST):
         return
     seeds = sorted(seed.parent.name for seed in path.glob("seeds/*/seed.json"))
     if seeds:
@@ -80,7 +91,7 @@ def _check_folder(path: Path) -> None:
             f"{path}: is an unfinished separation (seeds done: {', '.join(seeds)}; no {MANIFEST}). "
             "Give its `musisep separate` command again to finish it."
         )
-    if (path / "seed.json").is_file():
+    if is_file(path / "seed.json"):
         raise InputError(
             f"{path}: is one seed of a separation. Give the folder of the separation: "
             f"{path.resolve().parents[1]}"

@@ -20,6 +20,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,12 +135,9 @@ def loudest_db(notes: Sequence[Sequence[Note]]) -> float:
 def to_csv(notes: Sequence[Sequence[Note]], names: Sequence[str]) -> str:
     """A row per note, in order of time."""
     loudest = loudest_db(notes)
+    lines = zip(names, notes, strict=True)
     rows = sorted(
-        (
-            (note.onset_s, name, note)
-            for name, line in zip(names, notes, strict=True)
-            for note in line
-        ),
+        ((note.onset_s, name, note) for name, line in lines for note in line),
         key=lambda row: row[:2],
     )
     text = io.StringIO(newline="")
@@ -213,7 +211,7 @@ def _closed(pitch: Values, longest_gap: int) -> Values:
     """
     filled = pitch.copy()
     heard = np.flatnonzero(np.isfinite(pitch))
-    for before, after in zip(heard[:-1], heard[1:], strict=True):
+    for before, after in pairwise(heard):
         short = 1 < after - before <= longest_gap + 1
         if short and abs(pitch[after] - pitch[before]) < SAME_SEMITONES:
             filled[before + 1 : after] = round((pitch[before] + pitch[after]) / 2, 6)
@@ -225,9 +223,9 @@ def _segments(pitch: Values, level_db: Values, hop_s: float) -> Iterator[tuple[i
     edges = np.flatnonzero(np.diff(np.isfinite(pitch), prepend=False, append=False))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         bounds = [start, *_changes(pitch, start, end, _frames(SHORTEST_S, hop_s)), end]
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, last in _merged(pitch, list(pairwise(bounds))):
             marks = [first, *_repeats(level_db, first, last, hop_s), last]
-            yield from zip(marks[:-1], marks[1:], strict=True)
+            yield from pairwise(marks)
 
 
 def _changes(pitch: Values, start: int, end: int, longest_glitch: int) -> Iterator[int]:
@@ -245,17 +243,30 @@ def _changes(pitch: Values, start: int, end: int, longest_glitch: int) -> Iterat
         n += max(n_away, 1)
 
 
+def _merged(pitch: Values, parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Neighbours of one pitch as one: the first crest of a vibrato is no note of its own.
+
+    >>> _merged(np.array([60.0, 60.2, 60.4, 62.0]), [(0, 1), (1, 3), (3, 4)])
+    [(0, 3), (3, 4)]
+    """
+    merged = parts[:1]
+    for first, last in parts[1:]:
+        before = merged[-1][0]
+        if abs(np.median(pitch[first:last]) - np.median(pitch[before:first])) < SAME_SEMITONES:
+            merged[-1] = (before, last)
+        else:
+            merged.append((first, last))
+    return merged
+
+
 def _repeats(level_db: Values, start: int, end: int, hop_s: float) -> Iterator[int]:
     """Frames in a note at which it is struck again: those that follow a dip and a fast rise."""
     reach, shortest = _frames(REPEAT_S, hop_s), _frames(SHORTEST_S, hop_s)
     n = start + shortest
     while n + shortest <= end:
-        before = level_db[n]
-        after = np.nanmax(level_db[n : n + reach + 1], initial=-np.inf)
-        is_dip = before <= np.nanmin(
-            level_db[max(start, n - reach) : n + reach + 1], initial=np.inf
-        )
-        if is_dip and after - before >= REPEAT_DB:
+        lowest = np.nanmin(level_db[max(start, n - reach) : n + reach + 1], initial=np.inf)
+        highest = np.nanmax(level_db[n : n + reach + 1], initial=-np.inf)
+        if level_db[n] <= lowest and highest - level_db[n] >= REPEAT_DB:
             yield n
             n += shortest
         else:

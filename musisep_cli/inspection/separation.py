@@ -6,6 +6,7 @@ Axes: ``h`` harmonics, ``i`` instruments, ``n`` frames.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
-from musisep_cli.inspection.kinds import read_json
+from musisep_cli.inspection.kinds import is_file, read_json
 from musisep_cli.inspection.notes import PitchTracks
 from musisep_cli.manifest import FORMAT
 from musisep_cli.model import dictionary
@@ -134,21 +135,22 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def _touch(manifest: dict[str, Any]) -> None:
     """Fail where something that is used is missing or of another type."""
-    for name in ("sample_rate_hz", "n_samples", "n_channels"):
-        int(manifest["input"][name])
-    for name in ("iterations", "batch_size"):
-        int(manifest["config"]["training"][name])
-    manifest["config"]["preset"].strip()
-    manifest["chosen_by"].strip()
-    for name in ("gain", "sum_error", "wall_s"):
-        float(manifest[name])
-    for row in manifest["ranking"]:
-        int(row["seed"]), int(row["n_skipped_steps"]), float(row["wall_s"])
-        float(row["objective"] or 0)
-    if manifest["chosen_seed"] not in [row["seed"] for row in manifest["ranking"]]:
+    training, ranking = manifest["config"]["training"], manifest["ranking"]
+    counts = [manifest["input"][name] for name in ("sample_rate_hz", "n_samples", "n_channels")]
+    counts += [training["iterations"], training["batch_size"]]
+    counts += [row[name] for row in ranking for name in ("seed", "n_skipped_steps")]
+    numbers = [manifest[name] for name in ("gain", "sum_error", "wall_s")]
+    numbers += [row["wall_s"] for row in ranking] + [row["objective"] or 0 for row in ranking]
+    numbers += [stem["energy_share"] for stem in manifest["stems"]]
+    numbers += [stem["rms_dbfs"] or 0 for stem in manifest["stems"]]
+    texts = [manifest["config"]["preset"], manifest["chosen_by"], manifest["device"]]
+    texts += [stem["name"] for stem in manifest["stems"]]
+    for values, kinds in ((counts, int), (numbers, int | float), (texts, str)):
+        for value in values:
+            if not isinstance(value, kinds):
+                raise TypeError(f"{value!r} is out of place")
+    if manifest["chosen_seed"] not in [row["seed"] for row in ranking]:
         raise ValueError(f"chosen seed {manifest['chosen_seed']} is not in the ranking")
-    for stem in manifest["stems"]:
-        stem["name"].strip(), float(stem["rms_dbfs"] or 0), float(stem["energy_share"])
 
 
 def read_pitch(path: Path) -> PitchTracks:
@@ -180,11 +182,8 @@ def _equal(counts: NDArray[np.intp]) -> bool:
 def _read_curves(folder: Path, seeds: list[int]) -> dict[int, list[CurveRow]]:
     """Training curves of those seeds whose files are there."""
     paths = {seed: folder / "seeds" / f"{seed:03d}" / "metrics.csv" for seed in seeds}
-    return {
-        seed: list(_read_table(path, CURVE_COLUMNS))
-        for seed, path in paths.items()
-        if path.is_file()
-    }
+    there = {seed: path for seed, path in paths.items() if is_file(path)}
+    return {seed: list(_read_table(path, CURVE_COLUMNS)) for seed, path in there.items()}
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[CurveRow]:
@@ -194,7 +193,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[CurveRow]:
             reader = csv.DictReader(file)
             try:
                 for row in reader:
-                    yield {name: float(row[name] or "nan") for name in columns}
+                    yield {name: _number(row[name]) for name in columns}
             except (KeyError, TypeError, ValueError, csv.Error) as error:
                 raise InputError(
                     f"{path}, line {reader.line_num}: a column or a number is missing "
@@ -205,3 +204,8 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[CurveRow]:
             f"{path}: cannot be read ({error.strerror}). Restore it, or separate again with "
             "--overwrite."
         ) from error
+
+
+def _number(text: str) -> float:
+    """A cell as a number; NaN if it is empty."""
+    return math.nan if text == "" else float(text)

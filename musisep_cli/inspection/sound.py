@@ -24,7 +24,7 @@ touches its peak with one or two."""
 CREST = 0.999
 QUIETEST_CREST = 0.25
 """Below this peak the steps of 16 bits make plateaus of their own."""
-OFFSET_SHARE = 0.05
+OFFSET_SHARE = 0.3
 """A DC offset is worth a word from this share of the RMS level on."""
 _BLOCK_STRETCHES = 400
 
@@ -137,12 +137,8 @@ def _level(channel: NDArray[np.float32]) -> ChannelLevel:
 
 def _n_clipped(channel: NDArray[np.float32], peak: float) -> int:
     """Number of crests with a flat top."""
-    near = np.concatenate(
-        [
-            start + np.flatnonzero(np.abs(block) >= CREST * peak)
-            for start, block in _blocks(channel, 1)
-        ]
-    )
+    blocks = _blocks(channel, 1)
+    near = np.concatenate([i + np.flatnonzero(np.abs(x) >= CREST * peak) for i, x in blocks])
     near = near[near <= len(channel) - CLIPPED_RUN]
     flat = np.ones(len(near), bool)
     for step in range(1, CLIPPED_RUN):

@@ -72,7 +72,13 @@ def test_the_python_function_separates_arrays() -> None:
     }
     reported = []
     separation = musisep_cli.separate(
-        0.3 * stereo, 16_000, 2, settings=settings, device="cpu", on_progress=reported.append
+        0.3 * stereo,
+        16_000,
+        2,
+        preset="quick",
+        settings=settings,
+        device="cpu",
+        on_progress=reported.append,
     )
     assert separation.stems.shape == (2, 8000, 2)
     assert separation.stems.dtype == np.float32
