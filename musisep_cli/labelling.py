@@ -44,7 +44,7 @@ class LabellingConfig:
     min_register_semitones: float = 2.0
     """No register is learned narrower than this."""
     faint: float = 0.01
-    """A tone fainter than this share of the loud ones has no say."""
+    """A tone fainter than this share of the usual loud one has no say."""
     starts: int = 12
     """The first start is by pitch, the others by the timbres of one random frame each."""
     rounds: int = 12
@@ -123,8 +123,9 @@ class _Scene:
         norms = np.linalg.norm(lifted, axis=-1, keepdims=True)
         self.timbres = lifted / np.maximum(norms, 1e-12)  # n, m, h
         loudness = magnitudes.sum(-1)
-        heard = loudness[loudness > 0]
-        level = loudness / (np.quantile(heard, 0.9) if len(heard) else 1.0)
+        # The loudness-weighted mean loudness: rests, however many, do not lower it.
+        loud = (loudness**2).sum() / max(float(loudness.sum()), 1e-12)
+        level = loudness / max(float(loud), 1e-12)
         self.weights = np.where(level < config.faint, 0.0, np.sqrt(np.minimum(level, 1.0)))  # n, m
         self.leaps = self._leaps()
 

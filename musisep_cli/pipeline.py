@@ -28,6 +28,7 @@ from musisep_cli.labelling import Labelling, label_tones, order_like
 from musisep_cli.model.dictionary import DictionaryConfig, load, start_dictionary
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions
+from musisep_cli.policy.parameters import amplitude_estimate
 from musisep_cli.policy.rollout import Explanation, Policy
 from musisep_cli.policy.sampling import Action
 from musisep_cli.recording import Recording
@@ -158,9 +159,7 @@ class _Run:
         curve = tuple(self._train(trainer))
         dictionary = trainer.dictionary.detach()
         if self.config.resynthesis.stems == "mask":
-            transcript = self._labelled(
-                self._transcribe(dictionary, "resynthesis"), dictionary.cpu()
-            )
+            transcript = self._labelled(self._transcribe(dictionary, "resynthesis"), dictionary)
             sharer = _Sharer(transcript, self.frame, self.config.resynthesis)
             stems = resynthesise(self.frame, self.samples, sharer.explain)
         else:
@@ -246,13 +245,19 @@ class _Run:
         )
 
     def _labelled(self, found: Transcript, dictionary: Tensor) -> Transcript:
-        """The transcript with every tone in its instrument's slot, as the dictionary has them."""
+        """The transcript with every tone in its instrument's slot, as the dictionary has them.
+
+        A tone that changes hands gets the amplitude that its new instrument's timbre needs.
+        """
         if not self.config.labelling.enabled:
             return found
         labelling = self._labels(found)
-        lifted = dictionary.clamp_min(0).sqrt().T.double().numpy()
+        lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
         order = order_like(reference=lifted, estimate=labelling.timbres)
-        return found.relabelled(torch.from_numpy(labelling.labels[:, order]).to(found.on.device))
+        labels = torch.from_numpy(labelling.labels[:, order]).to(found.on.device)
+        moved = found.relabelled(labels)
+        coefficients = torch.complex(moved.harmonics, torch.zeros_like(moved.harmonics))
+        return replace(moved, amplitude=amplitude_estimate(coefficients, dictionary.T))
 
 
 def level_gain(recording: Recording, config: Config) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from musisep_cli.inspection.character import Character, judge
 from musisep_cli.inspection.environment import environment
 from musisep_cli.inspection.estimate import Estimate, estimate
 from musisep_cli.inspection.findings import Findings, find
-from musisep_cli.inspection.kinds import Kind, kind_of
+from musisep_cli.inspection.kinds import Kind, is_file, kind_of
 from musisep_cli.inspection.separation import read_dictionary, read_separation
 from musisep_cli.inspection.sound import Sound, describe
 from musisep_cli.recording import Recording
@@ -155,7 +156,7 @@ def _items(arguments: Sequence[str]) -> list[Item]:
             kind, path = kind_of(what)
         except MusisepError as problem:
             error = str(problem)
-        resolved = path.resolve()
+        resolved = Path(os.path.realpath(path))  # Path.resolve fails in a circle of links
         name = resolved.name if kind == "separation" else resolved.stem
         taken[name.casefold()] += 1
         count = taken[name.casefold()]
@@ -179,7 +180,7 @@ def _check(job: Job, items: Sequence[Item]) -> None:
                 f"{flag} {target}: one file, and {len(items)} separations. Give a folder."
             )
     if job.plots is not None:
-        if job.plots.exists() and not job.plots.is_dir():
+        if is_file(job.plots):
             raise ConfigError(f"--plots {job.plots}: is a file, and a folder is needed.")
         if any(item.kind == "env" for item in items):
             raise ConfigError("--plots: there are no pictures of env. Leave one of them out.")

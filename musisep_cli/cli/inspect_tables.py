@@ -102,7 +102,7 @@ def span(seconds: float) -> str:
     """A duration in the two largest units that say something.
 
     >>> span(42.4), span(750), span(12_000), span(200_000)
-    ('42 s', '12 min', '3 h 20 min', '2 d 8 h')
+    ('42 s', '12 min', '3 h 20 min', '2 d 7 h')
     """
     if seconds < 60:
         return f"{seconds:.0f} s"
@@ -170,7 +170,7 @@ def _playing(each: Instrument) -> Sequence[str]:
     low, high = each.lowest, each.highest
     pitches = ("", "")
     if low is not None and high is not None:
-        pitches = (f"{low.name} to {high.name}", f"{low.f0_hz:.0f} to {high.f0_hz:.0f}")
+        pitches = (f"{low.name}-{high.name}", f"{low.f0_hz:.0f}-{high.f0_hz:.0f}")
     return (f"{each.on_s:.1f} s", f"{each.on_share:.0%}", str(len(each.notes)), *pitches, median)
 
 

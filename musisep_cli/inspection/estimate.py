@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ STEPS, BLOCKS = 4, 2
 """Training steps and blocks of frames that are run; the first of each is not counted, it allocates
 and compiles."""
 LONGEST_S = 6.0
-"""A machine so slow or busy that it takes longer is measured by two training steps alone."""
+"""A machine so slow or busy that it takes longer is measured by the first training steps alone."""
 ARRAYS_PER_STEM, MORE_ARRAYS = 4, 12
 """Copies of the recording's size that are held at once, as measured on 20 s and 60 s of stereo with
 two instruments: of every stem the chosen, the current and those in the making; the recording
@@ -114,27 +115,31 @@ def _measure(
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, (n_frames * frame.hop_samples, n_channels))
     sample = Recording(samples=noise.astype(np.float32), sample_rate_hz=frame.sample_rate_hz)
     short = replace(config, training=replace(config.training, iterations=STEPS))
-    marks: dict[str, list[float]] = {"training": []}
-    started = time.perf_counter()
+    marks = [("start", time.perf_counter())]
 
     def mark(progress: Progress) -> None:
-        now = time.perf_counter()
-        marks.setdefault(progress.stage, []).append(now)
-        if now - started > LONGEST_S and len(marks["training"]) > 1:
+        marks.append((progress.stage, time.perf_counter()))
+        if progress.stage == "training" and marks[-1][1] - marks[0][1] > LONGEST_S:
             raise _SlowError
 
     try:
         run_seed(sample, short, 0, device, mark)
     except _SlowError:
-        return _typical_s(marks["training"]), None
-    last_s = time.perf_counter() - max(max(stage) for stage in marks.values())
-    step_s = _typical_s(marks.pop("training"))
-    return step_s, sum(map(_typical_s, marks.values())) / BLOCK_FRAMES + last_s / n_frames
+        return _typical_s(marks, "training"), None
+    last_s = time.perf_counter() - marks[-1][1]
+    others = {stage for stage, _ in marks[1:]} - {"training"}
+    blocks_s = sum(_typical_s(marks, stage) for stage in others)
+    return _typical_s(marks, "training"), blocks_s / BLOCK_FRAMES + last_s / n_frames
 
 
-def _typical_s(marks: list[float]) -> float:
-    """Time from mark to mark, without what comes before the first."""
-    return statistics.median(np.diff(marks).tolist())
+def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:
+    """Time from mark to mark in a stage, without its first, which takes longer, if there are more.
+
+    >>> _typical_s([("start", 0.0), ("training", 9.0), ("training", 10.0)], "training")
+    1.0
+    """
+    times_s = [at - before for (_, before), (name, at) in pairwise(marks) if name == stage]
+    return statistics.median(times_s[1:] or times_s)
 
 
 def _peak_memory_bytes() -> int | None:

@@ -7,7 +7,8 @@ A track has a pitch for every 10 ms, and here and there one that is an octave of
    ones do not count. Gaps of up to 3 frames are closed if the pitch is the same on both sides.
 3. A note ends where the pitch departs from the note's median by more than 0.7 semitones for longer
    than the shortest note: a vibrato or a glitch does not end it.
-4. A rise of the level by 8 dB within 4 frames starts the same pitch anew.
+4. A rise of the level, smoothed in the same way, by 8 dB within 4 frames starts the same pitch
+   anew.
 5. What is shorter than 60 ms is no note.
 
 Axes: ``i`` instruments, ``n`` frames.
@@ -34,6 +35,9 @@ REPEAT_S = 0.043
 REPEAT_DB = 8.0
 SAME_SEMITONES = 0.7
 RANGE_DB = 40.0
+SILENT_DB = -300.0
+MEMORY_S = 1.0
+"""A long note's pitch is the median of its last second."""
 A4_HZ, A4_MIDI = 440.0, 69
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 CSV_COLUMNS = (
@@ -169,7 +173,8 @@ def _notes_of(tracks: PitchTracks, number: int) -> list[Note]:
     level_db = 20 * np.log10(np.where(heard, 2 * tracks.amplitude[number], np.nan))
     shortest = _frames(SHORTEST_S, hop_s)
     notes = []
-    for start, end in _segments(pitch, level_db, hop_s):
+    steady_db = _smoothed(level_db, _frames(SMOOTHING_S, hop_s))
+    for start, end in _segments(pitch, steady_db, hop_s):
         if end - start < shortest:
             continue
         middle = float(np.median(pitch[start:end]))
@@ -222,17 +227,18 @@ def _segments(pitch: Values, level_db: Values, hop_s: float) -> Iterator[tuple[i
     """Start and end of every stretch of one pitch."""
     edges = np.flatnonzero(np.diff(np.isfinite(pitch), prepend=False, append=False))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        bounds = [start, *_changes(pitch, start, end, _frames(SHORTEST_S, hop_s)), end]
+        bounds = [start, *_changes(pitch, start, end, hop_s), end]
         for first, last in _merged(pitch, list(pairwise(bounds))):
             marks = [first, *_repeats(level_db, first, last, hop_s), last]
             yield from pairwise(marks)
 
 
-def _changes(pitch: Values, start: int, end: int, longest_glitch: int) -> Iterator[int]:
+def _changes(pitch: Values, start: int, end: int, hop_s: float) -> Iterator[int]:
     """Frames in a sounding stretch at which another pitch begins."""
+    longest_glitch, memory = _frames(SHORTEST_S, hop_s), _frames(MEMORY_S, hop_s)
     first, n = start, start + 1
     while n < end:
-        middle = np.median(pitch[first:n])
+        middle = np.median(pitch[max(first, n - memory) : n])
         n_away = 0
         while n + n_away < end and abs(pitch[n + n_away] - middle) > SAME_SEMITONES:
             n_away += 1
@@ -265,8 +271,9 @@ def _repeats(level_db: Values, start: int, end: int, hop_s: float) -> Iterator[i
     n = start + shortest
     while n + shortest <= end:
         lowest = np.nanmin(level_db[max(start, n - reach) : n + reach + 1], initial=np.inf)
-        highest = np.nanmax(level_db[n : n + reach + 1], initial=-np.inf)
-        if level_db[n] <= lowest and highest - level_db[n] >= REPEAT_DB:
+        ahead = np.nan_to_num(level_db[n : n + reach + 1], nan=SILENT_DB)
+        if level_db[n] <= lowest and ahead.max() - ahead[0] >= REPEAT_DB:
+            n += 1 + int(np.diff(ahead).argmax())  # where it rises most
             yield n
             n += shortest
         else:

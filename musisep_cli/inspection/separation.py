@@ -159,10 +159,10 @@ def read_pitch(path: Path) -> PitchTracks:
     Raises:
         InputError: it is missing or broken.
     """
-    rows = list(_read_table(path, PITCH_COLUMNS))
+    rows = [list(row.values()) for row in _read_table(path, PITCH_COLUMNS)]
     if not rows:
         raise InputError(f"{path}: holds no rows. Restore it, or separate again with --overwrite.")
-    table = np.array([list(row.values()) for row in rows])
+    table = np.array(rows)
     order = np.lexsort((table[:, 1], table[:, 0]))
     instruments, counts = np.unique(table[:, 0], return_counts=True)
     by_instrument = table[order].reshape(len(instruments), -1, 5) if _equal(counts) else None

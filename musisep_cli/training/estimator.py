@@ -18,6 +18,10 @@ class EstimatorConfig:
 
     policy_weight: float = 0.1
     """Factor of the policy gradient against the gradient of the objective itself."""
+    pathwise_weight: float = 1.0
+    """Factor of the gradient of the objective itself. Below 1 departs from the paper: a network
+    that has learned on known tones how they share a harmonic would unlearn it, since the objective
+    of the mixture does not see who has what."""
     baseline: Literal["mean", "leave-one-out"] = "mean"
     """Leave-one-out departs from the paper: the baseline of a rollout leaves its own objective out,
     which removes the factor 1 - 1/S by which the mean shrinks the policy gradient."""
@@ -48,7 +52,8 @@ def network_surrogate(objectives: Tensor, log_probs: Tensor, config: EstimatorCo
     if config.baseline == "leave-one-out" and n_rollouts > 1:
         # L_i - sum_{j != i} L_j / (S - 1) = (L_i - C) S / (S - 1)
         advantage = advantage * n_rollouts / (n_rollouts - 1)
-    return (config.policy_weight * log_probs * advantage + objectives).mean(1).sum()
+    policy = config.policy_weight * log_probs * advantage
+    return (policy + config.pathwise_weight * objectives).mean(1).sum()
 
 
 def dictionary_surrogate(objectives: Tensor, log_probs: Tensor, plain_log_probs: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from musisep_cli.evaluation.annotations import read_notes
@@ -102,6 +104,9 @@ def test_a_struck_note_is_repeated_and_a_swell_is_not() -> None:
     decay = amplitude * 10 ** (-20 * ((time_s - 0.5) % 1.0) / 20)
     first, second = notes_of((semitones, decay, on))
     assert_allclose([first.onset_s, second.onset_s], [0.5, 1.5], atol=ATOL_S)
+    dips = decay.copy()
+    dips[100:200:11] *= 0.1
+    assert len(notes_of((semitones, dips, on))) == 2
     swell = amplitude * 10 ** (np.sin(2 * np.pi * time_s) / 2)
     assert len(notes_of((semitones, swell, on))) == 1
 
@@ -110,6 +115,20 @@ def test_faint_frames_do_not_count() -> None:
     semitones, amplitude, on = played((0.5, 1.0, 60.0), (1.5, 2.0, 72.0))
     amplitude[round(1.2 / HOP_S) :] *= 0.005
     assert [note.midi for note in notes_of((semitones, amplitude, on))] == [60]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_notes_of_any_track_follow_one_another(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_frames = int(rng.integers(1, 300))
+    steps = rng.normal(0, 2, n_frames) * (rng.random(n_frames) < rng.random())
+    amplitude = 10 ** (rng.normal(0, 1, n_frames) * rng.random())
+    on = rng.random(n_frames) < rng.random()
+    notes = notes_of((60 + np.cumsum(steps), amplitude, on))
+    ends_s = [note.offset_s for note in notes]
+    assert all(note.onset_s >= end_s - 1e-9 for note, end_s in zip(notes[1:], ends_s, strict=False))
+    assert all(note.offset_s - note.onset_s > 0.05 for note in notes)
+    assert np.isfinite([note.level_db for note in notes]).all()
 
 
 def test_an_instrument_that_never_plays() -> None:

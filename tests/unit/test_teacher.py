@@ -135,7 +135,7 @@ def test_where_no_line_is_left_any_other_that_has_not_gone_is_drawn() -> None:
 def test_the_inharmonicity_loss_is_minus_the_log_density_of_log_b() -> None:
     raw = torch.zeros(1, len(Output), dtype=torch.float64)
     raw[:, Output.GAMMA_SHAPE], raw[:, Output.GAMMA_RATE] = 0.7, -0.4
-    shape, rate = (float(x) for x in gamma_parameters(*raw[:, 4:6].T, PLAIN))
+    shape, rate = (float(x) for x in gamma_parameters(raw[:, 4], raw[:, 5], PLAIN))
 
     def loss(b: float) -> float:
         value = torch.tensor([b], dtype=torch.float64)
@@ -238,7 +238,7 @@ def test_the_truth_goes_on_and_every_line_once(monkeypatch: pytest.MonkeyPatch) 
         order = [int(lines[b]) for lines in kept.lines]
         assert sorted(order) == [0, 1, 2]
         n_audible = int(frames.audible[b].sum())
-        assert {m for m in order[:n_audible]} == set(left_before(frames, Record(), 0, b))
+        assert set(order[:n_audible]) == set(left_before(frames, Record(), 0, b))
         for step, (line, action) in enumerate(zip(order, kept.actions, strict=True)):
             assert float(action.on[b]) == (step < n_audible)
             expected = (
@@ -279,7 +279,9 @@ def test_the_other_terms_equal_explicit_loops(monkeypatch: pytest.MonkeyPatch) -
         on.append(np.mean(crossed))
         inharmonicity.append(np.mean(surprises))
     mixture = [
-        dense.d_rad(frames.mixture[b].numpy(), sum(d[b].numpy() for d in kept.direct), Q, DELTA)
+        dense.d_rad(
+            frames.mixture[b].numpy(), torch.stack(kept.direct)[:, b].sum(0).numpy(), Q, DELTA
+        )
         / levels[b]
         for b in range(4)
     ]

@@ -154,7 +154,8 @@ def test_the_shipped_network_finds_tones_at_the_lowest_and_the_highest_rate(rate
         load(started, config.warmstart)
         # A tone of 440 Hz with harmonics that fall by a half, of an RMS of about 0.1.
         time_s = torch.arange(2 * frame.n_fft) / rate_hz
-        tone = sum(0.2 * 0.5**h * torch.cos(6.2832 * 440 * h * time_s) for h in range(1, 9))
+        h = torch.arange(1, 9)[:, None]
+        tone = (0.2 * 0.5**h * torch.cos(2 * torch.pi * 440 * h * time_s)).sum(0)
         spectrum = frame.analyse(tone, torch.tensor([frame.n_fft]))[:, : frame.n_network_bins]
         explanation, _ = started.predict(spectrum, torch.ones(25, 1))
     assert float(explanation.f0_bins) * frame.bin_hz == pytest.approx(440, rel=0.01)

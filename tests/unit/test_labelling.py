@@ -1,0 +1,366 @@
+"""Labelling: Viterbi against all paths, and tracks on which one cue alone can tell who plays."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import Generator
+from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
+
+from musisep_cli.labelling import (
+    Labelling,
+    LabellingConfig,
+    cheapest_path,
+    label_tones,
+    order_like,
+)
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+CONFIG = LabellingConfig()
+BY_TIMBRE = replace(CONFIG, weight_register=0.0, weight_leap=0.0)
+BY_REGISTER = replace(CONFIG, weight_timbre=0.0, weight_leap=0.0)
+BY_CONTINUITY = replace(CONFIG, weight_timbre=0.0, weight_register=0.0)
+MIN_SHARE_RIGHT = 0.95
+N_HARMONICS = 8
+FLUTE = np.array([1.0, 0.3, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01])
+CLARINET = np.array([1.0, 0.02, 0.7, 0.02, 0.5, 0.02, 0.4, 0.02])
+STRING = np.array([0.5, 1.0, 0.8, 0.9, 0.4, 0.5, 0.3, 0.3])
+SEEDS = st.integers(0, 2**20)
+
+
+# Viterbi
+
+
+@given(SEEDS, st.integers(1, 6), st.integers(1, 4))
+def test_the_cheapest_path_is_the_best_of_all(seed: int, n_steps: int, n_states: int) -> None:
+    generator = np.random.default_rng(seed)
+    costs = generator.normal(size=(n_steps, n_states))
+    transitions = 2 * generator.random((n_steps - 1, n_states, n_states))
+    totals = {
+        path: sum(costs[n, s] for n, s in enumerate(path))
+        + sum(transitions[n, a, b] for n, (a, b) in enumerate(itertools.pairwise(path)))
+        for path in itertools.product(range(n_states), repeat=n_steps)
+    }
+    best = min(totals, key=lambda path: totals[path])
+    path, cost = cheapest_path(costs, transitions)
+    assert path.tolist() == list(best)
+    assert cost == pytest.approx(totals[best])
+
+
+def test_transitions_have_a_direction() -> None:
+    # From 0 to 1 is free, back is dear: the path changes once and stays.
+    transitions = np.broadcast_to(np.array([[0.0, 0.0], [9.0, 0.0]]), (2, 2, 2))
+    costs = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 1.0]])
+    assert cheapest_path(costs, transitions)[0].tolist() == [0, 1, 1]
+
+
+# Tracks: pitch [n, i] and magnitudes [n, i, h] by instrument, then the tones of a frame shuffled
+
+
+def sounds(timbres: list[Array], n_frames: int, generator: Generator) -> Array:
+    """Magnitudes of steady timbres with a little irregularity, [n, i, h]."""
+    exact = np.broadcast_to(np.stack(timbres), (n_frames, len(timbres), N_HARMONICS))
+    return exact * np.exp(0.1 * generator.normal(size=exact.shape))
+
+
+def notes(low: float, high: float, n_frames: int, length: int, generator: Generator) -> Array:
+    """Random pitches of a register, all notes of one length, [n]."""
+    return np.repeat(generator.uniform(low, high, -(-n_frames // length)), length)[:n_frames]
+
+
+def shuffled(values: Array, orders: Labels) -> Array:
+    index = orders if values.ndim == 2 else orders[..., None]
+    return np.take_along_axis(values, index, 1)
+
+
+def share_right(found: Labelling, orders: Labels, *, up_to_names: bool = False) -> float:
+    """Share of frames in which all tones are labelled right.
+
+    `orders` says whose tone is at which place; `up_to_names`: which instrument is which is free.
+    """
+    players = np.take_along_axis(orders, found.labels, 1)  # n, i: who really plays i's tone
+    names = itertools.permutations(range(orders.shape[1]))
+    right = [float((players == np.array(name)).all(1).mean()) for name in names]
+    return max(right) if up_to_names else right[0]
+
+
+def label(
+    pitch: Array,
+    magnitudes: Array,
+    config: LabellingConfig = CONFIG,
+    *,
+    shuffle_seed: int = 9,
+) -> tuple[Labelling, Labels]:
+    """Labels of tones in random order, and that order."""
+    orders = np.argsort(np.random.default_rng(shuffle_seed).random(pitch.shape), 1)
+    found = label_tones(shuffled(pitch, orders), shuffled(magnitudes, orders), config, 0)
+    return found, orders
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("config", [CONFIG, BY_TIMBRE])
+def test_timbre_alone_tells_instruments_of_one_register_apart(
+    config: LabellingConfig, seed: int
+) -> None:
+    # Both leap anywhere in the same octave, at the same times: the lines cross all the time.
+    generator = np.random.default_rng(seed)
+    n = 120
+    pitch = np.stack([notes(60.5, 72.5, n, 4, generator), notes(60, 72, n, 4, generator)], 1)
+    found, orders = label(pitch, sounds([FLUTE, CLARINET], n, generator), config)
+    assert share_right(found, orders, up_to_names=True) >= MIN_SHARE_RIGHT
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("config", [CONFIG, BY_REGISTER])
+def test_register_alone_tells_instruments_of_one_timbre_apart(
+    config: LabellingConfig, seed: int
+) -> None:
+    # All notes change at once and anywhere: nothing continues.
+    generator = np.random.default_rng(seed)
+    n = 120
+    pitch = np.stack([notes(74, 84, n, 1, generator), notes(55, 65, n, 1, generator)], 1)
+    found, orders = label(pitch, sounds([FLUTE, FLUTE], n, generator), config)
+    assert share_right(found, orders) >= MIN_SHARE_RIGHT
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_continuity_alone_tells_instruments_of_one_timbre_and_register_apart(seed: int) -> None:
+    # In turns one holds a note and the other leaps anywhere, above it and below. A register of its
+    # own would be learned for the higher tones, whoever plays them: it has to stay out.
+    generator = np.random.default_rng(seed)
+    n, turn = 160, 20
+    leaping = notes(58, 74, n, 4, generator)
+    pitch = np.stack([leaping, leaping], 1)
+    for number, start in enumerate(range(0, n, turn)):  # the last note of a turn is held
+        pitch[start : start + turn, number % 2] = pitch[max(start - 1, 0), number % 2]
+    found, orders = label(pitch, sounds([FLUTE, FLUTE], n, generator), BY_CONTINUITY)
+    assert share_right(found, orders, up_to_names=True) >= MIN_SHARE_RIGHT
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_crossing_lines_of_different_timbres_keep_their_players(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    n = 150
+    time = np.linspace(0, 1, n)
+    pitch = np.stack([76 - 14 * time, 61 + 14 * time], 1)
+    found, orders = label(pitch, sounds([FLUTE, CLARINET], n, generator))
+    assert share_right(found, orders, up_to_names=True) >= MIN_SHARE_RIGHT
+
+
+@pytest.mark.parametrize("n_instruments", [3, 4])
+def test_three_and_four_instruments_are_told_apart(n_instruments: int) -> None:
+    generator = np.random.default_rng(n_instruments)
+    n = 120
+    registers = [(76, 86), (66, 78), (55, 68), (43, 55)]
+    timbres = [FLUTE, CLARINET, STRING, FLUTE]
+    pitch = np.stack([notes(*registers[i], n, 5 + i, generator) for i in range(n_instruments)], 1)
+    found, orders = label(pitch, sounds(timbres[:n_instruments], n, generator))
+    assert share_right(found, orders) >= MIN_SHARE_RIGHT
+    assert_allclose(found.register_semitones, pitch.mean(0), atol=0.5)
+
+
+def test_what_is_learned_of_the_instruments_is_their_timbre_and_register() -> None:
+    pitch, magnitudes = duet(100)
+    found, orders = label(pitch, magnitudes)
+    assert share_right(found, orders) == 1
+    assert found.timbres.shape == (2, N_HARMONICS)
+    assert_allclose(np.linalg.norm(found.timbres, axis=1), 1)
+    for timbre, truth in zip(found.timbres, (FLUTE, CLARINET), strict=True):
+        assert_allclose(timbre, np.sqrt(truth / truth.sum()), atol=0.02)
+    assert_allclose(found.register_semitones, pitch.mean(0), atol=0.01)
+
+
+def duet(n_frames: int, seed: int = 0) -> tuple[Array, Array]:
+    """An easy pair: pitch [n, i] and magnitudes [n, i, h]."""
+    generator = np.random.default_rng(seed)
+    pitch = np.stack(
+        [notes(70, 82, n_frames, 7, generator), notes(58, 72, n_frames, 9, generator)], 1
+    )
+    return pitch, sounds([FLUTE, CLARINET], n_frames, generator)
+
+
+def hard_trio(n_frames: int, seed: int = 0) -> tuple[Array, Array]:
+    """Irregular timbres and overlapping registers, where the starts end differently."""
+    generator = np.random.default_rng(seed)
+    pitch = np.stack([notes(60, 75, n_frames, 3, generator) for _ in range(3)], 1)
+    magnitudes = sounds([FLUTE, CLARINET, STRING], n_frames, generator)
+    return pitch, magnitudes * np.exp(0.6 * generator.normal(size=magnitudes.shape))
+
+
+@given(SEEDS)
+def test_the_order_of_the_tones_in_a_frame_does_not_matter(seed: int) -> None:
+    pitch, magnitudes = hard_trio(25)
+    plain = label_tones(pitch, magnitudes, CONFIG, 0)
+    found, orders = label(pitch, magnitudes, shuffle_seed=seed)
+    assert_array_equal(np.take_along_axis(orders, found.labels, 1), plain.labels)
+    assert_allclose(found.timbres, plain.timbres, atol=1e-9)
+    assert found.cost == pytest.approx(plain.cost)
+
+
+@pytest.mark.parametrize("level", [2.0**-20, 0.03, 1e3])
+def test_the_level_of_the_recording_does_not_matter(level: float) -> None:
+    pitch, magnitudes = hard_trio(40)
+    plain = label_tones(pitch, magnitudes, CONFIG, 0)
+    found = label_tones(pitch, level * magnitudes, CONFIG, 0)
+    assert_array_equal(found.labels, plain.labels)
+    assert_allclose(found.timbres, plain.timbres, atol=1e-9)
+
+
+@given(SEEDS, st.integers(1, 12), st.integers(1, 4))
+def test_every_instrument_plays_one_tone_of_every_frame(
+    seed: int, n_frames: int, n_instruments: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    shape = (n_frames, n_instruments)
+    sounding = generator.random((*shape, 1)) < 0.7
+    magnitudes = generator.random((*shape, N_HARMONICS)) * sounding
+    found = label_tones(40 + 40 * generator.random(shape), magnitudes, CONFIG, seed)
+    assert found.labels.shape == shape
+    assert_array_equal(np.sort(found.labels, 1), np.tile(np.arange(n_instruments), (n_frames, 1)))
+    for values in (found.timbres, found.register_semitones, found.cost):
+        assert np.isfinite(values).all()
+    sorted_registers = np.sort(found.register_semitones)[::-1]
+    assert_array_equal(found.register_semitones, sorted_registers)
+
+
+def test_instrument_0_is_the_highest() -> None:
+    pitch, magnitudes = duet(60)
+    for order in ([0, 1], [1, 0]):
+        found = label_tones(pitch[:, order], magnitudes[:, order], CONFIG, 0)
+        assert found.register_semitones[0] > found.register_semitones[1]
+        assert_array_equal(found.labels, np.tile(order, (60, 1)))
+
+
+def test_silent_and_faint_frames_have_no_say() -> None:
+    pitch, magnitudes = duet(90)
+    plain = label_tones(pitch, magnitudes, CONFIG, 0)
+    # Between two loud parts, tones that are all wrong, too faint to count.
+    generator = np.random.default_rng(1)
+    wrong = (30 + 60 * generator.random((20, 2)), generator.random((20, 2, N_HARMONICS)))
+    for level in (0.0, 1e-4):
+        found = label_tones(
+            np.concatenate([pitch[:45], wrong[0], pitch[45:]]),
+            np.concatenate([magnitudes[:45], level * wrong[1], magnitudes[45:]]),
+            CONFIG,
+            0,
+        )
+        assert_array_equal(np.delete(found.labels, slice(45, 65), 0), plain.labels)
+        # What counts as loud moves a little with every frame.
+        assert_allclose(found.timbres, plain.timbres, atol=1e-3)
+        assert_allclose(found.register_semitones, plain.register_semitones, atol=0.01)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-6])
+def test_a_short_recording_in_a_long_rest_is_labelled_like_one_without(level: float) -> None:
+    pitch, magnitudes = duet(40)
+    plain = label_tones(pitch, magnitudes, CONFIG, 0)
+    generator = np.random.default_rng(2)
+    rest_pitch = 30 + 60 * generator.random((600, 2))
+    rest = level * generator.random((600, 2, N_HARMONICS))
+    found = label_tones(
+        np.concatenate([pitch, rest_pitch]), np.concatenate([magnitudes, rest]), CONFIG, 0
+    )
+    assert_array_equal(found.labels[:40], plain.labels)
+    assert_allclose(found.timbres, plain.timbres, atol=1e-2)
+
+
+def test_all_silent_is_labelled_without_nan() -> None:
+    pitch, _ = duet(10)
+    found = label_tones(pitch, np.zeros((10, 2, N_HARMONICS)), CONFIG, 0)
+    assert_array_equal(np.sort(found.labels, 1), np.tile([0, 1], (10, 1)))
+    assert np.isfinite(found.timbres).all()
+    assert np.isfinite(found.register_semitones).all()
+    assert found.cost == 0
+
+
+@pytest.mark.parametrize("n_instruments", [1, 2, 3])
+def test_one_frame_is_labelled_by_pitch(n_instruments: int) -> None:
+    pitch = np.array([[60.0, 72.0, 66.0]])[:, :n_instruments]
+    magnitudes = np.stack([FLUTE, CLARINET, STRING])[None, :n_instruments]
+    found = label_tones(pitch, magnitudes, CONFIG, 0)
+    assert_array_equal(found.labels, np.argsort(-pitch, 1))
+    assert_allclose(found.register_semitones, np.sort(pitch[0])[::-1])
+
+
+def test_fewer_loud_frames_than_starts_are_enough() -> None:
+    pitch, magnitudes = duet(8)
+    magnitudes[2:] = 0
+    found = label_tones(pitch, magnitudes, replace(CONFIG, starts=30), 0)
+    assert_array_equal(found.labels[:2], [[0, 1], [0, 1]])
+
+
+def test_one_start_and_one_round_are_enough_where_pitch_tells_it_all() -> None:
+    pitch, magnitudes = duet(30)
+    pitch[:, 0] += 20
+    found = label_tones(pitch, magnitudes, replace(CONFIG, starts=1, rounds=1), 0)
+    assert_array_equal(found.labels, np.tile([0, 1], (30, 1)))
+
+
+def test_the_same_seed_gives_the_same_labels() -> None:
+    pitch, magnitudes = hard_trio(40)
+    first, again = (label_tones(pitch, magnitudes, CONFIG, 3) for _ in range(2))
+    assert_array_equal(first.labels, again.labels)
+    assert_array_equal(first.timbres, again.timbres)
+    assert first.cost == again.cost
+
+
+def test_more_starts_never_cost_more() -> None:
+    for seed in range(5):
+        pitch, magnitudes = hard_trio(40, seed)
+        costs = [
+            label_tones(pitch, magnitudes, replace(CONFIG, starts=n), 0).cost for n in (1, 4, 12)
+        ]
+        assert costs[0] >= costs[1] >= costs[2]
+
+
+def test_an_instrument_that_is_never_heard_has_no_timbre() -> None:
+    # A held note, and in the second slot what is left over, too faint to have a say.
+    magnitudes = duet(40)[1]
+    magnitudes[:, 1] *= 1e-4
+    pitch = np.stack([np.full(40, 76.0), np.random.default_rng(0).uniform(40, 70, 40)], 1)
+    found = label_tones(pitch, magnitudes, CONFIG, 0)
+    assert_array_equal(found.labels, np.tile([0, 1], (40, 1)))
+    assert_allclose(found.timbres[0], np.sqrt(FLUTE / FLUTE.sum()), atol=0.02)
+    assert_array_equal(found.timbres[1], np.zeros(N_HARMONICS))
+    assert np.isfinite(found.register_semitones).all()
+
+
+def test_a_faint_tone_beside_few_loud_ones_has_no_say() -> None:
+    # Most frames are silent to the last bit: what is loud is told by those that are not.
+    pitch, magnitudes = duet(240)
+    magnitudes[20:] = 0
+    plain = label_tones(pitch, magnitudes, CONFIG, 0)
+    magnitudes[20:25] = 1e-6 * np.random.default_rng(0).random((5, 2, N_HARMONICS))
+    found = label_tones(pitch, magnitudes, CONFIG, 0)
+    assert_allclose(found.timbres, plain.timbres, atol=0.02)
+
+
+@given(SEEDS, st.integers(1, 5))
+def test_the_order_like_a_reference_is_the_best_of_all(seed: int, n_instruments: int) -> None:
+    generator = np.random.default_rng(seed)
+    reference = generator.random((n_instruments, N_HARMONICS)) * 10 ** generator.uniform(
+        -3, 3, (n_instruments, 1)
+    )
+    estimate = generator.random((n_instruments, N_HARMONICS))
+
+    def likeness(order: tuple[int, ...]) -> float:
+        return sum(
+            float(r @ estimate[o] / np.linalg.norm(r) / np.linalg.norm(estimate[o]))
+            for r, o in zip(reference, order, strict=True)
+        )
+
+    found = order_like(reference=reference, estimate=estimate)
+    best = max(itertools.permutations(range(n_instruments)), key=likeness)
+    assert likeness(tuple(found.tolist())) == pytest.approx(likeness(best))
+
+
+def test_the_order_of_permuted_timbres_is_the_permutation() -> None:
+    reference = np.stack([FLUTE, CLARINET, STRING])
+    estimate = np.stack([STRING, FLUTE, np.zeros(N_HARMONICS)])  # one was never heard
+    assert order_like(reference=reference, estimate=estimate).tolist() == [1, 2, 0]
