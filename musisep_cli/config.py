@@ -55,6 +55,7 @@ MAY_BE_ZERO = {
     "weight_direct",
     "weight_agreement",
     "policy_weight",
+    "iterations",
     "pathwise_weight",
     "beta_1",
     "first_seed",

@@ -1,0 +1,86 @@
+"""Quality on the shared recordings, as a Markdown table: ``python -m tests.benchmarks.quality``.
+
+BSS Eval v2 (gain only), means over the instruments; each seed scored by itself, none chosen by its
+score. The recordings are for development: nothing may be tuned to them.
+"""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from musisep_cli import separate
+from musisep_cli.audio import read
+from musisep_cli.config import Settings, read_settings
+from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+CASES = (
+    "gm-recorder-violin",
+    "gm-clarinet-piano",
+    "gm-piccolo-organ",
+    "gm-piccolo-organ-oboe",
+    "bach10-violin-bassoon",
+    "bach10-clarinet-bassoon",
+    "bach10-trio",
+)
+
+
+def main(
+    preset: str = "standard",
+    seeds: int = 1,
+    cases: str = ",".join(CASES),
+    config: Annotated[Path | None, typer.Option(help="Settings on top of the preset.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Only the first seconds.")] = None,
+) -> None:
+    """Separate and score; one row per recording as soon as it is done."""
+    settings: Settings = read_settings(config)[1] if config else {}
+    print("| case | length | SDR / SIR / SAR, dB | SDR of the seeds | time / length |")
+    print("| --- | --- | --- | --- | --- |")
+    for case in cases.split(","):
+        print(row(case, preset, settings, seeds, duration), flush=True)
+
+
+def row(case: str, preset: str, settings: Settings, seeds: int, duration_s: float | None) -> str:
+    folder = DATA / case
+    stems = json.loads((folder / "meta.json").read_text("utf-8"))["stems"]
+    mix = read(folder / "mix.flac", duration_s=duration_s)
+    reference = np.stack(
+        [
+            read(folder / stem, duration_s=duration_s).samples[:, 0].astype(np.float64)
+            for stem in stems
+        ]
+    )
+    scores, seconds = [], 0.0
+    for seed in range(seeds):
+        result = separate(
+            mix.samples,
+            mix.sample_rate_hz,
+            len(stems),
+            preset=preset,
+            settings=settings,
+            first_seed=seed,
+            device="cpu",
+        )
+        pairs = bss_eval_v2(
+            array_blocks(reference=reference, estimate=result.stems[..., 0].astype(np.float64))
+        )
+        best = best_assignment(pairs)
+        scores.append(
+            [
+                statistics.mean(float(values[i, j]) for i, j in best)
+                for values in (pairs.sdr_db, pairs.sir_db, pairs.sar_db)
+            ]
+        )
+        seconds += result.wall_s
+    means = " / ".join(f"{statistics.mean(column):.1f}" for column in zip(*scores, strict=True))
+    spread = ", ".join(f"{sdr_db:.1f}" for sdr_db, _, _ in scores)
+    ratio = seconds / seeds / mix.duration_s
+    return f"| {case} | {mix.duration_s:.0f} s | {means} | {spread} | {ratio:.1f} |"
+
+
+if __name__ == "__main__":
+    typer.run(main)
