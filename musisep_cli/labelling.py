@@ -33,9 +33,9 @@ class LabellingConfig:
 
     enabled: bool = False
     """Whether tones are labelled before and after training, instead of by the policy alone."""
-    weight_timbre: float = 3.0
+    weight_timbre: float = 1.0
     """Cost of a tone whose timbre has nothing in common with the instrument's."""
-    weight_register: float = 0.15
+    weight_register: float = 0.05
     """Cost of a tone one standard deviation from the instrument's mean pitch, times 2."""
     weight_leap: float = 0.5
     """Cost of a leap is this times log(1 + semitones / leap_scale), at most leap_limit."""
