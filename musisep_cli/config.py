@@ -248,6 +248,10 @@ def check(config: Config) -> None:
             f"{MAX_WARM_INSTRUMENTS}; start from scratch with --preset quick",
         ),
         (
+            config.training.iterations > 0 or bool(config.warmstart.weights),
+            "[training] iterations = 0: training from scratch needs at least 1",
+        ),
+        (
             not config.labelling.enabled or config.run.instruments <= MAX_LABELLED_INSTRUMENTS,
             f"[run] instruments = {config.run.instruments}: labelling weighs all their orders in "
             f"every frame and serves up to {MAX_LABELLED_INSTRUMENTS}; use --preset quick",
