@@ -114,7 +114,8 @@ def _measure(
     n_frames = BLOCKS * BLOCK_FRAMES
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, (n_frames * frame.hop_samples, n_channels))
     sample = Recording(samples=noise.astype(np.float32), sample_rate_hz=frame.sample_rate_hz)
-    short = replace(config, training=replace(config.training, iterations=STEPS))
+    n_steps = min(STEPS, config.training.iterations)  # some settings do not train on the recording
+    short = replace(config, training=replace(config.training, iterations=n_steps))
     marks = [("start", time.perf_counter())]
 
     def mark(progress: Progress) -> None:
@@ -135,11 +136,13 @@ def _measure(
 def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:
     """Time from mark to mark in a stage, without its first, which takes longer, if there are more.
 
+    0 for a stage that does not occur.
+
     >>> _typical_s([("start", 0.0), ("training", 9.0), ("training", 10.0)], "training")
     1.0
     """
     times_s = [at - before for (_, before), (name, at) in pairwise(marks) if name == stage]
-    return statistics.median(times_s[1:] or times_s)
+    return statistics.median(times_s[1:] or times_s or [0.0])
 
 
 def _peak_memory_bytes() -> int | None:
