@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Iterator
@@ -11,15 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.text import Text
 
 from musisep_cli.cli import inspect_tables
 from musisep_cli.cli.inspect_run import DictionaryReport, Outcome, Report, SoundReport
+from musisep_cli.cli.output import show
 from musisep_cli.inspection.findings import Findings, Instrument, thinned
-
-PLAIN_WIDTH = 200
-"""Width where there is no terminal to ask: a table in a file is not folded."""
 
 
 @dataclass
@@ -53,8 +50,8 @@ class Reporter:
             typer.echo(json.dumps(to_json(outcome), allow_nan=False))
         elif outcome.report is not None:
             for part in inspect_tables.parts(outcome.report):
-                self._print(part)
-            self._print("")
+                show(self.results, part)
+            show(self.results, "")
         if not self.quiet:
             for path in outcome.files:
                 self.messages.print(Text(f"written: {path}"), soft_wrap=True)
@@ -66,17 +63,6 @@ class Reporter:
     def error(self, text: str) -> None:
         """Something that the user has to change."""
         self.messages.print(Text(f"error: {text}", "red"), soft_wrap=True)
-
-    def _print(self, what: str | RenderableType) -> None:
-        if isinstance(what, str):
-            self.results.print(Text(what), soft_wrap=True)
-        elif self.results.is_terminal:
-            self.results.print(what)
-        else:
-            plain = Console(file=io.StringIO(), width=PLAIN_WIDTH)
-            with plain.capture() as capture:
-                plain.print(what)
-            typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:

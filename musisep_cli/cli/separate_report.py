@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.text import Text
 
 from musisep_cli import __version__
 from musisep_cli.cli import separate_tables
+from musisep_cli.cli.output import show
 from musisep_cli.cli.progress import clock, show_progress
 from musisep_cli.device import describe
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from musisep_cli.recording import Recording
     from musisep_cli.run_folder import RunFolder
 
-PLAIN_WIDTH = 200
-"""Width where there is no terminal to ask: a table in a file is not folded."""
 COARSE = 1e-3
 """A sum of stems that misses the recording by more, relative to its peak, is worth a warning."""
 MANY_SKIPPED = 0.01
@@ -55,7 +53,7 @@ class Reporter:
         """Say what is going to run, and where."""
         self.job, self.n_inputs = job, n_inputs
         if job.dry_run and not self.as_json:
-            self._print(_headline(job))
+            show(self.results, _headline(job))
         else:
             self._say(_headline(job))
         if self.verbose:
@@ -101,12 +99,12 @@ class Reporter:
         if self.as_json:
             typer.echo(json.dumps(separate_tables.to_json(outcome)))
         elif outcome.status == "done" and outcome.manifest is not None:
-            self._print(separate_tables.stems(outcome, outcome.manifest))
+            show(self.results, separate_tables.stems(outcome, outcome.manifest))
             if len(outcome.manifest["ranking"]) > 1:
-                self._print(separate_tables.ranking(outcome.manifest))
+                show(self.results, separate_tables.ranking(outcome.manifest))
             for line in separate_tables.footnotes(outcome.manifest):
-                self._print(line)
-            self._print("")
+                show(self.results, line)
+            show(self.results, "")
         self._warn(outcome)
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
@@ -114,9 +112,9 @@ class Reporter:
         if self.as_json:
             return
         if self.job.dry_run:
-            self._print(separate_tables.plan(outcomes))
+            show(self.results, separate_tables.plan(outcomes))
         elif self.n_inputs > 1:
-            self._print(separate_tables.closing(outcomes))
+            show(self.results, separate_tables.closing(outcomes))
 
     def error(self, text: str) -> None:
         """Something that the user has to change."""
@@ -146,17 +144,6 @@ class Reporter:
     def _say(self, line: str) -> None:
         if not self.quiet:
             self.messages.print(Text(line), soft_wrap=True)
-
-    def _print(self, what: str | RenderableType) -> None:
-        if isinstance(what, str):
-            self.results.print(Text(what), soft_wrap=True)
-        elif self.results.is_terminal:
-            self.results.print(what)
-        else:
-            plain = Console(file=io.StringIO(), width=PLAIN_WIDTH)
-            with plain.capture() as capture:
-                plain.print(what)
-            typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def _headline(job: Job) -> str:
