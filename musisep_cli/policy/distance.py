@@ -50,6 +50,13 @@ def lift(spectrum: Tensor, config: ObjectiveConfig) -> Tensor:
     return lifted
 
 
+def lifted_magnitude(spectrum: Tensor, config: ObjectiveConfig) -> Tensor:
+    """|lift(z)| = (|z| + delta)^q - delta^q, without the lifted spectrum; real, of the same shape."""
+    q, delta = config.lift_exponent, config.lift_offset
+    lifted: Tensor = (magnitude(spectrum) + delta) ** q - delta**q
+    return lifted
+
+
 def magnitude_distance(lifted_reference: Tensor, lifted_estimate: Tensor) -> Tensor:
     """d_abs: mean over bins of the squared difference of lifted magnitudes (Eq. 12), ``[...]``.
 

@@ -11,26 +11,25 @@ from torch import Tensor
 from musisep_cli.model.tones import Peaks
 
 
-def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float) -> Tensor:
-    """Coefficients c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + tikhonov sum_h |c_h|^2  (Eq. 17).
+def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float | Tensor) -> Tensor:
+    """Coefficients c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + sum_h tikhonov_h |c_h|^2  (Eq. 17).
 
-    The normal equations (G + tikhonov I) c = <g_h, v> have a real matrix and a complex right-hand
-    side. Harmonics may coincide (a tone at bin 0 has all of them there), so G may be singular; its
-    eigenvalues are >= 0, hence those of the sum are >= tikhonov. Solved in float64, where that is
-    far above rounding, the Cholesky factorisation always exists.
+    The normal equations (G + diag(tikhonov)) c = <g_h, v> have a real matrix and a complex
+    right-hand side. Harmonics may coincide (a tone at bin 0 has all of them there), so G may be
+    singular; its eigenvalues are >= 0, hence those of the sum are >= the least weight. Solved in
+    float64, where that is far above rounding, the Cholesky factorisation always exists.
 
     Args:
         peaks: g_h, with leading axes ``[...]``.
         spectrum: complex v, ``[..., f]``.
-        tikhonov: weight of the regularisation, > 0.
+        tikhonov: weight of the regularisation, > 0, one for all harmonics or ``[..., h]``.
 
     Returns:
         Complex c_h, ``[..., h]``, differentiable in v, in the positions and in the widths.
     """
     matrix = peaks.gram().to(torch.float64)
-    matrix = matrix + tikhonov * torch.eye(
-        matrix.shape[-1], dtype=matrix.dtype, device=matrix.device
-    )
+    weights = torch.as_tensor(tikhonov, dtype=matrix.dtype, device=matrix.device)
+    matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
     right = torch.view_as_real(peaks.correlate(spectrum)).to(torch.float64)  # ..., h, 2
     factor, _ = torch.linalg.cholesky_ex(matrix)
     solution = torch.cholesky_solve(right, factor)

@@ -169,6 +169,10 @@ class Explanation:
             return self
         return Explanation(*(getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)))
 
+    def taken(self, rollouts: Tensor) -> Explanation:
+        """The explanations of some rollouts ``[k]``, in this order."""
+        return Explanation(*(getattr(self, f.name)[rollouts] for f in fields(self)))
+
     def add(self, tone: Tone, log_prob: Tensor, plain_log_prob: Tensor) -> Explanation:
         """One tone more, in its instrument's slot."""
         slot = functional.one_hot(tone.instrument, self.playing.shape[-1]).bool()  # k, i

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -83,10 +84,20 @@ class ToneDistribution:
         self.passes = passes
         self.config = config
         self.timbre = timbre
-        logits = outputs[:, Output.LOGIT][passes]  # k, i, f
-        if timbre is None:
-            logits = logits.masked_fill(playing[..., None], -torch.inf)
-        self.logits = logits.flatten(1)  # k, i f
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Of every instrument and bin, ``[k, i f]``; of every bin where a timbre decides."""
+        logits = self.outputs[:, Output.LOGIT][self.passes]  # k, i, f
+        if self.timbre is None:
+            logits = logits.masked_fill(self.playing[..., None], -torch.inf)
+        return logits.flatten(1)
+
+    def continued(self, rollouts: Tensor) -> ToneDistribution:
+        """The distribution of other rollouts: ``rollouts [k]`` says which of these each continues."""
+        return ToneDistribution(
+            self.outputs, self.playing[rollouts], self.passes[rollouts], self.config, self.timbre
+        )
 
     def read(self, action: Action) -> Tensor:
         """The raw outputs at the tone's instrument and bin, ``[k, 9]``."""

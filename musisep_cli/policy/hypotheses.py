@@ -1,0 +1,297 @@
+"""Hypotheses: the most probable sets of tones of every frame, by beam search.
+
+Departs from the paper (Section 3.8): it predicts one set, the most probable tone after tone. That
+choice cannot be taken back: a first tone an octave too low explains both instruments' harmonics
+and leaves nothing to the second. Here a few sets of every frame are kept, with what speaks for each,
+and which of them sounded is decided over all frames (``decoding``).
+
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates for the next tone,
+``f`` bins, ``h`` harmonics; ``k = n s``, those of one frame in a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from musisep_cli.model.tones import Peaks, magnitude
+from musisep_cli.policy.distance import ObjectiveConfig, lifted_magnitude
+from musisep_cli.policy.joint import joint_coefficients, joint_peaks
+from musisep_cli.policy.parameters import Output, offset_bins
+from musisep_cli.policy.rollout import Explanation, Policy
+from musisep_cli.policy.sampling import ToneDistribution
+
+TOLERANCE_BINS = 1.5
+"""Tones this close are one tone: what the network's neighbouring bins say is added up."""
+PROPOSAL_REACH_BINS = 2
+"""A proposal is the most probable bin within this distance."""
+LEAST_LOG_PROB = -60.0
+"""Less probable sets are not told apart."""
+TIKHONOV = 1e-2
+"""Weight of the regularisation when all tones of a set are fitted at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """How many sets of tones are looked at (not in the paper)."""
+
+    beam: int = 5
+    """Candidates for the next tone of a set, and sets that are continued."""
+    hypotheses: int = 12
+    """Sets of a frame that are kept. With both at 1 it is the most probable tone after tone."""
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """Sets of tones of every frame, the most probable first.
+
+    Attributes:
+        log_prob: of the set under the policy, whatever the order of its tones, ``[n, s]``.
+        misfit: of the lifted magnitudes when all tones are fitted at once, relative to the frame,
+            ``[n, s]``.
+        on: whether there is a tone, bool ``[n, s, i]``.
+        f0_bins: pitch, ``[n, s, i]``.
+        inharmonicity: b, ``[n, s, i]``.
+        loudness: sum of the absolute harmonic amplitudes, ``[n, s, i]``.
+        timbre: sqrt|c_h| with length 1, or 0 where there is no tone, half precision,
+            ``[n, s, i, h]``.
+    """
+
+    log_prob: Tensor
+    misfit: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    loudness: Tensor
+    timbre: Tensor
+
+    @classmethod
+    def join(cls, blocks: list[Hypotheses]) -> Hypotheses:
+        """Consecutive blocks of frames as one."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: torch.cat([getattr(b, name) for b in blocks]) for name in names})
+
+
+@torch.no_grad()
+def search(policy: Policy, spectra: Tensor, n_harmonics: int, config: SearchConfig) -> Hypotheses:
+    """The most probable sets of tones of frames.
+
+    A set's probability is the product of its tones' probabilities, each given the tones before, and
+    of that of a rest, summed over the orders in which the search met it.
+
+    Args:
+        policy: one whose instruments are decided by timbre: it proposes tones, whoever plays them.
+        spectra: complex ``[n, f]``.
+        n_harmonics: of a tone.
+        config: how many sets.
+    """
+    found = _Sets.none(policy, spectra, n_harmonics)
+    for place in range(policy.n_instruments):
+        last = place + 1 == policy.n_instruments
+        found = found.extended(place, config.beam, config.hypotheses if last else config.beam)
+    return found.fitted(spectra)
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """Sets that are not complete yet, ``[n, s]``; the tones that are missing are off.
+
+    ``explanation`` holds them as rollouts ``[k]``, for the network to go on from.
+    """
+
+    policy: Policy
+    dictionary: Tensor
+    explanation: Explanation
+    log_prob: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+
+    @classmethod
+    def none(cls, policy: Policy, spectra: Tensor, n_harmonics: int) -> _Sets:
+        dictionary = spectra.real.new_ones(n_harmonics, policy.n_instruments)  # has no say here
+        blank = spectra.real.new_zeros(len(spectra), 1, policy.n_instruments)
+        return cls(
+            policy=policy,
+            dictionary=dictionary,
+            explanation=Explanation.blank(spectra, dictionary),
+            log_prob=blank[..., 0],
+            on=blank.bool(),
+            f0_bins=blank,
+            inharmonicity=blank,
+        )
+
+    def extended(self, place: int, beam: int, n_kept: int) -> _Sets:
+        """Every set with one more tone or with a rest, the most probable ``n_kept`` of a frame.
+
+        After a rest there are only rests: it says that nothing is left.
+        """
+        n_frames, n_sets = self.log_prob.shape
+        distribution, _ = self.policy.propose(self.explanation, self.dictionary)
+        proposals = peak_log_mass(distribution.logits).topk(beam)  # k, c
+        tones = _Tones.read(self.policy, distribution, proposals.indices)
+        sounding = proposals.values + functional.logsigmoid(tones.on_logit)
+        resting = functional.logsigmoid(-tones.on_logit[:, :1])
+        if place > 0:
+            rested = ~self.on[..., place - 1].flatten()[:, None]
+            sounding = sounding.masked_fill(rested, LEAST_LOG_PROB)
+            resting = resting.masked_fill(rested, 0.0)
+        steps = torch.cat([sounding, resting], 1).view(n_frames, n_sets, -1)
+
+        def children(values: Tensor, tone: Tensor) -> Tensor:
+            """A tone's value in its place of every child; that of a rest is 0. ``[n, s c, i]``."""
+            parents = values[:, :, None].repeat(1, 1, beam + 1, 1)  # n, s, c, i
+            parents[:, :, :beam, place] = tone.view(n_frames, n_sets, beam).to(values.dtype)
+            return parents.flatten(1, 2)
+
+        on = children(self.on, torch.ones_like(tones.f0_bins))
+        f0_bins = children(self.f0_bins, tones.f0_bins)
+        inharmonicity = children(self.inharmonicity, tones.inharmonicity)
+        log_prob = merged((self.log_prob[..., None] + steps).flatten(1), on * f0_bins)
+        best = log_prob.topk(min(n_kept, log_prob.shape[1]))  # n, s
+        chosen = best.indices[..., None].expand(-1, -1, on.shape[-1])
+        kept = replace(
+            self,
+            log_prob=best.values.clamp_min(LEAST_LOG_PROB),
+            on=on.gather(1, chosen),
+            f0_bins=f0_bins.gather(1, chosen),
+            inharmonicity=inharmonicity.gather(1, chosen),
+        )
+        if place + 1 == self.policy.n_instruments:
+            return kept
+        parents = torch.arange(n_frames, device=on.device)[:, None] * n_sets
+        parents = parents + best.indices // (beam + 1)
+        return kept._followed(place, distribution, parents.flatten(), proposals.indices, best.indices)
+
+    def _followed(
+        self,
+        place: int,
+        distribution: ToneDistribution,
+        parents: Tensor,
+        bins: Tensor,
+        children: Tensor,
+    ) -> _Sets:
+        """With the tones at ``place`` subtracted from what the network sees next."""
+        beam = bins.shape[1]
+        child = (children % (beam + 1)).flatten().clamp_max(beam - 1)
+        distribution = distribution.continued(parents)
+        explanation = self.explanation.taken(parents)
+        slot = torch.full_like(parents, place)
+        action = distribution.at(slot, bins[parents, child])
+        raw = distribution.read(action)
+        tone = self.policy.tone(distribution, action, raw, explanation, self.dictionary)
+        on = self.on[..., place].flatten()
+        tone = replace(tone, direct_spectrum=tone.direct_spectrum * on[:, None])
+        unused = explanation.log_prob
+        return replace(self, explanation=explanation.add(tone, unused, unused))
+
+    def fitted(self, spectra: Tensor) -> Hypotheses:
+        """All tones of every set fitted to the frame at once."""
+        n_harmonics, n_tones = self.dictionary.shape
+        peaks = joint_peaks(
+            self.f0_bins,
+            self.inharmonicity,
+            self.on,
+            n_harmonics=n_harmonics,
+            width=self.policy.ideal_width_bins,
+            n_bins=spectra.shape[-1],
+        )
+        repeated = spectra[:, None].expand(-1, self.on.shape[1], -1)
+        coefficients = joint_coefficients(peaks, repeated, n_tones=n_tones, tikhonov=TIKHONOV)
+        amplitudes = magnitude(coefficients) * self.on[..., None]
+        loudness = amplitudes.sum(-1)
+        tiny = torch.finfo(amplitudes.dtype).tiny
+        timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
+        return Hypotheses(
+            log_prob=self.log_prob,
+            misfit=relative_misfit(
+                spectra, peaks, coefficients.flatten(-2), self.policy.objective_config
+            ),
+            on=self.on,
+            f0_bins=self.f0_bins,
+            inharmonicity=self.inharmonicity,
+            loudness=loudness,
+            timbre=timbre.half(),
+        )
+
+
+@dataclass(frozen=True)
+class _Tones:
+    """Candidates for the next tone, each ``[k, c]``."""
+
+    on_logit: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+
+    @classmethod
+    def read(cls, policy: Policy, distribution: ToneDistribution, bins: Tensor) -> _Tones:
+        """What the network says of the tones at some bins ``[k, c]``."""
+        n_sets, n_candidates = bins.shape
+        sets = torch.arange(n_sets, device=bins.device).repeat_interleave(n_candidates)
+        each = distribution.continued(sets)
+        action = each.at(torch.zeros_like(sets), bins.flatten())
+        raw = each.read(action)
+        f0_bins = action.bin + offset_bins(raw[:, Output.OFFSET], policy.parameter_config)
+        return cls(
+            on_logit=(raw[:, Output.ON_LOGIT] + policy.parameter_config.on_bias).view_as(bins),
+            f0_bins=f0_bins.clamp_min(1.0).view_as(bins),
+            inharmonicity=action.inharmonicity.to(f0_bins.dtype).view_as(bins),
+        )
+
+
+def peak_log_mass(logits: Tensor) -> Tensor:
+    """Log-probability of a bin with its two neighbours, at the local maxima; elsewhere very low.
+
+    Args:
+        logits: ``[k, f]``.
+
+    Returns:
+        ``[k, f]``.
+    """
+    log_probs = functional.log_softmax(logits, -1)
+    padded = functional.pad(log_probs, (1, 1), value=LEAST_LOG_PROB)
+    mass = torch.logsumexp(padded.unfold(-1, 3, 1), -1)
+    reach = PROPOSAL_REACH_BINS
+    highest = functional.max_pool1d(mass[:, None], 2 * reach + 1, 1, reach)[:, 0]
+    return torch.where(mass >= highest, mass, 2 * LEAST_LOG_PROB)
+
+
+def merged(log_prob: Tensor, pitches: Tensor) -> Tensor:
+    """Equal sets made one: the most probable gets the sum, the others almost nothing.
+
+    Args:
+        log_prob: of every set, ``[n, s]``.
+        pitches: in bins, 0 for a rest, ``[n, s, i]``; their order does not matter.
+
+    Returns:
+        ``[n, s]``.
+    """
+    ordered = pitches.sort(-1).values
+    distance = (ordered[:, :, None] - ordered[:, None]).abs().amax(-1)
+    equal = distance < TOLERANCE_BINS  # n, s, s
+    total = torch.logsumexp(torch.where(equal, log_prob[:, None], -torch.inf), -1)
+    rank = (-log_prob).sort(dim=-1, stable=True).indices.argsort(-1)
+    beaten = (equal & (rank[:, None] < rank[:, :, None])).any(-1)
+    return torch.where(beaten, 2 * LEAST_LOG_PROB, total)
+
+
+def relative_misfit(
+    spectra: Tensor, peaks: Peaks, coefficients: Tensor, config: ObjectiveConfig
+) -> Tensor:
+    """Squared distance of lifted magnitudes (Eq. 12) over that of the frame to silence, ``[n, s]``.
+
+    Args:
+        spectra: complex ``[n, f]``.
+        peaks: of every set, ``[n, s, i h]``.
+        coefficients: complex, ``[n, s, i h]``.
+        config: the lift.
+    """
+    lifted = lifted_magnitude(spectra, config)  # n, f
+    explained = lifted_magnitude(peaks.render(coefficients), config)  # n, s, f
+    distance = (lifted[:, None] - explained).square().sum(-1)
+    tiny = torch.finfo(lifted.dtype).tiny
+    misfit: Tensor = distance / lifted.square().sum(-1, keepdim=True).clamp_min(tiny)
+    return misfit
