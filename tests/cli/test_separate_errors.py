@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -228,16 +229,17 @@ def test_a_manifest_cannot_remove_foreign_files(tmp_path: Path) -> None:
 def test_a_bug_keeps_its_traceback_and_stops_no_other_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from musisep_cli import ensemble
+    from musisep_cli import stored
+    from musisep_cli.run_folder import RunFolder
 
-    genuine = ensemble.separate_recording
+    genuine = stored.separate_into
 
-    def broken(recording: object, *arguments: object, **more: object) -> object:
-        if "bad" in str(recording.path):  # type: ignore[attr-defined]
+    def broken(folder: RunFolder, *arguments: Any, **more: Any) -> None:
+        if folder.track == "bad":
             raise ZeroDivisionError("made to happen")
-        return genuine(recording, *arguments, **more)  # type: ignore[arg-type]
+        genuine(folder, *arguments, **more)
 
-    monkeypatch.setattr(ensemble, "separate_recording", broken)
+    monkeypatch.setattr(stored, "separate_into", broken)
     paths = [write_recording(tmp_path / name) for name in ("bad.wav", "good.wav")]
     result = separate(tmp_path, *paths, "-n", 1, exit_code=1)
     assert "Traceback" in result.stderr
@@ -278,7 +280,7 @@ def test_an_interruption_ends_with_130_and_says_what_is_kept(
     _, messages = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "interrupted in mix.wav" in messages
-    assert "seeds 000" in messages
+    assert "seed 0 done" in messages or "seeds 0, " in messages
     assert "Traceback" not in messages
 
 
@@ -290,7 +292,7 @@ def test_an_interruption_stops_all_jobs(tmp_path: Path, repository: Path) -> Non
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert "no seed was done" in messages
+    assert "seeds 0, 1 in part; --resume goes on" in messages
     assert "Traceback" not in messages
 
 

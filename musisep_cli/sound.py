@@ -1,0 +1,93 @@
+"""Sound: samples that are worked through a block at a time, wherever they lie.
+
+An array is one, and so is a file (``audio.Stored``): an hour of sound takes no more memory than a
+block of it.
+
+Axes: ``t`` samples, ``c`` channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_SAMPLES = 1 << 18
+
+
+class Sound(Protocol):
+    """Samples ``[t, c]``."""
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """``(t, c)``."""
+
+    def __getitem__(self, block: slice, /) -> NDArray[np.floating[Any]]:
+        """Some consecutive samples, ``[t, c]``."""
+
+
+def blocks(n_samples: int) -> Iterator[slice]:
+    """Consecutive stretches of a sound.
+
+    >>> list(blocks(300_000))
+    [slice(0, 262144, None), slice(262144, 300000, None)]
+    """
+    for start in range(0, n_samples, BLOCK_SAMPLES):
+        yield slice(start, min(start + BLOCK_SAMPLES, n_samples))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What remains of a sound when others are taken away."""
+
+    whole: Sound
+    parts: Sequence[Sound]
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """``(t, c)``."""
+        return self.whole.shape
+
+    def __getitem__(self, block: slice) -> NDArray[np.float32]:
+        """Some of its samples, ``[t, c]``."""
+        total = sum(part[block].astype(np.float64) for part in self.parts)
+        difference: NDArray[np.float32] = (self.whole[block] - total).astype(np.float32)
+        return difference
+
+
+def extremes(sound: Sound) -> tuple[float, float]:
+    """The least and the greatest sample; a NaN if there is one.
+
+    >>> extremes(np.array([[0.5, -2.0]], np.float32))
+    (-2.0, 0.5)
+    """
+    found = [(sound[block].min(), sound[block].max()) for block in blocks(sound.shape[0])]
+    low, high = np.array(found).T
+    return float(low.min()), float(high.max())
+
+
+def energy(sound: Sound) -> float:
+    """Sum of the squares.
+
+    >>> energy(np.array([[1.0], [2.0]], np.float32))
+    5.0
+    """
+    flat = (sound[block].ravel() for block in blocks(sound.shape[0]))
+    return float(sum(np.einsum("t,t->", x, x, dtype=np.float64) for x in flat))
+
+
+def mono(sound: Sound) -> NDArray[np.float32]:
+    """Mean of the channels, ``[t]``."""
+    return np.concatenate([sound[block].mean(axis=1) for block in blocks(sound.shape[0])])
+
+
+def sum_error(whole: Sound, parts: Sequence[Sound], gain: float = 1.0) -> float:
+    """Largest deviation of the parts' sum over ``gain`` from the whole, relative to its peak."""
+    errors = []
+    for block in blocks(whole.shape[0]):
+        total = sum(part[block].astype(np.float64) for part in parts)
+        errors.append(np.abs(total / gain - whole[block]).max())
+    return float(max(errors)) / max(map(abs, extremes(whole)))
