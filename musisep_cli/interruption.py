@@ -42,6 +42,18 @@ def deferred() -> Iterator[threading.Event]:
         raise KeyboardInterrupt
 
 
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """A handler that makes SIGTERM the same as Ctrl-C."""
-    raise KeyboardInterrupt
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM raises ``KeyboardInterrupt`` as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

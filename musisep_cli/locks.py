@@ -19,12 +19,12 @@ from musisep_cli.errors import OutputError
 LOCK = ".lock"
 """Name of the lock file in the folder that it guards."""
 PATIENCE_S = 20.0
-"""So long is waited: a killed run's workers take a step to notice, and write what they have."""
+"""A killed run's workers take a step to notice, and write what they have."""
 
 
 @contextmanager
-def hold(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Keep other processes out of a folder that exists.
+def hold(folder: Path, patience_s: float) -> Iterator[None]:
+    """Keep other processes out of a folder that exists, after waiting for them so long.
 
     Raises:
         OutputError: another one holds it, and the message says which; or the file system refuses.

@@ -238,7 +238,7 @@ def _clear_seed(seed: Path) -> None:
     """Remove the files of one seed, and its folder if nothing else is in it."""
     if not re.fullmatch(r"\d{3,}", seed.name) or not seed.is_dir():
         return
-    with locks.hold(seed):
+    with locks.hold(seed, locks.PATIENCE_S):
         remove_leftovers(seed)
         for path in seed.iterdir():
             if _SEED_FILE.fullmatch(path.name) and path.is_file():

@@ -70,7 +70,7 @@ def make(
     """
     target = folder.seed(seed)
     make_folder(target)
-    with locks.hold(target), interruption.deferred() as requested:
+    with locks.hold(target, locks.PATIENCE_S), interruption.deferred() as requested:
         remove_leftovers(target)
         if read(folder, seed, run) is not None:
             return
@@ -164,8 +164,9 @@ def _with_file(folder: RunFolder, name: str) -> list[int]:
 
 
 def of_other_runs(folder: RunFolder, run: str) -> list[int]:
-    """Seeds that have a summary which says that they are of another run."""
-    return [seed for seed in numbers(folder) if _content(folder.seed(seed)).get("run") != run]
+    """Seeds that have a summary, and not of this run; a damaged one says nothing."""
+    contents = ((seed, _content(folder.seed(seed))) for seed in numbers(folder))
+    return [seed for seed, content in contents if content and content.get("run") != run]
 
 
 def stems(folder: RunFolder, seed: int) -> list[audio.Stored]:

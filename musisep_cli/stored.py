@@ -66,7 +66,7 @@ def separate_into(
     run_folder.prepare(folder, config.run.instruments, recording.n_channels)
     content = manifest.identity(recording, config, folder)
     run = manifest.fingerprint(content)
-    with locks.hold(folder.folder):
+    with locks.hold(folder.folder, locks.PATIENCE_S):
         if overwrite:
             manifest.clear(folder)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -140,14 +139,14 @@ def run(job: Job, reporter: Reporter) -> int:
             "add {track}"
         )
     reporter.start(job, len(sources))
-    signal.signal(signal.SIGTERM, interruption.interrupt)  # as Ctrl-C: what is done is kept
     outcomes: list[Outcome] = []
-    for source in sources:
-        outcome = _outcome(source, job, reporter)
-        outcomes.append(outcome)
-        reporter.show(outcome)
-        if outcome.status == "interrupted":
-            break
+    with interruption.termination_as_interrupt():
+        for source in sources:
+            outcome = _outcome(source, job, reporter)
+            outcomes.append(outcome)
+            reporter.show(outcome)
+            if outcome.status == "interrupted":
+                break
     reporter.finish(outcomes)
     return _exit_code(outcomes)
 
