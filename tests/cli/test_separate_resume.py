@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,8 +137,6 @@ def test_seeds_made_one_by_one_are_chosen_from_as_if_made_at_once(
 
 
 def test_seeds_from_elsewhere_are_chosen_from(tmp_path: Path, undisturbed: Path) -> None:
-    import shutil
-
     path = write_recording(tmp_path / "mix.wav")
     separate(tmp_path, path, *FLAGS, "--seeds", 1)
     copied = Path("seeds", "001")
