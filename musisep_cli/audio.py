@@ -1,4 +1,4 @@
-"""Sound files in and out."""
+"""Blockwise files in and out."""
 
 import math
 import re
@@ -13,10 +13,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from musisep_cli.blockwise import Blockwise, blocks, extremes
 from musisep_cli.errors import ConfigError, InputError, OutputError
 from musisep_cli.files import atomic_path
 from musisep_cli.recording import MIN_DURATION_S, Recording, check_content, check_shape
-from musisep_cli.sound import Sound, blocks, extremes
 
 Samples = NDArray[np.floating[Any]]
 Subtype = Literal["float32", "int24", "int16"]
@@ -161,7 +161,7 @@ def check_target(path: Path, *, n_channels: int, subtype: Subtype) -> None:
 
 def write(
     path: Path,
-    samples: Sound,
+    samples: Blockwise,
     sample_rate_hz: int,
     *,
     subtype: Subtype = "float32",
@@ -211,7 +211,7 @@ def write(
         _drop_time_of_writing(temporary)
 
 
-def common_gain(stems: Iterable[Sound], *, subtype: Subtype) -> float:
+def common_gain(stems: Iterable[Blockwise], *, subtype: Subtype) -> float:
     """The largest gain, at most 1, that keeps all stems within full scale.
 
     One gain for all: stems that were scaled one by one would no longer add up to the recording.

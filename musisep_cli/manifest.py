@@ -20,12 +20,12 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 import numpy as np
 
 from musisep_cli import __version__, locks, run_folder, seed_folder
+from musisep_cli.blockwise import Blockwise, energy
 from musisep_cli.config import Config
 from musisep_cli.errors import OutputError
 from musisep_cli.files import remove_leftovers
 from musisep_cli.recording import Recording
 from musisep_cli.run_folder import RunFolder
-from musisep_cli.sound import Sound, energy
 
 FORMAT = "musisep-manifest-1"
 Manifest: TypeAlias = dict[str, Any]
@@ -78,7 +78,7 @@ def _without_seeds(content: Manifest) -> Manifest:
     return {**content, "config": {**config, "run": run}}
 
 
-def level(name: str, stem: Sound, recording: Recording, gain: float) -> Manifest:
+def level(name: str, stem: Blockwise, recording: Recording, gain: float) -> Manifest:
     """How loud a stem ``[t, c]`` is as it is written, and its share of the recording's energy."""
     total = energy(stem)
     rms = gain * math.sqrt(total / math.prod(stem.shape))

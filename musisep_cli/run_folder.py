@@ -28,11 +28,11 @@ from pathlib import Path
 import torch
 
 from musisep_cli import audio, plots
+from musisep_cli.blockwise import Blockwise, mono
 from musisep_cli.errors import ConfigError, OutputError
 from musisep_cli.files import write_json_atomic, write_text_atomic
 from musisep_cli.model import dictionary
 from musisep_cli.pipeline import PitchTracks, SeedResult
-from musisep_cli.sound import Sound, mono
 from musisep_cli.training.trainer import StepReport
 
 METHOD = "musisep"
@@ -83,7 +83,7 @@ class RunFolder:
         return self.folder / MANIFEST
 
     def stem(self, name: str) -> Path:
-        """Sound file of a stem.
+        """Blockwise file of a stem.
 
         >>> str(RunFolder(out=Path("separated"), track="mix").stem("instrument-1"))
         'separated/musisep/mix/instrument-1.wav'
@@ -180,7 +180,7 @@ def write_parameters(target: Path, result: SeedResult) -> list[Path]:
 
 def write_pictures(
     folder: RunFolder,
-    sounds: Mapping[str, Sound],
+    sounds: Mapping[str, Blockwise],
     sample_rate_hz: int,
 ) -> list[Path]:
     """Spectrograms of the mix and the stems ``[t, c]``, all with the mix's colour range."""

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from musisep_cli import __version__, audio, locks, manifest, run_folder, seed_folder
+from musisep_cli.blockwise import Blockwise, Difference, sum_error
 from musisep_cli.config import Config
 from musisep_cli.files import atomic_path, remove_leftovers, write_json_atomic
 from musisep_cli.manifest import Manifest
@@ -27,7 +28,6 @@ from musisep_cli.pipeline import OnProgress
 from musisep_cli.ranking import CRITERION, SeedScore, best_first
 from musisep_cli.recording import Recording
 from musisep_cli.run_folder import RunFolder
-from musisep_cli.sound import Difference, Sound, sum_error
 from musisep_cli.workers import run_seeds
 
 PATIENCE_S = 600.0
@@ -104,7 +104,7 @@ def _deliver(
     chosen = ranking[0].seed
     stems = seed_folder.stems(folder, chosen)
     names = run_folder.instrument_names(len(stems))
-    parts: dict[str, Sound] = dict(zip(names, stems, strict=True))
+    parts: dict[str, Blockwise] = dict(zip(names, stems, strict=True))
     parts[run_folder.RESIDUAL] = Difference(recording.samples, stems)
     subtype, rate_hz = folder.sound.subtype, recording.sample_rate_hz
     gain = audio.common_gain(parts.values(), subtype=subtype)

@@ -18,6 +18,8 @@ from musisep_cli.cli import separate_tables
 from musisep_cli.cli.output import show
 from musisep_cli.cli.progress import clock, show_progress
 from musisep_cli.device import describe
+from musisep_cli.inspection.character import judge
+from musisep_cli.inspection.sound import describe as describe_sound
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_run import Job, Outcome
@@ -71,6 +73,8 @@ class Reporter:
             f"{counter}{recording.path}: {clock(recording.duration_s)}, "
             f"{recording.sample_rate_hz} Hz, {channels} -> {folder.folder}"
         )
+        for warning in [] if self.quiet else _warnings(recording):
+            self._say(f"warning: {recording.path}: {warning}")
         if state == "unfinished":
             self._say(_unfinished(folder, resume=self.job.resume))
         if self.quiet:
@@ -144,6 +148,12 @@ class Reporter:
     def _say(self, line: str) -> None:
         if not self.quiet:
             self.messages.print(Text(line), soft_wrap=True)
+
+
+def _warnings(recording: Recording) -> list[str]:
+    """What the user should know of a recording before hours are spent on it."""
+    character = judge(recording)
+    return describe_sound(recording).warnings() + (character.warnings() if character else [])
 
 
 def _headline(job: Job) -> str:

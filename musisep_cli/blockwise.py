@@ -1,4 +1,4 @@
-"""Sound: samples that are worked through a block at a time, wherever they lie.
+"""Blockwise: samples that are worked through a block at a time, wherever they lie.
 
 An array is one, and so is a file (``audio.Stored``): an hour of sound takes no more memory than a
 block of it.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 BLOCK_SAMPLES = 1 << 18
 
 
-class Sound(Protocol):
+class Blockwise(Protocol):
     """Samples ``[t, c]``."""
 
     @property
@@ -43,8 +43,8 @@ def blocks(n_samples: int) -> Iterator[slice]:
 class Difference:
     """What remains of a sound when others are taken away."""
 
-    whole: Sound
-    parts: Sequence[Sound]
+    whole: Blockwise
+    parts: Sequence[Blockwise]
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -58,7 +58,7 @@ class Difference:
         return difference
 
 
-def extremes(sound: Sound) -> tuple[float, float]:
+def extremes(sound: Blockwise) -> tuple[float, float]:
     """The least and the greatest sample; a NaN if there is one.
 
     >>> extremes(np.array([[0.5, -2.0]], np.float32))
@@ -69,7 +69,7 @@ def extremes(sound: Sound) -> tuple[float, float]:
     return float(low.min()), float(high.max())
 
 
-def energy(sound: Sound) -> float:
+def energy(sound: Blockwise) -> float:
     """Sum of the squares.
 
     >>> energy(np.array([[1.0], [2.0]], np.float32))
@@ -79,12 +79,12 @@ def energy(sound: Sound) -> float:
     return float(sum(np.einsum("t,t->", x, x, dtype=np.float64) for x in flat))
 
 
-def mono(sound: Sound) -> NDArray[np.float32]:
+def mono(sound: Blockwise) -> NDArray[np.float32]:
     """Mean of the channels, ``[t]``."""
     return np.concatenate([sound[block].mean(axis=1) for block in blocks(sound.shape[0])])
 
 
-def sum_error(whole: Sound, parts: Sequence[Sound], gain: float = 1.0) -> float:
+def sum_error(whole: Blockwise, parts: Sequence[Blockwise], gain: float = 1.0) -> float:
     """Largest deviation of the parts' sum over ``gain`` from the whole, relative to its peak."""
     errors = []
     for block in blocks(whole.shape[0]):
