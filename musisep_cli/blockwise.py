@@ -8,9 +8,10 @@ Axes: ``t`` samples, ``c`` channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,54 @@ class Blockwise(Protocol):
 
     def __getitem__(self, block: slice, /) -> NDArray[np.floating[Any]]:
         """Some consecutive samples, ``[t, c]``."""
+
+
+class Stems(Protocol):
+    """One sound per instrument."""
+
+    def __len__(self) -> int:
+        """Number of instruments."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Each of them, ``Blockwise``."""
+
+
+Shelf: TypeAlias = Callable[[Iterable[NDArray[np.float32]], tuple[int, int, int]], Stems]
+"""Takes consecutive stretches ``[i, t, c]`` of stems, and the shape of the whole."""
+
+
+def in_memory(
+    stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]
+) -> NDArray[np.float32]:
+    """The shelf of who wants an array ``[i, t, c]``."""
+    stems = np.empty(shape, np.float32)
+    n_done = 0
+    for stretch in stretches:
+        stems[:, n_done : n_done + stretch.shape[1]] = stretch
+        n_done += stretch.shape[1]
+    return stems
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A sound as bare float32 numbers in a file.
+
+    Attributes:
+        path: the file.
+        shape: ``(t, c)``.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+
+    def __getitem__(self, block: slice) -> NDArray[np.float32]:
+        """Some of its samples, ``[t, c]``."""
+        n_samples, n_channels = self.shape
+        first, end, _ = block.indices(n_samples)
+        with self.path.open("rb") as stream:
+            stream.seek(first * n_channels * np.dtype(np.float32).itemsize)
+            samples = np.fromfile(stream, np.float32, (end - first) * n_channels)
+        return samples.reshape(-1, n_channels)
 
 
 def blocks(n_samples: int) -> Iterator[slice]:
@@ -81,7 +130,10 @@ def energy(sound: Blockwise) -> float:
 
 def mono(sound: Blockwise) -> NDArray[np.float32]:
     """Mean of the channels, ``[t]``."""
-    return np.concatenate([sound[block].mean(axis=1) for block in blocks(sound.shape[0])])
+    mean = np.empty(sound.shape[0], np.float32)
+    for block in blocks(len(mean)):
+        mean[block] = sound[block].mean(axis=1)
+    return mean
 
 
 def sum_error(whole: Blockwise, parts: Sequence[Blockwise], gain: float = 1.0) -> float:

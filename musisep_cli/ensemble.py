@@ -154,16 +154,17 @@ def _separation(
     chosen: SeedResult, ranking: list[SeedScore], recording: Recording, wall_s: float
 ) -> Separation:
     """The chosen seed's result with what remains of the recording."""
-    residual = Difference(recording.samples, list(chosen.stems))[:]
+    stems = np.asarray(chosen.stems)
+    residual = Difference(recording.samples, list(stems))[:]
     return Separation(
-        stems=chosen.stems,
+        stems=stems,
         residual=residual,
         sample_rate_hz=recording.sample_rate_hz,
         dictionary=chosen.dictionary,
         pitch=chosen.pitch,
         chosen_seed=chosen.seed,
         ranking=tuple(ranking),
-        sum_error=sum_error(recording.samples, [*chosen.stems, residual]),
+        sum_error=sum_error(recording.samples, [*stems, residual]),
         wall_s=wall_s,
     )
 

@@ -9,6 +9,7 @@ Axes: ``t`` samples, ``c`` channels, ``i`` instruments, ``n`` frames, ``f`` bins
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli import warmstart
+from musisep_cli.blockwise import Shelf, Stems, energy, in_memory, mono
 from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config
 from musisep_cli.errors import CheckpointError
@@ -34,7 +36,13 @@ from musisep_cli.policy.parameters import amplitude_estimate
 from musisep_cli.policy.rollout import Explanation, Policy
 from musisep_cli.policy.sampling import Action
 from musisep_cli.recording import Recording
-from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, resynthesise, shares
+from musisep_cli.resynthesis import (
+    BLOCK_FRAMES,
+    Explain,
+    ResynthesisConfig,
+    resynthesise,
+    shares,
+)
 from musisep_cli.training.trainer import StepReport, Trainer, explanation_objective
 
 CURVE_POINTS = 1000
@@ -97,7 +105,7 @@ class SeedResult:
 
     Attributes:
         seed: which.
-        stems: float32 ``[i, t, c]``.
+        stems: as many ``[t, c]``; in memory one array ``[i, t, c]``.
         dictionary: D, ``[h, i]``.
         objective: mean of Eq. 21 over all frames, tones chosen as the most probable ones: the
             blind criterion.
@@ -109,7 +117,7 @@ class SeedResult:
     """
 
     seed: int
-    stems: NDArray[np.float32]
+    stems: Stems
     dictionary: NDArray[np.float32]
     objective: float
     pitch: PitchTracks
@@ -127,6 +135,7 @@ def run_seed(
     on_progress: OnProgress,
     checkpoints: Checkpoints | None = None,
     state: State | None = None,
+    shelf: Shelf = in_memory,
 ) -> SeedResult:
     """Train on the recording, then separate it.
 
@@ -138,6 +147,7 @@ def run_seed(
         on_progress: called after every step and block.
         checkpoints: where the state is offered after every step and block.
         state: one of them, to go on from.
+        shelf: where the stems are put.
 
     Returns:
         The same bytes for the same arguments on the same machine, whatever the state.
@@ -146,7 +156,7 @@ def run_seed(
         CheckpointError: the state does not fit.
     """
     with _reproducible(seed, config.run.threads, device), torch.inference_mode(False):
-        run = _Run(recording, config, seed, device, on_progress, checkpoints)
+        run = _Run(recording, config, seed, device, on_progress, checkpoints, shelf)
         if state is not None:
             run.take_up(state)
         return run.result()
@@ -163,7 +173,9 @@ class _Run:
         device: torch.device,
         on_progress: OnProgress,
         checkpoints: Checkpoints | None,
+        shelf: Shelf,
     ) -> None:
+        self.recording, self.shelf = recording, shelf
         self.config, self.seed, self.on_progress = config, seed, on_progress
         self.checkpoints = checkpoints
         self.taken_up: State = {}
@@ -172,7 +184,9 @@ class _Run:
         self.stretch: list[StepReport] = []
         self.started_s = time.monotonic()
         self.gain = level_gain(recording, config)
-        self.samples = torch.from_numpy(recording.samples.T.copy()).to(device) * self.gain  # c, t
+        # No copies on a CPU: an hour of them would fill the memory.
+        self.samples = torch.from_numpy(recording.samples).to(device).T  # c, t
+        self.mean = (torch.from_numpy(mono(recording.samples)) * self.gain).to(device)  # t
         self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
         self.policy = new_policy(config, self.frame).to(device)
 
@@ -212,9 +226,12 @@ class _Run:
 
     def _reached(self, progress: Progress, state: Callable[[], State]) -> None:
         """A point from which the run can go on."""
+        self._offer(state)
+        self.on_progress(progress)
+
+    def _offer(self, state: Callable[[], State]) -> None:
         if self.checkpoints is not None:
             self.checkpoints.offer(state)
-        self.on_progress(progress)
 
     def result(self) -> SeedResult:
         """Train, transcribe, resynthesise."""
@@ -222,18 +239,21 @@ class _Run:
         self._train(trainer)
         dictionary = trainer.dictionary.detach()
         if self.config.resynthesis.stems == "mask":
-            transcript = self._labelled(self._transcribe(dictionary, "resynthesis"), dictionary)
+            found = self._transcribe(dictionary, "resynthesis")
+            n_frames = len(found.audible)
+            done = Progress(self.seed, "resynthesis", n_frames, n_frames)
+            transcript = self._labelled(found, dictionary)
             sharer = _Sharer(transcript, self.frame, self.config.resynthesis)
-            stems = resynthesise(self.frame, self.samples, sharer.explain)
+            stems = self._stems(sharer.explain, lambda: self._state(done, vars(found)))
         else:
             # Its stems are not in the checkpoints: a resumed run starts this stage anew.
             start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
             listener = self._listener(dictionary, "resynthesis", lambda: start)
-            stems = resynthesise(self.frame, self.samples, listener.explain)
+            stems = self._stems(listener.explain, lambda: start)
             transcript = listener.transcript()
         return SeedResult(
             seed=self.seed,
-            stems=(stems / self.gain).transpose(1, 2).cpu().numpy(),
+            stems=stems,
             dictionary=dictionary.cpu().numpy(),
             objective=float(transcript.objective.to(torch.float64).mean()),
             pitch=pitch_tracks(transcript, self.frame, self.samples.shape[-1], self.gain),
@@ -242,6 +262,17 @@ class _Run:
             wall_s=time.monotonic() - self.started_s,
             checkpoint=_serialised(trainer),
         )
+
+    def _stems(self, explain: Explain, state: Callable[[], State]) -> Stems:
+        """All stems, on the shelf; an interrupted run goes on from the state before them."""
+
+        def stretches() -> Iterator[NDArray[np.float32]]:
+            for stretch in resynthesise(self.frame, self.samples, explain, self.gain):
+                self._offer(state)
+                yield stretch.transpose(1, 2).cpu().numpy()
+
+        n_samples, n_channels = self.recording.samples.shape
+        return self.shelf(stretches(), (self.config.run.instruments, n_samples, n_channels))
 
     def _trainer(self) -> Trainer:
         config = self.config
@@ -256,7 +287,7 @@ class _Run:
             dictionary=dictionary,
             dictionary_frozen=config.dictionary.frozen,
             frame=self.frame,
-            signal=self.samples.mean(0),
+            signal=self.mean,
         )
         if trained:
             with _fitting(self.seed):
@@ -301,11 +332,10 @@ class _Run:
         if self.taken_up.get("stage") == stage:
             with _fitting(self.seed):
                 listener.take_up(self.taken_up["frames"])
-        mean = self.samples.mean(0)
-        centres = self.frame.centres(len(mean))
+        centres = self.frame.centres(len(self.mean))
         while listener.n_done < len(centres):
             block = centres[listener.n_done : listener.n_done + BLOCK_FRAMES]
-            listener.listen(self.frame.analyse(mean, block)[:, : self.frame.n_network_bins])
+            listener.listen(self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins])
         return listener.transcript()
 
     def _labels(self, found: Transcript) -> Labelling:
@@ -340,7 +370,7 @@ def level_gain(recording: Recording, config: Config) -> float:
     """What the samples are multiplied by for the analysis; 1 where the level stays as it is."""
     if config.frame.rms_level == 0:
         return 1.0
-    rms = float(np.sqrt(np.mean(recording.mono.astype(np.float64) ** 2)))
+    rms = math.sqrt(energy(mono(recording.samples)[:, None]) / recording.n_samples)
     return config.frame.rms_level / rms
 
 

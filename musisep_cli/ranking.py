@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
+from musisep_cli.blockwise import Stems, extremes
 from musisep_cli.errors import MusisepError
 from musisep_cli.pipeline import SeedResult
 
@@ -27,9 +26,14 @@ class SeedScore:
 
 def score(result: SeedResult) -> SeedScore:
     """The result's row: without finite numbers everywhere it is nothing to choose."""
-    finite = math.isfinite(result.objective) and bool(np.isfinite(result.stems).all())
+    finite = all(map(math.isfinite, (result.objective, *_extremes(result.stems))))
     objective = result.objective if finite else math.inf
     return SeedScore(result.seed, objective, result.wall_s, result.n_skipped)
+
+
+def _extremes(stems: Stems) -> Iterator[float]:
+    for stem in stems:
+        yield from extremes(stem)
 
 
 def place(row: SeedScore) -> tuple[float, int]:

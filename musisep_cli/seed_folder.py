@@ -10,16 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from musisep_cli import audio, interruption, locks
+from musisep_cli.blockwise import RawFile
 from musisep_cli.checkpoint import NEWEST, PREVIOUS, Checkpoints
 from musisep_cli.config import Config
+from musisep_cli.errors import OutputError
 from musisep_cli.files import (
+    TEMPORARY,
     atomic_path,
     remove_leftovers,
     write_json_atomic,
@@ -80,9 +87,43 @@ def make(
             rest = "starting over" if state is None else "the one before it is used"
             note = f"{problem}; {rest}"
             on_progress(Progress(seed, "listening", 0, 1, note=note))
-        result = run_seed(recording, config, seed, device, on_progress, checkpoints, state)
+        result = run_seed(
+            recording,
+            config,
+            seed,
+            device,
+            on_progress,
+            checkpoints,
+            state,
+            shelf=partial(_on_disk, target),
+        )
         write(folder, result, recording.sample_rate_hz, run)
         checkpoints.remove()
+        remove_leftovers(target)  # the shelf
+
+
+def _on_disk(
+    folder: Path, stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]
+) -> list[RawFile]:
+    """The shelf of who has no memory for all stems: bare numbers, until their gain is known.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    n_instruments, *size = shape
+    paths = [folder / f"{TEMPORARY}stem-{number}" for number in range(n_instruments)]
+    try:
+        with ExitStack() as stack:
+            streams = [stack.enter_context(path.open("wb")) for path in paths]
+            for stretch in stretches:
+                for stream, samples in zip(streams, stretch, strict=True):
+                    stream.write(samples.tobytes())
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: stems cannot be written ({error.strerror}). Make space and --resume, or "
+            "choose another folder with --out."
+        ) from error
+    return [RawFile(path, (size[0], size[1])) for path in paths]
 
 
 def write(folder: RunFolder, result: SeedResult, sample_rate_hz: int, run: str) -> None:

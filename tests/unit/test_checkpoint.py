@@ -85,8 +85,8 @@ def undisturbed() -> dict[str, SeedResult]:
     }
 
 
-# 4 s at 8 kHz are 375 frames, 6 blocks: standard listens (0 to 5), trains (6 to 9), and listens
-# again; quick trains (0 to 3), and what it resynthesises (4 to 9) starts anew.
+# 4 s at 8 kHz are 375 frames, 6 blocks: standard listens (0 to 5), trains (6 to 9), listens again
+# (10 to 15) and resynthesises; quick trains (0 to 3), and what it resynthesises starts anew.
 @pytest.mark.parametrize(
     ("preset", "stops"),
     [
@@ -97,6 +97,7 @@ def undisturbed() -> dict[str, SeedResult]:
         ("standard", [9]),
         ("standard", [12]),
         ("standard", [15]),
+        ("standard", [18]),
         ("standard", [2, 1, 2, 2, 3]),
         ("quick", [0]),
         ("quick", [3]),
