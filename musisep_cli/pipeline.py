@@ -25,6 +25,7 @@ from torch import Tensor
 
 from musisep_cli import warmstart
 from musisep_cli.blockwise import Shelf, Stems, energy, in_memory, mono
+from musisep_cli.blockwise import blocks as blockwise
 from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config
 from musisep_cli.errors import CheckpointError
@@ -186,7 +187,8 @@ class _Run:
         self.gain = level_gain(recording, config)
         # No copies on a CPU: an hour of them would fill the memory.
         self.samples = torch.from_numpy(recording.samples).to(device).T  # c, t
-        self.mean = (torch.from_numpy(mono(recording.samples)) * self.gain).to(device)  # t
+        blocks = (self.samples[:, block] * self.gain for block in blockwise(recording.n_samples))
+        self.mean = torch.cat([block.mean(0) for block in blocks])  # t
         self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
         self.policy = new_policy(config, self.frame).to(device)
 
