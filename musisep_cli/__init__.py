@@ -20,17 +20,21 @@ The paper's chapters in reading order, and where each lives:
 | - | a start from simulated frames instead of chance, its weights | `warmstart`, `weights` |
 | - | who plays which of the tones found, over all frames | `labelling` |
 | 4 | one recording, one seed: the whole chain | `pipeline` |
-| 4 | many seeds, one of them chosen blind | `ensemble`, `workers` |
+| 4 | many seeds, one of them chosen blind | `ensemble`, `ranking`, `workers` |
 | 4 | BSS Eval and pitch scores; any separation against references | `metrics`, `evaluation` |
 
 Around them: `recording` (samples in memory, and when they can be separated), `audio` (sound files),
-`plots`, `files` (whole or not at all), `device`, `config` (settings and presets), `run_folder`
-(what a separation leaves on disk), `manifest` (what made it), `inspection` (what a file is, what
-a separation found), `errors`, and `cli`.
+`blockwise` (samples a block at a time), `plots`, `device`, `config` (settings and presets),
+`run_folder` (what a separation leaves on disk), `manifest` (what made it), `inspection` (what a
+file is, what a separation found), `errors`, and `cli`. So that no run is lost: `files` (whole or
+not at all), `locks` (one process at a time), `interruption` (signals wait for the next step),
+`checkpoint` (what a seed goes on from), `seed_folder` (a seed made and verified), `stored` (seeds
+found in a folder, one of them chosen).
 
-Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | evaluation |
-inspection > manifest > run_folder | workers > pipeline > config > training | warmstart > policy >
-resynthesis | labelling | metrics | audio | plots > model | recording > files | device > errors.
+Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
+inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config >
+training | warmstart > policy > resynthesis | labelling | metrics | audio | plots > model |
+recording | checkpoint > files | locks | interruption | device | blockwise > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

@@ -1,10 +1,11 @@
-"""Sound files in and out."""
+"""Blockwise files in and out."""
 
 import math
 import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from musisep_cli.blockwise import Blockwise, blocks, extremes
 from musisep_cli.errors import ConfigError, InputError, OutputError
 from musisep_cli.files import atomic_path
 from musisep_cli.recording import MIN_DURATION_S, Recording, check_content, check_shape
@@ -20,7 +22,6 @@ Samples = NDArray[np.floating[Any]]
 Subtype = Literal["float32", "int24", "int16"]
 
 _READABLE = "wav, flac, ogg, mp3 or aiff"
-_BLOCK_SAMPLES = 1 << 18
 _SUBTYPES = {"float32": "FLOAT", "int24": "PCM_24", "int16": "PCM_16"}
 _BITS = {"float32": 32, "int24": 24, "int16": 16}
 _MAX_FLAC_CHANNELS = 8
@@ -105,6 +106,33 @@ def opened(path: Path) -> Iterator[soundfile.SoundFile]:
         ) from error
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A sound that musisep wrote, read a block at a time; a silent stem is no error here.
+
+    Attributes:
+        path: its file.
+        gain: what it was multiplied by when it was written.
+    """
+
+    path: Path
+    gain: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of samples t and of channels c."""
+        with opened(self.path) as sound:
+            return sound.frames, sound.channels
+
+    def __getitem__(self, block: slice) -> NDArray[np.float32]:
+        """Some consecutive samples [t, c]."""
+        with opened(self.path) as sound:
+            first, end, _ = block.indices(sound.frames)
+            sound.seek(first)
+            samples: NDArray[np.float32] = sound.read(end - first, "float32", always_2d=True)
+        return samples / np.float32(self.gain)
+
+
 def check_target(path: Path, *, n_channels: int, subtype: Subtype) -> None:
     """Make sure that a file of this name can hold such samples, before any work is done.
 
@@ -132,7 +160,12 @@ def check_target(path: Path, *, n_channels: int, subtype: Subtype) -> None:
 
 
 def write(
-    path: Path, samples: Samples, sample_rate_hz: int, *, subtype: Subtype = "float32"
+    path: Path,
+    samples: Blockwise,
+    sample_rate_hz: int,
+    *,
+    subtype: Subtype = "float32",
+    gain: float = 1.0,
 ) -> None:
     """Write a WAV or FLAC file: whole or not at all, and the same bytes for the same samples.
 
@@ -144,6 +177,7 @@ def write(
         samples: [t, c]; for the integer formats within full scale, see `common_gain`.
         sample_rate_hz: Samples per second.
         subtype: The number format.
+        gain: What the samples are multiplied by.
 
     Raises:
         ConfigError: The format cannot hold such samples.
@@ -162,13 +196,13 @@ def write(
                     samplerate=sample_rate_hz,
                     channels=n_channels,
                     subtype=_SUBTYPES[subtype],
-                    format=_container(path, samples.size, subtype),
+                    format=_container(path, n_samples * n_channels, subtype),
                     closefd=False,
                 ) as sound,
             ):
-                for start in range(0, n_samples, _BLOCK_SAMPLES):
-                    block = samples[start : start + _BLOCK_SAMPLES]
-                    sound.write(_encoded(path, block, subtype))
+                for block in blocks(n_samples):
+                    scaled = samples[block] * np.float32(gain)
+                    sound.write(_encoded(path, scaled, subtype))
         except soundfile.SoundFileError as error:
             raise OutputError(
                 f"{path}: cannot be written ({error}). It needs free space and a usual sample rate."
@@ -177,7 +211,7 @@ def write(
         _drop_time_of_writing(temporary)
 
 
-def common_gain(stems: Iterable[Samples], *, subtype: Subtype) -> float:
+def common_gain(stems: Iterable[Blockwise], *, subtype: Subtype) -> float:
     """The largest gain, at most 1, that keeps all stems within full scale.
 
     One gain for all: stems that were scaled one by one would no longer add up to the recording.
@@ -197,8 +231,8 @@ def common_gain(stems: Iterable[Samples], *, subtype: Subtype) -> float:
     highest = 1.0 - 2.0 ** (1 - _BITS[subtype])  # two's complement reaches -1, but not +1
     gain = 1.0
     for stem in stems:
-        gain = min(gain, highest / max(float(stem.max()), highest))
-        gain = min(gain, 1.0 / max(-float(stem.min()), 1.0))
+        low, high = extremes(stem)
+        gain = min(gain, highest / max(high, highest), 1.0 / max(-low, 1.0))
     # The product of gain and sample is rounded to float32, perhaps upwards.
     return gain if gain == 1.0 else gain * (1.0 - 2.0**-22)
 

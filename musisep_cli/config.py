@@ -76,6 +76,15 @@ class RunConfig:
     """CPU threads of one training. Fixed, and not the number of idle cores, because the last bits
     of a result depend on it."""
 
+    @property
+    def all_seeds(self) -> range:
+        """The seeds.
+
+        >>> RunConfig(seeds=2, first_seed=5).all_seeds
+        range(5, 7)
+        """
+        return range(self.first_seed, self.first_seed + self.seeds)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

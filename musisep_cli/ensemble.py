@@ -5,43 +5,24 @@ Axes: ``t`` samples, ``c`` channels, ``i`` instruments, ``h`` harmonics.
 
 from __future__ import annotations
 
-import math
-import os
-import platform
 import time
-from collections.abc import Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musisep_cli import __version__, audio, manifest, run_folder
+from musisep_cli.blockwise import Difference, sum_error
 from musisep_cli.config import MAX_WARM_INSTRUMENTS, Config, Settings, compose
 from musisep_cli.device import resolve_device
-from musisep_cli.errors import InputError, MusisepError
-from musisep_cli.files import write_json_atomic
-from musisep_cli.manifest import Manifest
+from musisep_cli.errors import InputError
 from musisep_cli.pipeline import OnProgress, PitchTracks, Progress, SeedResult, run_seed
+from musisep_cli.ranking import SeedScore, best_first, place, score
 from musisep_cli.recording import Recording, check_content, check_shape
-from musisep_cli.run_folder import RunFolder
-from musisep_cli.workers import run_seeds
-
-CRITERION = "chosen blind: lowest objective over all frames"
-"""Of Eq. 21; no references are seen."""
-
-
-@dataclass(frozen=True)
-class SeedScore:
-    """One row of the ranking."""
-
-    seed: int
-    objective: float
-    wall_s: float
-    n_skipped: int
+from musisep_cli.workers import Stopped, run_seeds
 
 
 @dataclass(frozen=True)
@@ -57,9 +38,7 @@ class Separation:
         chosen_seed: the seed with the lowest objective.
         ranking: all seeds, best first.
         sum_error: largest deviation of stems plus residual from the recording, relative to the
-            recording's peak; of the written files where files were written.
-        gain: what the written stems were multiplied by, all alike, to fit an integer format.
-        files: what was written.
+            recording's peak.
         wall_s: time taken.
     """
 
@@ -71,8 +50,6 @@ class Separation:
     chosen_seed: int
     ranking: tuple[SeedScore, ...]
     sum_error: float
-    gain: float
-    files: tuple[Path, ...]
     wall_s: float
 
 
@@ -140,177 +117,56 @@ def separate_recording(
     *,
     device: torch.device,
     jobs: int = 1,
-    folder: RunFolder | None = None,
     on_progress: OnProgress | None = None,
 ) -> Separation:
-    """Train all seeds, choose one, and write everything if a folder is given.
-
-    A seed's own folder is written as soon as it is done. What an earlier separation left in the
-    folder is removed just before, see ``manifest.state`` for whether there is one.
+    """Train all seeds, and choose one; nothing is written.
 
     Raises:
-        MusisepError: a file cannot be written, or no seed ended with finite numbers.
+        MusisepError: no seed ended with finite numbers.
     """
     started = time.monotonic()
-    if folder is not None:
-        run_folder.prepare(folder, config.run.instruments, recording.n_channels)
-    chosen: SeedResult | None = None
-    ranking: list[SeedScore] = []
-    with closing(_results(recording, config, device, jobs, on_progress or _ignore)) as results:
+    make = partial(_make, recording=recording, config=config, device=device)
+    report = on_progress or _ignore
+    with closing(run_seeds(make, config.run.all_seeds, jobs=jobs, on_progress=report)) as results:
+        chosen = next(results)
+        scores = [score(chosen)]
         for result in results:
-            if folder is not None:
-                if not ranking:
-                    manifest.clear(folder)
-                if _is_finite(result):
-                    run_folder.write_seed(folder, result, recording.sample_rate_hz)
-            ranking.append(_score(result))
-            if _is_finite(result) and (chosen is None or _rank(result) < _rank(chosen)):
+            scores.append(score(result))
+            if min(scores, key=place) is scores[-1]:
                 chosen = result
-    if chosen is None:
-        raise MusisepError(
-            "no seed ended with finite numbers; please report this with the recording and settings"
-        )
-    separation = _separation(chosen, ranking, recording, time.monotonic() - started)
-    if folder is None:
-        return separation
-    return _write(separation, chosen, recording, config, device, folder)
+    return _separation(chosen, best_first(scores), recording, time.monotonic() - started)
+
+
+def _make(
+    seed: int,
+    on_progress: OnProgress,
+    _: Stopped,
+    *,
+    recording: Recording,
+    config: Config,
+    device: torch.device,
+) -> SeedResult:
+    """One seed in memory: a stop interrupts its report, and nothing of it is kept."""
+    return run_seed(recording, config, seed, device, on_progress)
 
 
 def _separation(
     chosen: SeedResult, ranking: list[SeedScore], recording: Recording, wall_s: float
 ) -> Separation:
     """The chosen seed's result with what remains of the recording."""
-    residual = (recording.samples - chosen.stems.sum(0, dtype=np.float64)).astype(np.float32)
+    stems = np.asarray(chosen.stems)
+    residual = Difference(recording.samples, list(stems))[:]
     return Separation(
-        stems=chosen.stems,
+        stems=stems,
         residual=residual,
         sample_rate_hz=recording.sample_rate_hz,
         dictionary=chosen.dictionary,
         pitch=chosen.pitch,
         chosen_seed=chosen.seed,
-        ranking=tuple(sorted(ranking, key=_ranking_order)),
-        sum_error=sum_error(recording, [*chosen.stems, residual]),
-        gain=1.0,
-        files=(),
+        ranking=tuple(ranking),
+        sum_error=sum_error(recording.samples, [*stems, residual]),
         wall_s=wall_s,
     )
-
-
-def sum_error(
-    recording: Recording, parts: Iterable[NDArray[np.float32]], gain: float = 1.0
-) -> float:
-    """Largest deviation of the sum of parts ``[t, c]`` from the recording, relative to its peak."""
-    total = np.zeros(recording.samples.shape)
-    for part in parts:
-        total += part
-    return float(np.abs(total / gain - recording.samples).max() / np.abs(recording.samples).max())
-
-
-def _write(
-    separation: Separation,
-    chosen: SeedResult,
-    recording: Recording,
-    config: Config,
-    device: torch.device,
-    folder: RunFolder,
-) -> Separation:
-    """The chosen seed's files at the top of the folder, the manifest last."""
-    names = run_folder.instrument_names(len(separation.stems))
-    parts = dict(zip(names, separation.stems, strict=True))
-    parts[run_folder.RESIDUAL] = separation.residual
-    gain = audio.common_gain(parts.values(), subtype=folder.sound.subtype)
-    rate = recording.sample_rate_hz
-    files = [folder.stem(name) for name in parts]
-    for path, samples in zip(files, parts.values(), strict=True):
-        audio.write(path, samples * np.float32(gain), rate, subtype=folder.sound.subtype)
-    error = sum_error(recording, map(_read_back, files), gain)
-    stems = [(name, parts[name]) for name in names]
-    files += run_folder.write_pictures(folder, recording.samples, stems, rate)
-    files += run_folder.write_parameters(folder.folder, chosen)
-    written = replace(separation, sum_error=error, gain=gain, files=(*files, folder.manifest))
-    content = manifest.identity(recording, config, folder)
-    content["stems"] = [manifest.level(name, parts[name], recording, gain) for name in parts]
-    write_json_atomic(folder.manifest, _manifest(content, written, recording, device, folder))
-    return written
-
-
-def _read_back(path: Path) -> NDArray[np.float32]:
-    """Samples of a file just written, whatever they are: a silent stem is no error here."""
-    with audio.opened(path) as sound:
-        samples: NDArray[np.float32] = sound.read(dtype="float32", always_2d=True)
-    return samples
-
-
-def _manifest(
-    content: Manifest,
-    separation: Separation,
-    recording: Recording,
-    device: torch.device,
-    folder: RunFolder,
-) -> Manifest:
-    """Identity and stems, with how they came about."""
-    path = None if recording.path is None else str(recording.path)
-    return {
-        "format": manifest.FORMAT,
-        "version": __version__,
-        **content,
-        "input": {"path": path, **content["input"]},
-        "device": str(device),
-        "chosen_seed": separation.chosen_seed,
-        "chosen_by": CRITERION,
-        "ranking": [
-            {
-                "seed": row.seed,
-                "objective": row.objective if math.isfinite(row.objective) else None,
-                "wall_s": round(row.wall_s, 3),
-                "n_skipped_steps": row.n_skipped,
-            }
-            for row in separation.ranking
-        ],
-        "gain": separation.gain,
-        "sum_error": separation.sum_error,
-        "files": [os.path.relpath(file, folder.folder) for file in separation.files],
-        "wall_s": round(separation.wall_s, 3),
-        "machine": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-        },
-    }
-
-
-def _results(
-    recording: Recording, config: Config, device: torch.device, jobs: int, on_progress: OnProgress
-) -> Generator[SeedResult]:
-    """Every seed's result, as soon as it is there."""
-    seeds = range(config.run.first_seed, config.run.first_seed + config.run.seeds)
-    jobs = min(jobs, len(seeds))
-    if jobs > 1:
-        yield from run_seeds(recording, config, seeds, device, jobs=jobs, on_progress=on_progress)
-        return
-    for seed in seeds:
-        yield run_seed(recording, config, seed, device, on_progress)
-
-
-def _score(result: SeedResult) -> SeedScore:
-    return SeedScore(result.seed, result.objective, result.wall_s, result.n_skipped)
-
-
-def _ranking_order(row: SeedScore) -> tuple[bool, float, int]:
-    """Best first, and what is not finite last."""
-    finite = math.isfinite(row.objective)
-    return not finite, row.objective if finite else 0.0, row.seed
-
-
-def _is_finite(result: SeedResult) -> bool:
-    return bool(math.isfinite(result.objective) and np.isfinite(result.stems).all())
-
-
-def _rank(result: SeedResult) -> tuple[float, int]:
-    """Lower is better; equal objectives go to the lower seed, whichever was done first."""
-    return result.objective, result.seed
 
 
 def _ignore(progress: Progress) -> None:

@@ -5,6 +5,7 @@
     ├── ConfigError       a setting, a flag, a TOML or JSON file
     ├── DictionaryError   a dictionary file that does not fit
     ├── DeviceError       a GPU was asked for and there is none
+    ├── CheckpointError   a checkpoint that is damaged, or of another run
     └── OutputError       a file that cannot be written, or is there already
 
 The message, one or two lines, says what was found, what is needed, and what to do. The command
@@ -30,6 +31,10 @@ class DictionaryError(MusisepError):
 
 class DeviceError(MusisepError):
     """A computing device that was asked for and is not there."""
+
+
+class CheckpointError(MusisepError):
+    """A file that holds no state from which this run could go on."""
 
 
 class OutputError(MusisepError):

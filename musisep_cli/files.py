@@ -9,6 +9,9 @@ from pathlib import Path
 
 from musisep_cli.errors import OutputError
 
+TEMPORARY = ".musisep-"
+"""How the name of a file starts that is not whole yet."""
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -31,7 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             the way.
     """
     # At most 8 characters of suffix: it must not be too long a name where `path` is not.
-    temporary = path.with_name(f".musisep-{secrets.token_hex(8)}{path.suffix[:8]}")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{path.suffix[:8]}")
     try:
         # Mode 666 leaves the permissions to the user's umask; tempfile would make the file private.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -45,6 +48,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed process left half written; nobody else may be writing in the folder."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -15,25 +15,28 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musisep_cli import run_folder
+from musisep_cli import __version__, locks, run_folder, seed_folder
+from musisep_cli.blockwise import Blockwise, energy
 from musisep_cli.config import Config
 from musisep_cli.errors import OutputError
+from musisep_cli.files import remove_leftovers
 from musisep_cli.recording import Recording
 from musisep_cli.run_folder import RunFolder
 
 FORMAT = "musisep-manifest-1"
 Manifest: TypeAlias = dict[str, Any]
 State: TypeAlias = Literal["new", "unfinished", "finished"]
+SEED_SETTINGS = ("seeds", "first_seed")
 _SHOWN_DIFFERENCES = 3
 _NEEDED = {"input", "config", "output", "stems", "chosen_seed", "ranking", "gain", "sum_error"}
 _SUFFIXES = {".wav", ".flac", ".png", ".json", ".csv"}
 _SEED_FILE = re.compile(
-    r"instrument-\d+\.(wav|flac)|(dictionary|seed)\.json|(pitch|metrics)\.csv|checkpoint\.pt"
+    r"instrument-\d+\.(wav|flac)|(dictionary|seed)\.json|(pitch|metrics)\.csv"
+    r"|checkpoint\.pt|resume(-previous)?\.pt"
 )
 
 
@@ -60,20 +63,30 @@ def identity(recording: Recording, config: Config, folder: RunFolder) -> Manifes
     }
 
 
-def level(name: str, samples: NDArray[np.float32], recording: Recording, gain: float) -> Manifest:
+def fingerprint(content: Manifest) -> str:
+    """The identity as a hash, the same for all seeds of a run."""
+    text = json.dumps([__version__, _without_seeds(content)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_seeds(content: Manifest) -> Manifest:
+    """The identity whatever the seeds: they are made one by one, and may be added to."""
+    config = content.get("config")
+    if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
+        return content
+    run = {name: value for name, value in config["run"].items() if name not in SEED_SETTINGS}
+    return {**content, "config": {**config, "run": run}}
+
+
+def level(name: str, stem: Blockwise, recording: Recording, gain: float) -> Manifest:
     """How loud a stem ``[t, c]`` is as it is written, and its share of the recording's energy."""
-    energy = _energy(samples)
-    rms = gain * math.sqrt(energy / samples.size)
+    total = energy(stem)
+    rms = gain * math.sqrt(total / math.prod(stem.shape))
     return {
         "name": name,
         "rms_dbfs": 20 * math.log10(rms) if rms > 0 else None,
-        "energy_share": energy / _energy(recording.samples),
+        "energy_share": total / energy(recording.samples),
     }
-
-
-def _energy(samples: NDArray[np.float32]) -> float:
-    flat = samples.ravel()
-    return float(np.einsum("t,t->", flat, flat, dtype=np.float64))
 
 
 def read(folder: RunFolder) -> Manifest | None:
@@ -90,7 +103,7 @@ def read(folder: RunFolder) -> Manifest | None:
         raise OutputError(
             f"{folder.manifest}: cannot be read ({error}). --overwrite replaces the separation."
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or _NEEDED - set(content):
+    if not _is_manifest(content):
         raise OutputError(
             f"{folder.manifest}: is not a manifest of this version of musisep. --overwrite "
             "replaces the separation."
@@ -98,24 +111,35 @@ def read(folder: RunFolder) -> Manifest | None:
     return content
 
 
-def state(recording: Recording, config: Config, folder: RunFolder) -> State:
-    """Whether a folder holds this separation: all of it, a part, or nothing.
+def _is_manifest(content: object) -> TypeGuard[Manifest]:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or _NEEDED - set(content):
+        return False
+    rows = content["ranking"], content["stems"]
+    return all(isinstance(row, list) and all(isinstance(x, dict) for x in row) for row in rows)
+
+
+def state(wanted: Manifest, folder: RunFolder) -> State:
+    """Whether a folder holds the separation of this identity: all of it, a part, or nothing.
 
     Raises:
         OutputError: it holds another separation, or files of unknown origin.
     """
     manifest = read(folder)
-    names = (*run_folder.instrument_names(config.run.instruments), run_folder.RESIDUAL)
+    run = wanted["config"]["run"]
+    names = (*run_folder.instrument_names(run["instruments"]), run_folder.RESIDUAL)
     stems = [folder.stem(name) for name in names]
     if manifest is not None:
-        found = differences(manifest, identity(recording, config, folder))
-        if found:
-            raise OutputError(
-                f"{folder.folder}: holds a separation with other settings ({_listed(found)}). "
-                "--overwrite replaces it, --out chooses another folder."
-            )
-        return "finished" if all(map(os.path.isfile, stems)) else "unfinished"
-    if any(True for _ in folder.folder.glob("seeds/*/seed.json")):
+        _refuse_other(manifest, wanted, folder)
+        seeds = set(range(run["first_seed"], run["first_seed"] + run["seeds"]))
+        ranked = {row.get("seed") for row in manifest["ranking"]}
+        whole = seeds.union(seed_folder.numbers(folder)) <= ranked and all(map(Path.is_file, stems))
+        return "finished" if whole else "unfinished"
+    if seed_folder.of_other_runs(folder, fingerprint(wanted)):
+        raise OutputError(
+            f"{folder.folder}: holds seeds of another recording, other settings or another version."
+            " --overwrite replaces them, --out chooses another folder."
+        )
+    if any(True for _ in folder.folder.glob("seeds/*/*")):
         return "unfinished"
     for path in stems:
         if os.path.lexists(path):
@@ -126,11 +150,20 @@ def state(recording: Recording, config: Config, folder: RunFolder) -> State:
     return "new"
 
 
+def _refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> None:
+    found = differences(_without_seeds(manifest), _without_seeds(wanted))
+    if found:
+        raise OutputError(
+            f"{folder.folder}: holds a separation with other settings ({_listed(found)}). "
+            "--overwrite replaces it, --out chooses another folder."
+        )
+
+
 def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
     """In words, where a manifest differs from what is wanted.
 
-    >>> differences({"config": {"run": {"seeds": 1}}}, {"config": {"run": {"seeds": 6}}})
-    ['[run] seeds = 1, now 6']
+    >>> differences({"config": {"run": {"threads": 1}}}, {"config": {"run": {"threads": 2}}})
+    ['[run] threads = 1, now 2']
     """
     old = dict(_leaves({name: manifest.get(name) for name in wanted}))
     new = dict(_leaves(wanted))
@@ -193,6 +226,7 @@ def clear(folder: RunFolder) -> None:
             path.unlink()
         for seed in folder.folder.glob("seeds/*"):
             _clear_seed(seed)
+        remove_leftovers(folder.folder)
     except OSError as error:
         raise OutputError(
             f"{error.filename}: an earlier separation cannot be removed ({error.strerror}). "
@@ -204,8 +238,10 @@ def _clear_seed(seed: Path) -> None:
     """Remove the files of one seed, and its folder if nothing else is in it."""
     if not re.fullmatch(r"\d{3,}", seed.name) or not seed.is_dir():
         return
-    for path in seed.iterdir():
-        if _SEED_FILE.fullmatch(path.name) and path.is_file():
-            path.unlink()
+    with locks.hold(seed, locks.PATIENCE_S):
+        remove_leftovers(seed)
+        for path in seed.iterdir():
+            if _SEED_FILE.fullmatch(path.name) and path.is_file():
+                path.unlink()
     if not any(seed.iterdir()):
         seed.rmdir()

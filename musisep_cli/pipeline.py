@@ -9,11 +9,12 @@ Axes: ``t`` samples, ``c`` channels, ``i`` instruments, ``n`` frames, ``f`` bins
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from itertools import count
+from dataclasses import astuple, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -23,7 +24,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli import warmstart
+from musisep_cli.blockwise import Shelf, Stems, energy, in_memory, mono
+from musisep_cli.blockwise import blocks as blockwise
+from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config
+from musisep_cli.errors import CheckpointError
 from musisep_cli.labelling import Labelling, label_tones, order_like
 from musisep_cli.model.dictionary import DictionaryConfig, load, start_dictionary
 from musisep_cli.model.gabor import GaborFrame
@@ -32,7 +37,13 @@ from musisep_cli.policy.parameters import amplitude_estimate
 from musisep_cli.policy.rollout import Explanation, Policy
 from musisep_cli.policy.sampling import Action
 from musisep_cli.recording import Recording
-from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, resynthesise, shares
+from musisep_cli.resynthesis import (
+    BLOCK_FRAMES,
+    Explain,
+    ResynthesisConfig,
+    resynthesise,
+    shares,
+)
 from musisep_cli.training.trainer import StepReport, Trainer, explanation_objective
 
 CURVE_POINTS = 1000
@@ -56,6 +67,7 @@ class Progress:
         done: steps or frames done.
         total: of so many.
         report: the training step's, if it was one.
+        note: what the user should know besides.
     """
 
     seed: int
@@ -63,6 +75,7 @@ class Progress:
     done: int
     total: int
     report: StepReport | None = None
+    note: str = ""
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
@@ -93,7 +106,7 @@ class SeedResult:
 
     Attributes:
         seed: which.
-        stems: float32 ``[i, t, c]``.
+        stems: as many ``[t, c]``; in memory one array ``[i, t, c]``.
         dictionary: D, ``[h, i]``.
         objective: mean of Eq. 21 over all frames, tones chosen as the most probable ones: the
             blind criterion.
@@ -105,7 +118,7 @@ class SeedResult:
     """
 
     seed: int
-    stems: NDArray[np.float32]
+    stems: Stems
     dictionary: NDArray[np.float32]
     objective: float
     pitch: PitchTracks
@@ -116,7 +129,14 @@ class SeedResult:
 
 
 def run_seed(
-    recording: Recording, config: Config, seed: int, device: torch.device, on_progress: OnProgress
+    recording: Recording,
+    config: Config,
+    seed: int,
+    device: torch.device,
+    on_progress: OnProgress,
+    checkpoints: Checkpoints | None = None,
+    state: State | None = None,
+    shelf: Shelf = in_memory,
 ) -> SeedResult:
     """Train on the recording, then separate it.
 
@@ -126,14 +146,21 @@ def run_seed(
         seed: start weights, batches and sampling follow from it.
         device: where to compute.
         on_progress: called after every step and block.
+        checkpoints: where the state is offered after every step and block.
+        state: one of them, to go on from.
+        shelf: where the stems are put.
 
     Returns:
-        The same bytes for the same arguments on the same machine.
+        The same bytes for the same arguments on the same machine, whatever the state.
+
+    Raises:
+        CheckpointError: the state does not fit.
     """
-    started = time.monotonic()
     with _reproducible(seed, config.run.threads, device), torch.inference_mode(False):
-        run = _Run(recording, config, seed, device, on_progress)
-        return replace(run.result(), wall_s=time.monotonic() - started)
+        run = _Run(recording, config, seed, device, on_progress, checkpoints, shelf)
+        if state is not None:
+            run.take_up(state)
+        return run.result()
 
 
 class _Run:
@@ -146,52 +173,128 @@ class _Run:
         seed: int,
         device: torch.device,
         on_progress: OnProgress,
+        checkpoints: Checkpoints | None,
+        shelf: Shelf,
     ) -> None:
+        self.recording, self.shelf = recording, shelf
         self.config, self.seed, self.on_progress = config, seed, on_progress
+        self.checkpoints = checkpoints
+        self.taken_up: State = {}
+        self.trainer: Trainer | None = None
+        self.curve: list[StepReport] = []
+        self.stretch: list[StepReport] = []
+        self.started_s = time.monotonic()
         self.gain = level_gain(recording, config)
-        self.samples = torch.from_numpy(recording.samples.T.copy()).to(device) * self.gain  # c, t
+        # No copies on a CPU: an hour of them would fill the memory.
+        self.samples = torch.from_numpy(recording.samples).to(device).T  # c, t
+        blocks = (self.samples[:, block] * self.gain for block in blockwise(recording.n_samples))
+        self.mean = torch.cat([block.mean(0) for block in blocks])  # t
         self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
         self.policy = new_policy(config, self.frame).to(device)
 
+    def take_up(self, state: State) -> None:
+        """Go on from a checkpoint: what was done before it is not done again.
+
+        Nothing draws random numbers before its stage goes on, so the generator can be set here.
+        """
+        with _fitting(self.seed):
+            self.curve, self.stretch = (
+                [StepReport(*row) for row in state[name]] for name in ("curve", "stretch")
+            )
+            self.started_s -= float(state["wall_s"])
+            torch.set_rng_state(state["generator"])
+            if self.samples.is_cuda:
+                torch.cuda.set_rng_state(state["cuda_generator"], self.samples.device)
+            self.taken_up = state
+            stage, done, total = state["stage"], int(state["done"]), int(state["total"])
+            note = f"going on with {stage} from {done} of {total}"
+            self.on_progress(Progress(self.seed, stage, done, total, note=note))
+
+    def _state(self, progress: Progress, frames: dict[str, Tensor]) -> State:
+        """What ``take_up`` goes on from, with the frames of the stage that are done."""
+        cuda = self.samples.is_cuda
+        return {
+            "stage": progress.stage,
+            "done": progress.done,
+            "total": progress.total,
+            "frames": frames,
+            "trainer": self.trainer.state_dict() if self.trainer else {},
+            "curve": [list(astuple(report)) for report in self.curve],
+            "stretch": [list(astuple(report)) for report in self.stretch],
+            "generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.samples.device) if cuda else None,
+            "wall_s": time.monotonic() - self.started_s,
+        }
+
+    def _reached(self, progress: Progress, state: Callable[[], State]) -> None:
+        """A point from which the run can go on."""
+        self._offer(state)
+        self.on_progress(progress)
+
+    def _offer(self, state: Callable[[], State]) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.offer(state)
+
     def result(self) -> SeedResult:
         """Train, transcribe, resynthesise."""
-        trainer = self._trainer()
-        curve = tuple(self._train(trainer))
+        trainer = self.trainer = self._trainer()
+        self._train(trainer)
         dictionary = trainer.dictionary.detach()
         if self.config.resynthesis.stems == "mask":
-            transcript = self._labelled(self._transcribe(dictionary, "resynthesis"), dictionary)
+            found = self._transcribe(dictionary, "resynthesis")
+            n_frames = len(found.audible)
+            done = Progress(self.seed, "resynthesis", n_frames, n_frames)
+            transcript = self._labelled(found, dictionary)
             sharer = _Sharer(transcript, self.frame, self.config.resynthesis)
-            stems = resynthesise(self.frame, self.samples, sharer.explain)
+            stems = self._stems(sharer.explain, lambda: self._state(done, vars(found)))
         else:
-            listener = self._listener(dictionary, "resynthesis")
-            stems = resynthesise(self.frame, self.samples, listener.explain)
+            # Its stems are not in the checkpoints: a resumed run starts this stage anew.
+            start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
+            listener = self._listener(dictionary, "resynthesis", lambda: start)
+            stems = self._stems(listener.explain, lambda: start)
             transcript = listener.transcript()
         return SeedResult(
             seed=self.seed,
-            stems=(stems / self.gain).transpose(1, 2).cpu().numpy(),
+            stems=stems,
             dictionary=dictionary.cpu().numpy(),
             objective=float(transcript.objective.to(torch.float64).mean()),
             pitch=pitch_tracks(transcript, self.frame, self.samples.shape[-1], self.gain),
-            curve=curve,
+            curve=tuple(self.curve),
             n_skipped=trainer.n_skipped,
-            wall_s=0.0,
+            wall_s=time.monotonic() - self.started_s,
             checkpoint=_serialised(trainer),
         )
+
+    def _stems(self, explain: Explain, state: Callable[[], State]) -> Stems:
+        """All stems, on the shelf; an interrupted run goes on from the state before them."""
+
+        def stretches() -> Iterator[NDArray[np.float32]]:
+            for stretch in resynthesise(self.frame, self.samples, explain, self.gain):
+                self._offer(state)
+                yield stretch.transpose(1, 2).cpu().numpy()
+
+        n_samples, n_channels = self.recording.samples.shape
+        return self.shelf(stretches(), (self.config.run.instruments, n_samples, n_channels))
 
     def _trainer(self) -> Trainer:
         config = self.config
         if config.warmstart.weights:
             warmstart.load(self.policy, config.warmstart)
-        dictionary = self._first_dictionary()
-        return Trainer(
+        trained = self.taken_up.get("trainer")
+        dictionary = first_dictionary(config) if trained else self._first_dictionary()
+        trainer = Trainer(
             config.training,
             estimator=config.estimator,
             policy=self.policy,
             dictionary=dictionary,
             dictionary_frozen=config.dictionary.frozen,
             frame=self.frame,
-            signal=self.samples.mean(0),
+            signal=self.mean,
         )
+        if trained:
+            with _fitting(self.seed):
+                trainer.load_state_dict(trained)
+        return trainer
 
     def _first_dictionary(self) -> Tensor:
         """The dictionary that training starts from, ``[h, i]``: if none is given, the labels'."""
@@ -202,34 +305,39 @@ class _Run:
         timbres = torch.from_numpy(self._labels(found).timbres)
         return dictionary_of_timbres(timbres, self.config.dictionary)
 
-    def _train(self, trainer: Trainer) -> Iterator[StepReport]:
-        """Trains to the end; yields the training curve."""
+    def _train(self, trainer: Trainer) -> None:
+        """Trains to the end; keeps the training curve."""
         total = trainer.config.iterations
-        stretch: list[StepReport] = []
         for report in trainer.run():
-            self.on_progress(Progress(self.seed, "training", report.iteration, total, report))
-            stretch.append(report)
-            if len(stretch) >= total / CURVE_POINTS or report.iteration == total:
-                yield _mean(stretch)
-                stretch = []
+            self.stretch.append(report)
+            if len(self.stretch) >= total / CURVE_POINTS or report.iteration == total:
+                self.curve.append(_mean(self.stretch))
+                self.stretch = []
+            progress = Progress(self.seed, "training", report.iteration, total, report)
+            self._reached(progress, partial(self._state, progress, {}))
 
-    def _listener(self, dictionary: Tensor, stage: Stage) -> _Listener:
-        """What explains all frames and reports on the way."""
+    def _listener(
+        self, dictionary: Tensor, stage: Stage, state: Callable[[], State] | None = None
+    ) -> _Listener:
+        """What explains all frames and reports on the way, with the frames done so far as state."""
         total = len(self.frame.centres(self.samples.shape[-1]))
-        counts = count()
 
-        def report(n_frames: int) -> None:
-            done = min((next(counts) + 1) * BLOCK_FRAMES, total)
-            self.on_progress(Progress(self.seed, stage, done, total))
+        def report(listener: _Listener) -> None:
+            progress = Progress(self.seed, stage, listener.n_done, total)
+            self._reached(progress, state or (lambda: self._state(progress, listener.frames())))
 
         return _Listener(self.policy, dictionary, report)
 
     def _transcribe(self, dictionary: Tensor, stage: Stage) -> Transcript:
         """The most probable tones of all frames."""
         listener = self._listener(dictionary, stage)
-        mean = self.samples.mean(0)
-        for centres in self.frame.centres(len(mean)).split(BLOCK_FRAMES):
-            listener.listen(self.frame.analyse(mean, centres)[:, : self.frame.n_network_bins])
+        if self.taken_up.get("stage") == stage:
+            with _fitting(self.seed):
+                listener.take_up(self.taken_up["frames"])
+        centres = self.frame.centres(len(self.mean))
+        while listener.n_done < len(centres):
+            block = centres[listener.n_done : listener.n_done + BLOCK_FRAMES]
+            listener.listen(self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins])
         return listener.transcript()
 
     def _labels(self, found: Transcript) -> Labelling:
@@ -264,7 +372,7 @@ def level_gain(recording: Recording, config: Config) -> float:
     """What the samples are multiplied by for the analysis; 1 where the level stays as it is."""
     if config.frame.rms_level == 0:
         return 1.0
-    rms = float(np.sqrt(np.mean(recording.mono.astype(np.float64) ** 2)))
+    rms = math.sqrt(energy(mono(recording.samples)[:, None]) / recording.n_samples)
     return config.frame.rms_level / rms
 
 
@@ -354,9 +462,18 @@ class Transcript:
 class _Listener:
     """Explains all frames in order, and keeps what is found."""
 
-    def __init__(self, policy: Policy, dictionary: Tensor, report: Callable[[int], None]) -> None:
+    def __init__(
+        self, policy: Policy, dictionary: Tensor, report: Callable[[_Listener], None]
+    ) -> None:
         self.policy, self.dictionary, self.report = policy, dictionary, report
         self.blocks: list[Transcript] = []
+        self.n_done = 0
+
+    def take_up(self, frames: dict[str, Tensor]) -> None:
+        """Take frames that were explained before as the first ones."""
+        device = self.dictionary.device
+        found = Transcript(**{name: values.to(device) for name, values in frames.items()})
+        self.blocks, self.n_done = [found], len(found.audible)
 
     def listen(self, mean: Tensor) -> tuple[Explanation, list[Action]]:
         """The most probable tones of the next frames ``[n, f]``."""
@@ -373,7 +490,8 @@ class _Listener:
                 audible=mean.abs().amax(-1) > SILENT_PEAK,
             )
         )
-        self.report(len(mean))
+        self.n_done += len(mean)
+        self.report(self)
         return explanation, actions
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
@@ -389,10 +507,14 @@ class _Listener:
         stems = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
         return stems * (channels.abs().amax(-1) > SILENT_PEAK)[..., None]
 
+    def frames(self) -> dict[str, Tensor]:
+        """All that was found so far, by name; the first axis is that of the frames."""
+        names = [field.name for field in fields(Transcript)]
+        return {name: torch.cat([getattr(b, name) for b in self.blocks]) for name in names}
+
     def transcript(self) -> Transcript:
         """All that was found so far."""
-        names = [field.name for field in fields(Transcript)]
-        return Transcript(*(torch.cat([getattr(b, name) for b in self.blocks]) for name in names))
+        return Transcript(**self.frames())
 
 
 class _Sharer:
@@ -435,6 +557,18 @@ def pitch_tracks(
     )
     times_s = frame.centres(n_samples).cpu().numpy() / frame.sample_rate_hz
     return PitchTracks(times_s, *(values.T.cpu().numpy() for values in columns))
+
+
+@contextmanager
+def _fitting(seed: int) -> Iterator[None]:
+    """Whatever goes wrong while a state is taken up, it is the state's fault."""
+    try:
+        yield
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"seed {seed}: its checkpoint does not fit this version of musisep ({error}). "
+            "Start it over, without --resume."
+        ) from error
 
 
 def _serialised(trainer: Trainer) -> bytes:

@@ -37,26 +37,32 @@ class ResynthesisConfig:
     goes to the residual."""
 
 
-def resynthesise(frame: GaborFrame, samples: Tensor, explain: Explain) -> Tensor:
-    """The waveform of every instrument in every channel.
+def resynthesise(
+    frame: GaborFrame, samples: Tensor, explain: Explain, gain: float = 1.0
+) -> Iterator[Tensor]:
+    """The waveform of every instrument in every channel, stretch after stretch.
 
     Args:
         frame: analysis and synthesis.
         samples: the recording, ``[c, t]``.
         explain: what the instruments play, called block after block in order.
+        gain: what the samples are multiplied by for ``explain``, and the stems divided by.
 
-    Returns:
-        Stems ``[i, c, t]``.
+    Yields:
+        Consecutive stretches of the stems, ``[i, c, t]``.
     """
-    n_samples = samples.shape[-1]
-    return frame.synthesise(_stem_blocks(frame, samples, explain), n_samples)
+    blocks = _stem_blocks(frame, samples, explain, gain)
+    for stretch in frame.stretches(blocks, samples.shape[-1]):
+        yield stretch / gain
 
 
-def _stem_blocks(frame: GaborFrame, samples: Tensor, explain: Explain) -> Iterator[Tensor]:
+def _stem_blocks(
+    frame: GaborFrame, samples: Tensor, explain: Explain, gain: float
+) -> Iterator[Tensor]:
     """Spectra of the stems, ``[i, c, n, f]`` per block, zero above the bins the network sees."""
     n_bins = frame.n_network_bins
     for centres in frame.centres(samples.shape[-1]).split(BLOCK_FRAMES):
-        channels = frame.analyse(samples, centres)[..., :n_bins]
+        channels = frame.analyse(samples, centres, gain)[..., :n_bins]
         stems = explain(channels.mean(0), channels)
         yield torch.nn.functional.pad(stems, (0, frame.n_bins - n_bins))
 

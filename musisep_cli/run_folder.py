@@ -7,7 +7,7 @@
       dictionary.json  pitch.csv  manifest.json
       seeds/000/                                          every seed's own stems, dictionary.json,
                                                           pitch.csv, metrics.csv, seed.json and
-                                                          checkpoint.pt
+                                                          checkpoint.pt; until it is done resume.pt
 
 Every file is written under a temporary name and renamed; ``manifest.json`` comes last, so a folder
 that has one is complete.
@@ -21,18 +21,16 @@ import math
 import stat
 import string
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from musisep_cli import audio, plots
+from musisep_cli.blockwise import Blockwise, mono
 from musisep_cli.errors import ConfigError, OutputError
-from musisep_cli.files import atomic_path, write_json_atomic, write_text_atomic
+from musisep_cli.files import write_json_atomic, write_text_atomic
 from musisep_cli.model import dictionary
 from musisep_cli.pipeline import PitchTracks, SeedResult
 from musisep_cli.training.trainer import StepReport
@@ -41,6 +39,8 @@ METHOD = "musisep"
 DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
 MANIFEST = "manifest.json"
 RESIDUAL = "residual"
+PARAMETERS = ("dictionary.json", "pitch.csv")
+"""What was learned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class RunFolder:
         return self.folder / MANIFEST
 
     def stem(self, name: str) -> Path:
-        """Sound file of a stem.
+        """Blockwise file of a stem.
 
         >>> str(RunFolder(out=Path("separated"), track="mix").stem("instrument-1"))
         'separated/musisep/mix/instrument-1.wav'
@@ -170,24 +170,9 @@ def _check_place(path: Path) -> None:
         raise OutputError(f"{path}: is a folder, and a stem goes there. Choose another --out.")
 
 
-def write_seed(folder: RunFolder, result: SeedResult, sample_rate_hz: int) -> None:
-    """One seed's own folder: stems, dictionary, pitch, training curve, checkpoint, summary."""
-    target = folder.seed(result.seed)
-    make_folder(target)
-    gain = audio.common_gain(result.stems, subtype=folder.sound.subtype)
-    for name, stem in zip(instrument_names(len(result.stems)), result.stems, strict=True):
-        path = target / f"{name}.{folder.sound.extension}"
-        audio.write(path, stem * gain, sample_rate_hz, subtype=folder.sound.subtype)
-    write_parameters(target, result)
-    write_text_atomic(target / "metrics.csv", curve_csv(result.curve))
-    with atomic_path(target / "checkpoint.pt") as temporary:
-        temporary.write_bytes(result.checkpoint)
-    write_json_atomic(target / "seed.json", {**seed_summary(result), "gain": gain})
-
-
 def write_parameters(target: Path, result: SeedResult) -> list[Path]:
-    """What was learned: ``dictionary.json`` and ``pitch.csv``."""
-    paths = [target / "dictionary.json", target / "pitch.csv"]
+    """What was learned."""
+    paths = [target / name for name in PARAMETERS]
     write_json_atomic(paths[0], dictionary.to_json(torch.from_numpy(result.dictionary)))
     write_text_atomic(paths[1], pitch_csv(result.pitch))
     return paths
@@ -195,32 +180,19 @@ def write_parameters(target: Path, result: SeedResult) -> list[Path]:
 
 def write_pictures(
     folder: RunFolder,
-    mix: NDArray[np.float32],
-    stems: Iterable[tuple[str, NDArray[np.float32]]],
+    sounds: Mapping[str, Blockwise],
     sample_rate_hz: int,
 ) -> list[Path]:
-    """Spectrograms of the mix ``[t, c]`` and the stems, all with the mix's colour range."""
-    range_db = plots.colour_range(mix.mean(1), sample_rate_hz)
+    """Spectrograms of the mix and the stems ``[t, c]``, all with the mix's colour range."""
+    range_db = plots.colour_range(mono(sounds["mix"]), sample_rate_hz)
     track = Path(folder.track).name
     paths = []
-    for name, samples in [("mix", mix), *stems]:
+    for name, sound in sounds.items():
         path = folder.picture(name)
         title = track if name == "mix" else f"{track}: {name}"
-        plots.write_spectrogram(
-            path, samples.mean(1), sample_rate_hz, title=title, range_db=range_db
-        )
+        plots.write_spectrogram(path, mono(sound), sample_rate_hz, title=title, range_db=range_db)
         paths.append(path)
     return paths
-
-
-def seed_summary(result: SeedResult) -> dict[str, Any]:
-    """One row of the ranking."""
-    return {
-        "seed": result.seed,
-        "objective": result.objective,
-        "wall_s": round(result.wall_s, 3),
-        "n_skipped_steps": result.n_skipped,
-    }
 
 
 def curve_csv(curve: Sequence[StepReport]) -> str:

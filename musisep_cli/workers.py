@@ -1,7 +1,7 @@
 """Workers: seeds trained side by side, each in a process of its own.
 
 A worker never outlives its purpose: it looks after every step whether it is still wanted, and ends
-itself when the process that started it is gone.
+itself when the process that started it is gone. What it makes can put its work down first.
 """
 
 from __future__ import annotations
@@ -9,39 +9,43 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from threading import Thread
-from typing import ClassVar
+from typing import ClassVar, TypeAlias, TypeVar
 
-import torch
-
-from musisep_cli.config import Config
+from musisep_cli import interruption
 from musisep_cli.errors import MusisepError
-from musisep_cli.pipeline import OnProgress, Progress, SeedResult, run_seed
-from musisep_cli.recording import Recording
+from musisep_cli.pipeline import OnProgress, Progress
+
+Result = TypeVar("Result")
+Stopped: TypeAlias = Callable[[], bool]
+Make: TypeAlias = Callable[[int, OnProgress, Stopped], Result]
+"""What makes one seed; it can be pickled. It may ask whether it is to stop, and put its work down
+by raising."""
 
 
 def run_seeds(
-    recording: Recording,
-    config: Config,
-    seeds: range,
-    device: torch.device,
-    *,
-    jobs: int,
-    on_progress: OnProgress,
-) -> Iterator[SeedResult]:
+    make: Make[Result], seeds: Sequence[int], *, jobs: int, on_progress: OnProgress
+) -> Generator[Result]:
     """Every seed's result as soon as it is there, ``jobs`` of them in the making at once.
 
-    To close the generator stops the workers. ``on_progress`` is called in a thread of its own.
+    One job is done in this process, several each in one of their own. To close the generator stops
+    the workers, and waits until they have put their work down.
+    ``on_progress`` is called in a thread of its own.
 
     Raises:
         MusisepError: the system killed a worker.
     """
+    jobs = min(jobs, len(seeds))
+    if jobs <= 1:
+        for seed in seeds:
+            yield make(seed, on_progress, _never)
+        return
     # A fresh interpreter per worker: forking a process that has used torch's threads deadlocks.
     context = multiprocessing.get_context("spawn")
     queue: Queue[Progress | None] = context.Queue()
@@ -50,7 +54,7 @@ def run_seeds(
     listener.start()
     pool = ProcessPoolExecutor(jobs, context, initializer=_Link.connect, initargs=(queue, unwanted))
     try:
-        futures = [pool.submit(_run_seed, recording, config, seed, device) for seed in seeds]
+        futures = [pool.submit(_run_seed, make, seed) for seed in seeds]
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
@@ -65,15 +69,24 @@ def run_seeds(
         listener.join()
 
 
+def _never() -> bool:
+    """In this process signals interrupt: there is no need to ask."""
+    return False
+
+
 def _listen(receive: Callable[[], Progress | None], on_progress: OnProgress) -> None:
     """Pass on what the workers report, until the end mark None."""
     while (progress := receive()) is not None:
         on_progress(progress)
 
 
-def _run_seed(recording: Recording, config: Config, seed: int, device: torch.device) -> SeedResult:
+def _run_seed(make: Make[Result], seed: int) -> Result:
     """In the worker: one seed, its progress reported through the link."""
-    return run_seed(recording, config, seed, device, _Link.report)
+    try:
+        return make(seed, _Link.report, _Link.is_unwanted)
+    finally:
+        if not _Link.has_parent():
+            os._exit(1)  # without it the worker would wait for its next seed for ever
 
 
 @dataclass(frozen=True)
@@ -91,16 +104,25 @@ class _Link:
 
     @classmethod
     def connect(cls, queue: Queue[Progress | None], unwanted: Event) -> None:
-        """Start a worker: Ctrl-C reaches the whole process group, and is the parent's to handle."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """Start a worker: a signal to the whole process group is the parent's to handle."""
+        for number in interruption.SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         cls.current = cls(queue, unwanted)
+
+    @staticmethod
+    def has_parent() -> bool:
+        """Whether the process that started this one is still there."""
+        parent = multiprocessing.parent_process()
+        return parent is None or parent.is_alive()
+
+    @classmethod
+    def is_unwanted(cls) -> bool:
+        """Whether nobody waits for the result any more."""
+        return cls.current.unwanted.is_set() or not cls.has_parent()
 
     @classmethod
     def report(cls, progress: Progress) -> None:
         """Pass progress on, or end a training that nobody waits for."""
-        parent = multiprocessing.parent_process()
-        if parent is not None and not parent.is_alive():
-            os._exit(1)  # without it the worker would wait for its next seed for ever
-        if cls.current.unwanted.is_set():
+        if cls.is_unwanted():
             raise MusisepError(f"seed {progress.seed} was stopped at step {progress.done}")
         cls.current.queue.put(progress)

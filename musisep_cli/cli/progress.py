@@ -129,7 +129,7 @@ def show_progress(
     if not live:
         yield Lines(console, share=VERBOSE_SHARE if verbose else LINE_SHARE).update
         return
-    board = Board(config.run.seeds)
+    board = Board(console, config.run.seeds)
     with Live(
         get_renderable=lambda: board.table(console.width),
         console=console,
@@ -143,15 +143,18 @@ class Board:
     """The live table, a row per seed.
 
     Args:
+        console: where notes go, above the table.
         n_seeds: how many there will be.
     """
 
-    def __init__(self, n_seeds: int) -> None:
-        self.n_seeds = n_seeds
+    def __init__(self, console: Console, n_seeds: int) -> None:
+        self.console, self.n_seeds = console, n_seeds
         self.seeds: dict[int, SeedProgress] = {}
 
     def update(self, progress: Progress) -> None:
         """Take one report in."""
+        if progress.note:
+            self.console.print(Text(note(progress)), soft_wrap=True)
         now_s = time.monotonic()
         state = self.seeds.setdefault(progress.seed, SeedProgress(progress.seed, now_s))
         state.update(progress, now_s)
@@ -203,6 +206,8 @@ class Lines:
 
     def update(self, progress: Progress) -> None:
         """Take one report in, and print a line if one is due."""
+        if progress.note:
+            self._print(note(progress))
         now_s = time.monotonic()
         state = self.seeds.setdefault(progress.seed, SeedProgress(progress.seed, now_s))
         state.update(progress, now_s)
@@ -221,6 +226,11 @@ class Lines:
 
     def _print(self, line: str) -> None:
         self.console.print(Text(line), soft_wrap=True)
+
+
+def note(progress: Progress) -> str:
+    """What a report says besides."""
+    return f"seed {progress.seed}: {progress.note}"
 
 
 def _line(state: SeedProgress) -> str:

@@ -227,6 +227,16 @@ def separate(
             rich_help_panel=_OUTPUT,
         ),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            metavar="",
+            help="Go on from where an interrupted run stopped, with the same result as without the"
+            " interruption. Without it only finished seeds are kept.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -276,6 +286,8 @@ def separate(
     """
     if quiet and verbose:
         raise typer.BadParameter("--quiet and --verbose contradict each other.")
+    if overwrite and resume:
+        raise typer.BadParameter("--overwrite and --resume contradict each other.")
     subtype = _subtype(float32=float32, int24=int24, int16=int16, flac=flac)
     device_name = _device(device, gpu=gpu, cpu=cpu)
     flags: dict[str, dict[str, Any]] = {
@@ -313,6 +325,7 @@ def separate(
             start_s=start,
             duration_s=duration,
             overwrite=overwrite,
+            resume=resume,
             dry_run=dry_run,
         )
         exit_code = run(job, reporter)

@@ -13,11 +13,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from musisep_cli import __version__
+from musisep_cli import __version__, seed_folder
 from musisep_cli.cli import separate_tables
 from musisep_cli.cli.output import show
 from musisep_cli.cli.progress import clock, show_progress
 from musisep_cli.device import describe
+from musisep_cli.inspection.character import judge
+from musisep_cli.inspection.sound import describe as describe_sound
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_run import Job, Outcome
@@ -71,8 +73,10 @@ class Reporter:
             f"{counter}{recording.path}: {clock(recording.duration_s)}, "
             f"{recording.sample_rate_hz} Hz, {channels} -> {folder.folder}"
         )
+        for warning in [] if self.quiet else _warnings(recording):
+            self._say(f"warning: {recording.path}: {warning}")
         if state == "unfinished":
-            self._say("an unfinished separation is there: starting over")
+            self._say(_unfinished(folder, resume=self.job.resume))
         if self.quiet:
             yield _ignore
             return
@@ -146,6 +150,12 @@ class Reporter:
             self.messages.print(Text(line), soft_wrap=True)
 
 
+def _warnings(recording: Recording) -> list[str]:
+    """What the user should know of a recording before hours are spent on it."""
+    character = judge(recording)
+    return describe_sound(recording).warnings() + (character.warnings() if character else [])
+
+
 def _headline(job: Job) -> str:
     run, training = job.config.run, job.config.training
     last = run.first_seed + run.seeds - 1
@@ -166,18 +176,34 @@ def _settings(job: Job) -> Iterator[str]:
             yield from (f"{name} = {json.dumps(value)}" for name, value in values.items())
 
 
+def _unfinished(folder: RunFolder, *, resume: bool) -> str:
+    """What an unfinished run left, and what becomes of it."""
+    seeds = _listed(seed_folder.numbers(folder))
+    kept = f"{seeds} done and kept" if seeds else "no seed is done"
+    stopped = _listed(seed_folder.stopped(folder))
+    if not stopped:
+        return f"an unfinished separation is there: {kept}"
+    rest = "goes on where it stopped" if resume else "starts over (--resume would go on with it)"
+    return f"an unfinished separation is there: {kept}, {stopped} {rest}"
+
+
 def _interruption(outcome: Outcome, *, n_before: int) -> str:
     """What is kept of an input that was interrupted, and of those before it."""
     folder = outcome.folder
-    seeds = sorted(path.parent.name for path in folder.folder.glob("seeds/*/seed.json"))
-    if folder.manifest.exists():
-        kept = f"{folder.folder} is as it was"
-    elif seeds:
-        kept = f"kept in {folder.folder}: seeds {', '.join(seeds)}, none of them chosen yet"
-    else:
-        kept = "nothing of it is kept, no seed was done"
+    found = (seed_folder.numbers(folder), "done"), (seed_folder.stopped(folder), "in part")
+    kept = ", ".join(f"{_listed(seeds)} {what}" for seeds, what in found if seeds)
+    rest = f"kept in {folder.folder}: {kept}; --resume goes on" if kept else "nothing of it is kept"
     before = ". Recordings before it are done" if n_before else ""
-    return f"interrupted in {outcome.source.path}: {kept}{before}."
+    return f"interrupted in {outcome.source.path}: {rest}{before}."
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """Seeds in words; empty if there are none.
+
+    >>> _listed([3]), _listed([0, 1])
+    ('seed 3', 'seeds 0, 1')
+    """
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else ""
 
 
 def _ignore(progress: object) -> None:

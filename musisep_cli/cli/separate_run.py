@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 
-from musisep_cli import audio, ensemble, manifest
+from musisep_cli import audio, ensemble, interruption, manifest, stored
 from musisep_cli.cli.inputs import Source, expand
 from musisep_cli.config import MAX_INSTRUMENTS, Config, compose, read_settings
 from musisep_cli.errors import ConfigError, InputError, MusisepError
@@ -43,6 +43,7 @@ class Job:
         start_s: where to start, or None.
         duration_s: how much to separate, or None.
         overwrite: whether to replace earlier results.
+        resume: whether to go on with seeds that were interrupted.
         dry_run: whether to write nothing.
     """
 
@@ -56,6 +57,7 @@ class Job:
     start_s: float | None
     duration_s: float | None
     overwrite: bool
+    resume: bool
     dry_run: bool
 
     def folder(self, track: str) -> RunFolder:
@@ -138,12 +140,13 @@ def run(job: Job, reporter: Reporter) -> int:
         )
     reporter.start(job, len(sources))
     outcomes: list[Outcome] = []
-    for source in sources:
-        outcome = _outcome(source, job, reporter)
-        outcomes.append(outcome)
-        reporter.show(outcome)
-        if outcome.status == "interrupted":
-            break
+    with interruption.termination_as_interrupt():
+        for source in sources:
+            outcome = _outcome(source, job, reporter)
+            outcomes.append(outcome)
+            reporter.show(outcome)
+            if outcome.status == "interrupted":
+                break
     reporter.finish(outcomes)
     return _exit_code(outcomes)
 
@@ -181,18 +184,21 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         raise InputError(source.error)
     recording = audio.read(source.path, start_s=job.start_s, duration_s=job.duration_s)
     outcome = partial(Outcome, source=source, folder=folder, duration_s=recording.duration_s)
-    state = "new" if job.overwrite else manifest.state(recording, job.config, folder)
+    wanted = manifest.identity(recording, job.config, folder)
+    state = "new" if job.overwrite else manifest.state(wanted, folder)
     if state == "finished":
         return outcome(status="unchanged", manifest=manifest.read(folder))
     if job.dry_run:
         return outcome(status="planned", state=state)
     with reporter.progress(recording, folder, state) as on_progress:
-        ensemble.separate_recording(
+        stored.separate_into(
+            folder,
             recording,
             job.config,
             device=job.device,
             jobs=job.jobs,
-            folder=folder,
+            overwrite=job.overwrite,
+            resume=job.resume,
             on_progress=on_progress,
         )
     return outcome(status="done", manifest=manifest.read(folder))

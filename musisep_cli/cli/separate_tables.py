@@ -93,7 +93,7 @@ def _objective(row: dict[str, Any]) -> str:
 
 def plan(outcomes: Sequence[Outcome]) -> Table:
     """A row per recording of a dry run."""
-    states = {"new": "separate", "unfinished": "start over, unfinished", "replaced": "replace"}
+    states = {"new": "separate", "unfinished": "finish", "replaced": "replace"}
     table = _table("Dry run: nothing is written")
     for name in ("recording", "length", "what", "where to"):
         table.add_column(name, overflow="fold")

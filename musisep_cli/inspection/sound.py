@@ -26,6 +26,8 @@ QUIETEST_CREST = 0.25
 """Below this peak the steps of 16 bits make plateaus of their own."""
 OFFSET_SHARE = 0.3
 """A DC offset is worth a word from this share of the RMS level on."""
+MUCH_SILENCE = 0.3
+"""Silence is worth a word from this share on."""
 _BLOCK_STRETCHES = 400
 
 
@@ -85,6 +87,16 @@ class Sound:
         if offsets:
             largest = max(offsets, key=abs)
             found.append(f"DC offset of {largest:+.4f} (full scale is 1): it ends in the residual")
+        if self.silence.share >= MUCH_SILENCE:
+            found.append(
+                f"silent for {self.silence.share:.0%} of the time: nothing is learned from that; "
+                "--start and --duration take a part"
+            )
+        if self.channels_are_equal:
+            found.append(
+                "mono: all channels are alike, and those of every stem will be; one channel would "
+                "take less time"
+            )
         return found
 
 

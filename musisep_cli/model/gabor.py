@@ -6,7 +6,7 @@ Axes: ``n`` frames, ``f`` bins, ``t`` samples.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -100,12 +100,13 @@ class GaborFrame:
         hop = max(1, min(hop, n_samples // self.config.min_training_frames))
         return torch.arange(0, n_samples, hop, device=self.window.device)
 
-    def analyse(self, signal: Tensor, centres: Tensor) -> Tensor:
+    def analyse(self, signal: Tensor, centres: Tensor, gain: float = 1.0) -> Tensor:
         """Spectra of a signal around some of its samples; the signal is zero outside.
 
         Args:
             signal: real, ``[..., t]``.
             centres: sample indices, ``[n]``.
+            gain: what the signal is multiplied by.
 
         Returns:
             Complex spectra ``[..., n, f]``, Nyquist bin included.
@@ -115,17 +116,12 @@ class GaborFrame:
         """
         index = centres[:, None] + self._offsets  # n, N
         inside = (index >= 0) & (index < signal.shape[-1])
-        frames = signal[..., index.clamp(0, signal.shape[-1] - 1)] * (self.window * inside)
+        frames = signal[..., index.clamp(0, signal.shape[-1] - 1)] * gain * (self.window * inside)
         spectra: Tensor = torch.fft.rfft(frames) * self._centre_phase
         return spectra
 
     def synthesise(self, blocks: Iterable[Tensor], n_samples: int) -> Tensor:
         """Signal from its spectra at ``centres(n_samples)``, given block after block.
-
-        The canonical dual window (Eqs. 30, 31). N holds the whole window, so the frame operator
-        is a multiplication by N sum_n w(t - c_n)^2, and its inverse a division: overlapping and
-        adding the inverse transforms under w, then dividing by the window's summed squares, gives
-        back every sample exactly. The sum runs over the frames there are, borders included.
 
         Args:
             blocks: complex spectra ``[..., n, f]``, consecutive; together one per centre.
@@ -134,27 +130,68 @@ class GaborFrame:
         Returns:
             Real signal ``[..., t]``.
         """
-        centres = self.centres(n_samples)
-        energy = self._overlap_add([(self.window**2).expand(len(centres), -1)], n_samples)
-        frames = (
-            torch.fft.irfft(z * self._centre_phase, n=self.n_fft) * self.window for z in blocks
-        )
-        return self._overlap_add(frames, n_samples) / energy
-
-    def _overlap_add(self, blocks: Iterable[Tensor], n_samples: int) -> Tensor:
-        """Sum of frames ``[..., n, N]`` at their centres, cut to ``n_samples``."""
-        half = self.n_fft // 2
-        total: Tensor | None = None
-        position = 0
-        for block in blocks:
-            if total is None:
-                total = block.new_zeros(*block.shape[:-2], n_samples + 2 * self.n_fft)
-            for frame in block.unbind(-2):
-                total[..., position + half : position + half + self.n_fft] += frame
-                position += self.hop_samples
-        if total is None:
+        stretches = list(self.stretches(blocks, n_samples))
+        if not stretches:
             raise ValueError("synthesis needs at least one block of spectra")
-        return total[..., self.n_fft : self.n_fft + n_samples]
+        return torch.cat(stretches, -1)
+
+    def stretches(self, blocks: Iterable[Tensor], n_samples: int) -> Iterator[Tensor]:
+        """The signal of ``synthesise`` stretch after stretch, ``[..., t]``, as far as it is known.
+
+        The canonical dual window (Eqs. 30, 31). N holds the whole window, so the frame operator
+        is a multiplication by N sum_n w(t - c_n)^2, and its inverse a division: overlapping and
+        adding the inverse transforms under w, then dividing by the window's summed squares, gives
+        back every sample exactly. The sum runs over the frames there are, borders included.
+        """
+        total, energy = _Overlap(self), _Overlap(self)
+        for spectra in blocks:
+            frames = torch.fft.irfft(spectra * self._centre_phase, n=self.n_fft) * self.window
+            squares = (self.window**2).expand(frames.shape[-2], -1)
+            yield from _inside(total.add(frames), energy.add(squares), n_samples)
+        if total.tail is not None:
+            yield from _inside(total.rest(), energy.rest(), n_samples)
+
+
+class _Overlap:
+    """Frames ``[..., n, N]`` added at their centres, block after block.
+
+    What no later frame reaches is given out, with the place of its first sample in the signal.
+    """
+
+    def __init__(self, frame: GaborFrame) -> None:
+        self.n_fft, self.hop_samples = frame.n_fft, frame.hop_samples
+        self.tail: Tensor | None = None
+        self.start = -(frame.n_fft // 2)
+
+    def add(self, frames: Tensor) -> tuple[int, Tensor]:
+        n_frames = frames.shape[-2]
+        length = (n_frames - 1) * self.hop_samples + self.n_fft
+        total = frames.new_zeros(*frames.shape[:-2], length)
+        if self.tail is not None:
+            total[..., : self.tail.shape[-1]] = self.tail
+        for n, frame in enumerate(frames.unbind(-2)):
+            total[..., n * self.hop_samples : n * self.hop_samples + self.n_fft] += frame
+        n_done = n_frames * self.hop_samples
+        start, self.start = self.start, self.start + n_done
+        self.tail = total[..., n_done:]
+        return start, total[..., :n_done]
+
+    def rest(self) -> tuple[int, Tensor]:
+        """What is left after the last block."""
+        if self.tail is None:
+            raise ValueError("synthesis needs at least one block of spectra")
+        return self.start, self.tail
+
+
+def _inside(
+    total: tuple[int, Tensor], energy: tuple[int, Tensor], n_samples: int
+) -> Iterator[Tensor]:
+    """The quotient of two stretches, as far as it lies within the signal."""
+    (start, numerator), (_, denominator) = total, energy
+    part = slice(max(-start, 0), max(n_samples - start, 0))
+    quotient = numerator[..., part] / denominator[part]
+    if quotient.shape[-1]:
+        yield quotient
 
 
 def smooth_even_length(minimum: float) -> int:

@@ -90,9 +90,9 @@ class Trainer:
     ) -> None:
         self.config, self.estimator = config, estimator
         self.policy, self.frame, self.signal = policy, frame, signal
-        self.dictionary = (
-            dictionary.detach().to(signal, copy=True).requires_grad_(not dictionary_frozen)
-        )
+        # In one layout, whatever it was made from: the last bits of sums depend on it.
+        own = dictionary.detach().to(signal).clone(memory_format=torch.contiguous_format)
+        self.dictionary = own.requires_grad_(not dictionary_frozen)
         self.weights = list(policy.parameters())
         betas = (config.beta_1, config.beta_2)
         self.network_steps = AdaMax(self.weights, lr=config.network_lr, betas=betas, eps=config.eps)
@@ -175,7 +175,7 @@ class Trainer:
         return {
             "iteration": self.iteration,
             "n_skipped": self.n_skipped,
-            "queue": self.queue,
+            "queue": self.queue.clone(),  # a view, with which all it was cut from would be saved
             "dictionary": self.dictionary.detach(),
             "policy": self.policy.state_dict(),
             "network_steps": self.network_steps.state_dict(),

@@ -175,11 +175,14 @@ def test_a_lost_stem_is_made_again(tmp_path: Path) -> None:
     assert stem.read_bytes() == content
 
 
-def test_an_unfinished_separation_is_started_over(tmp_path: Path) -> None:
+def test_a_lost_manifest_is_made_again_from_the_seeds(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
-    separate(tmp_path, path, "-n", 1)
+    separate(tmp_path, path, "-n", 1, "--seeds", 2)
+    made = hashes(tmp_path)
     (results(tmp_path, "mix") / "manifest.json").unlink()
-    assert "starting over" in separate(tmp_path, path, "-n", 1).stderr
+    result = separate(tmp_path, path, "-n", 1, "--seeds", 2)
+    assert "unfinished separation is there: seeds 0, 1 done and kept" in result.stderr
+    assert hashes(tmp_path) == made
 
 
 def test_stems_of_unknown_origin_are_kept(tmp_path: Path) -> None:

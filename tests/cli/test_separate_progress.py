@@ -67,7 +67,7 @@ def test_terms_are_smoothed_and_keep_finite() -> None:
 
 
 def test_the_live_table(clock: Clock) -> None:
-    board = Board(3)
+    board = Board(Console(file=io.StringIO()), 3)
     assert "starting" in drawn(board, 80)
     for seed in (0, 1):
         board.update(step(1, seed=seed))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from musisep_cli import audio
+from musisep_cli import audio, blockwise
 from musisep_cli.errors import ConfigError, InputError, OutputError
 from musisep_cli.recording import Recording, check_content, check_shape
 from tests import signals
@@ -420,7 +420,7 @@ def test_no_time_of_writing_in_the_file(tmp_path: Path, n_channels: int) -> None
 
 
 def test_long_files_are_written_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "_BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr(blockwise, "BLOCK_SAMPLES", 1000)
     samples = two_tones()
     audio.write(tmp_path / "a.wav", samples, RATE_HZ)
     np.testing.assert_array_equal(audio.read(tmp_path / "a.wav").samples, samples)

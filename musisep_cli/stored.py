@@ -1,0 +1,164 @@
+"""Stored separation: seeds made in a folder or found there, one of them chosen, its files written.
+
+Seeds may come from anywhere: earlier runs, other processes, other machines. What lies at the top
+of the folder always follows from all seeds of its run that are there, by the files in their folders
+and nothing else: an interrupted run, a run in parts and an undisturbed one end with the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from musisep_cli import __version__, audio, locks, manifest, run_folder, seed_folder
+from musisep_cli.blockwise import Blockwise, Difference, sum_error
+from musisep_cli.config import Config
+from musisep_cli.files import atomic_path, remove_leftovers, write_json_atomic
+from musisep_cli.manifest import Manifest
+from musisep_cli.pipeline import OnProgress
+from musisep_cli.ranking import CRITERION, SeedScore, best_first
+from musisep_cli.recording import Recording
+from musisep_cli.run_folder import RunFolder
+from musisep_cli.workers import run_seeds
+
+PATIENCE_S = 600.0
+"""To choose and write takes its time for a long recording, and who waits has a seed in hand."""
+
+
+def separate_into(
+    folder: RunFolder,
+    recording: Recording,
+    config: Config,
+    *,
+    device: torch.device,
+    jobs: int = 1,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_progress: OnProgress,
+) -> None:
+    """Make the seeds that are missing, choose among all that are there, and write everything.
+
+    Args:
+        folder: where.
+        recording: what is separated.
+        config: all settings.
+        device: where to compute.
+        jobs: seeds made at once.
+        overwrite: remove an earlier separation first, whatever it is.
+        resume: take seeds that were interrupted up where they stopped.
+        on_progress: called after every step and block.
+
+    Raises:
+        KeyboardInterrupt: stopped; the state is kept.
+        MusisepError: the folder holds something else, is in use or cannot be written, or no seed
+            ended with finite numbers.
+    """
+    started_s = time.monotonic()
+    run_folder.prepare(folder, config.run.instruments, recording.n_channels)
+    content = manifest.identity(recording, config, folder)
+    run = manifest.fingerprint(content)
+    with locks.hold(folder.folder, locks.PATIENCE_S):
+        if overwrite:
+            manifest.clear(folder)
+        else:
+            manifest.state(content, folder)  # refuses what is not to be touched
+    make = partial(
+        seed_folder.make,
+        recording=recording,
+        config=config,
+        device=device,
+        folder=folder,
+        run=run,
+        resume=resume,
+    )
+    done = {row.seed for row in seed_folder.found(folder, run)}
+    missing = [seed for seed in config.run.all_seeds if seed not in done]
+    with closing(run_seeds(make, missing, jobs=jobs, on_progress=on_progress)) as made:
+        for _ in made:
+            pass
+    with locks.hold(folder.folder, PATIENCE_S):
+        manifest.state(content, folder)  # another process may have been there
+        remove_leftovers(folder.folder)
+        ranking = best_first(seed_folder.found(folder, run))
+        _deliver(folder, recording, content, ranking, device, started_s)
+
+
+def _deliver(
+    folder: RunFolder,
+    recording: Recording,
+    content: Manifest,
+    ranking: Sequence[SeedScore],
+    device: torch.device,
+    started_s: float,
+) -> None:
+    """The chosen seed's files at the top of the folder, the manifest last."""
+    chosen = ranking[0].seed
+    stems = seed_folder.stems(folder, chosen)
+    names = run_folder.instrument_names(len(stems))
+    parts: dict[str, Blockwise] = dict(zip(names, stems, strict=True))
+    parts[run_folder.RESIDUAL] = Difference(recording.samples, stems)
+    subtype, rate_hz = folder.sound.subtype, recording.sample_rate_hz
+    gain = audio.common_gain(parts.values(), subtype=subtype)
+    files = [folder.stem(name) for name in parts]
+    for path, sound in zip(files, parts.values(), strict=True):
+        audio.write(path, sound, rate_hz, subtype=subtype, gain=gain)
+    error = sum_error(recording.samples, [audio.Stored(path) for path in files], gain)
+    pictures = {"mix": recording.samples, **{name: parts[name] for name in names}}
+    files += run_folder.write_pictures(folder, pictures, rate_hz)
+    files += [_copy(folder.seed(chosen) / name, folder) for name in run_folder.PARAMETERS]
+    described = {
+        **_covering(content, ranking),
+        "stems": [manifest.level(name, sound, recording, gain) for name, sound in parts.items()],
+        "device": str(device),
+        "chosen_seed": chosen,
+        "chosen_by": CRITERION,
+        "ranking": [seed_folder.summary(row) for row in ranking],
+        "gain": gain,
+        "sum_error": error,
+        "files": [os.path.relpath(file, folder.folder) for file in (*files, folder.manifest)],
+        "wall_s": round(time.monotonic() - started_s, 3),
+    }
+    write_json_atomic(folder.manifest, _with_origin(described, recording))
+
+
+def _copy(path: Path, folder: RunFolder) -> Path:
+    """Copy a file of the chosen seed to the top of the folder."""
+    target = folder.folder / path.name
+    with atomic_path(target) as temporary:
+        shutil.copyfile(path, temporary)
+    return target
+
+
+def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
+    """The identity with settings that make all ranked seeds again, not just those of this call."""
+    seeds = [row.seed for row in ranking]
+    config = dict(content["config"])
+    span = {"first_seed": min(seeds), "seeds": max(seeds) - min(seeds) + 1}
+    return {**content, "config": {**config, "run": {**config["run"], **span}}}
+
+
+def _with_origin(described: Manifest, recording: Recording) -> Manifest:
+    """The description with where it comes from: version, input file, machine."""
+    path = None if recording.path is None else str(recording.path)
+    return {
+        "format": manifest.FORMAT,
+        "version": __version__,
+        **described,
+        "input": {"path": path, **described["input"]},
+        "machine": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+        },
+    }

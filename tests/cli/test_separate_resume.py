@@ -1,0 +1,209 @@
+"""Runs that are interrupted, made in parts, or at the same time."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musisep_cli import locks
+from musisep_cli.checkpoint import NEWEST, Checkpoints, State
+from tests.cli.separating import (
+    hashes,
+    manifest,
+    results,
+    separate,
+    write_recording,
+    write_settings,
+)
+
+FLAGS = ("-n", 2, "--seeds", 2, "--iterations", 4)
+# Of everything: points from which a seed can go on are 4 steps and 1 block.
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a separation that nothing interrupted. Not to be changed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    separate(folder, write_recording(folder / "mix.wav"), *FLAGS)
+    return folder
+
+
+@pytest.fixture
+def strike(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+    """Makes something happen at the given point from which a run can go on, counted from 1."""
+
+    def at(number: int, action: Callable[[], None]) -> None:
+        genuine, count = Checkpoints.offer, 0
+
+        def offer(self: Checkpoints, state: Callable[[], State]) -> None:
+            nonlocal count
+            count += 1
+            if count == number:
+                action()
+            genuine(self, state)
+
+        monkeypatch.setattr(Checkpoints, "offer", offer)
+
+    return at
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files of the separation of mix.wav; times taken and places are left out."""
+    root = results(folder, "mix")
+    files = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
+    return {name: _without_times(path) for name, path in sorted(files.items())}
+
+
+def _without_times(path: Path) -> bytes:
+    if path.name not in ("manifest.json", "seed.json"):
+        return path.read_bytes()
+    document: dict[str, Any] = json.loads(path.read_text())
+    for part in (document, document.get("input", {}), *document.get("ranking", [])):
+        part.pop("wall_s", None)
+        part.pop("path", None)
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", [2, 5, 8])
+def test_an_interrupted_run_goes_on_to_the_same_files(
+    tmp_path: Path, undisturbed: Path, at: int, number: int, strike: Any
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    strike(at, lambda: os.kill(os.getpid(), number))
+    result = separate(tmp_path, path, *FLAGS, exit_code=130)
+    assert f"seed {at // 6} in part; --resume goes on." in result.stderr
+    assert not (results(tmp_path, "mix") / "manifest.json").exists()
+    result = separate(tmp_path, path, *FLAGS, "--resume")
+    assert f"seed {at // 6} goes on where it stopped" in result.stderr
+    assert f"seed {at // 6}: going on with " in result.stderr
+    assert content(tmp_path) == content(undisturbed)
+    assert "nothing to do" in separate(tmp_path, path, *FLAGS, "--resume").stderr
+
+
+def test_without_resume_a_seed_starts_over(
+    tmp_path: Path, undisturbed: Path, strike: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    strike(3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    separate(tmp_path, path, *FLAGS, exit_code=130)
+    monkeypatch.undo()
+    result = separate(tmp_path, path, *FLAGS)
+    assert "seed 0 starts over (--resume would go on with it)" in result.stderr
+    assert content(tmp_path) == content(undisturbed)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, undisturbed: Path, strike: Any) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    for _ in range(2):
+        strike(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+        separate(tmp_path, path, *FLAGS, "--resume", exit_code=130)
+    newest = results(tmp_path, "mix") / "seeds" / "000" / NEWEST
+    newest.write_bytes(newest.read_bytes()[:-100])
+    result = separate(tmp_path, path, *FLAGS, "--resume")
+    assert f"{newest}: is damaged or cut off" in result.stderr
+    assert "the one before it is used" in result.stderr
+    assert "going on with training from 2 of 4" in result.stderr
+    assert content(tmp_path) == content(undisturbed)
+
+
+def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path, strike: Any) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    strike(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    separate(tmp_path, path, "-n", 3, exit_code=130)
+    result = separate(tmp_path, path, "-n", 1, "--resume")
+    assert (
+        "is a checkpoint of another recording, other settings or another version" in result.stderr
+    )
+    assert "starting over" in result.stderr
+
+
+def test_seeds_made_one_by_one_are_chosen_from_as_if_made_at_once(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    for seed in (1, 0):
+        separate(tmp_path, path, *FLAGS, "--seed", seed, "--seeds", 1)
+        assert manifest(tmp_path, "mix")["config"]["run"]["first_seed"] == seed
+    assert content(tmp_path) == content(undisturbed)
+    assert "nothing to do" in separate(tmp_path, path, *FLAGS).stderr
+
+
+def test_seeds_from_elsewhere_are_chosen_from(tmp_path: Path, undisturbed: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, *FLAGS, "--seeds", 1)
+    copied = Path("seeds", "001")
+    shutil.copytree(results(undisturbed, "mix") / copied, results(tmp_path, "mix") / copied)
+    separate(tmp_path, path, *FLAGS)
+    assert content(tmp_path) == content(undisturbed)
+
+
+@pytest.mark.parametrize("file", ["instrument-1.wav", "seed.json", "pitch.csv"])
+def test_a_damaged_seed_is_made_again(tmp_path: Path, undisturbed: Path, file: str) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, *FLAGS)
+    folder = results(tmp_path, "mix")
+    (folder / "manifest.json").unlink()
+    damaged = folder / "seeds" / "001" / file
+    damaged.write_bytes(damaged.read_bytes()[:-3])
+    separate(tmp_path, path, *FLAGS)
+    assert content(tmp_path) == content(undisturbed)
+
+
+def test_seeds_of_other_settings_are_kept(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, *FLAGS)
+    (results(tmp_path, "mix") / "manifest.json").unlink()
+    before = content(tmp_path)
+    result = separate(tmp_path, path, "-n", 1, exit_code=1)
+    assert "holds seeds of another recording, other settings" in result.stderr
+    assert content(tmp_path) == before
+    separate(tmp_path, path, "-n", 1, "--overwrite")
+
+
+def test_who_holds_the_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "PATIENCE_S", 0.1)
+    path = write_recording(tmp_path / "mix.wav")
+    for folder in (results(tmp_path, "mix"), results(tmp_path, "mix") / "seeds" / "000"):
+        folder.mkdir(parents=True)
+        with locks.hold(folder, 0.0):
+            result = separate(tmp_path, path, "-n", 1, exit_code=1)
+        assert f"{folder}: is in use by process {os.getpid()} on " in result.stderr
+        assert "--out" in result.stderr
+        assert not (folder / ".lock").exists()
+
+
+def test_two_processes_at_once_do_not_meet(
+    tmp_path: Path, repository: Path, undisturbed: Path
+) -> None:
+    write_recording(tmp_path / "mix.wav")
+    settings = str(write_settings(tmp_path))
+    program = (
+        "import sys; from musisep_cli import plots; from musisep_cli.cli.app import main;"
+        "plots.write_spectrogram = lambda path, *_, **__: path.touch(); main()"
+    )
+    flags = [str(flag) for flag in FLAGS]
+    command = [sys.executable, "-c", program, "separate", "mix.wav", "--cpu", "-o", "out", *flags]
+    processes = [
+        subprocess.Popen(
+            [*command, "--config", settings],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(repository)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        _, messages = process.communicate(timeout=120)
+        assert process.returncode == 0, messages
+    assert content(tmp_path) == content(undisturbed)
+    assert hashes(tmp_path) != {}

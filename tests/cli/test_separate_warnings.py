@@ -1,0 +1,79 @@
+"""Recordings that can be separated, but are not what the method is made for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from tests.cli.separating import results, separate
+from tests.signals import CLARINET, FLUTE, duet, harmonic_tone
+
+RATE_HZ = 16_000
+DURATION_S = 2.0
+
+
+def clean() -> NDArray[np.float64]:
+    return sum(duet(duration_s=DURATION_S, sample_rate_hz=RATE_HZ).values())  # type: ignore[return-value]
+
+
+def partly_silent() -> NDArray[np.float64]:
+    return clean() * (np.arange(round(DURATION_S * RATE_HZ)) < RATE_HZ)
+
+
+def clipped() -> NDArray[np.float64]:
+    return np.clip(3 * clean(), -0.9, 0.9)
+
+
+def mono_in_stereo() -> NDArray[np.float64]:
+    return np.stack([clean()] * 2, 1)
+
+
+def polyphonic() -> NDArray[np.float64]:
+    tones = [
+        harmonic_tone(
+            f0_hz,
+            amplitudes=(CLARINET, FLUTE)[number % 2],
+            duration_s=DURATION_S,
+            sample_rate_hz=RATE_HZ,
+        )
+        for number, f0_hz in enumerate((131.0, 165.4, 196.8, 247.1, 294.2, 370.5, 440.9, 523.8))
+    ]
+    return 0.05 * sum(tones)  # type: ignore[return-value]
+
+
+def percussive() -> NDArray[np.float64]:
+    noise = np.random.default_rng(0).standard_normal(round(DURATION_S * RATE_HZ))
+    since_hit_s = (np.arange(len(noise)) / RATE_HZ) % 0.25
+    return 0.3 * noise * np.exp(-since_hit_s / 0.03)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (partly_silent, "silent for 50% of the time"),
+        (clipped, "cut off, which adds partials"),
+        (mono_in_stereo, "all channels are alike"),
+        (polyphonic, "dense polyphony"),
+        (percussive, "this looks like percussion"),
+    ],
+)
+def test_a_result_and_a_plain_warning(
+    tmp_path: Path, make: Callable[[], NDArray[np.float64]], words: str
+) -> None:
+    path = tmp_path / "mix.wav"
+    soundfile.write(path, make(), RATE_HZ, subtype="FLOAT")
+    result = separate(tmp_path, path, "-n", 1, "--iterations", 1)
+    [line] = [line for line in result.stderr.splitlines() if words in line]
+    assert line.startswith(f"warning: {path}: ")
+    for stem in ("instrument-1", "residual"):
+        assert np.isfinite(soundfile.read(results(tmp_path, "mix") / f"{stem}.wav")[0]).all()
+    assert "warning" not in separate(tmp_path, path, "-n", 1, "-q", "--overwrite").stderr
+
+
+def test_melodic_lines_need_no_warning(tmp_path: Path) -> None:
+    path = tmp_path / "mix.wav"
+    soundfile.write(path, clean(), RATE_HZ, subtype="FLOAT")
+    assert "warning" not in separate(tmp_path, path, "-n", 1, "--iterations", 1).stderr
