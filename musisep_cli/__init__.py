@@ -16,9 +16,11 @@ The paper's chapters in reading order, and where each lives:
 | 3.5 | policy gradient: surrogate, baseline, importance weights | `training.estimator` |
 | 3.5 | AdaMax, with one norm per instrument for the dictionary | `training.adamax` |
 | 3.7 | Algorithm 1 | `training.trainer` |
-| 3.8 | all frames -> waveforms | `resynthesis` |
+| 3.8 | all frames -> tones -> waveforms | `listening`, `transcript`, `resynthesis` |
 | - | a start from simulated frames instead of chance, its weights | `warmstart`, `weights` |
-| - | who plays which of the tones found, over all frames | `labelling` |
+| - | several sets of tones per frame, each fitted at once | `policy.hypotheses`, `policy.joint` |
+| - | which tones sound and who plays them, over all frames | `decoding` |
+| - | the decoded tones fitted again, with the timbre at their pitch | `refinement`, `timbre` |
 | 4 | one recording, one seed: the whole chain | `pipeline` |
 | 4 | many seeds, one of them chosen blind | `ensemble`, `ranking`, `workers` |
 | 4 | BSS Eval and pitch scores; any separation against references | `metrics`, `evaluation` |
@@ -33,8 +35,9 @@ found in a folder, one of them chosen).
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config >
-training | warmstart > policy > resynthesis | labelling | metrics | audio | plots > model |
-recording | checkpoint > files | locks | interruption | device | blockwise > errors.
+listening | refinement > training | warmstart > policy > resynthesis | decoding | timbre |
+transcript | metrics | audio | plots > model | recording | checkpoint > files | locks |
+interruption | device | blockwise > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

@@ -16,11 +16,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+from musisep_cli.decoding import DecodingConfig
 from musisep_cli.errors import ConfigError
-from musisep_cli.labelling import LabellingConfig
 from musisep_cli.model.dictionary import DictionaryConfig
 from musisep_cli.model.gabor import FrameConfig
 from musisep_cli.policy.distance import ObjectiveConfig
+from musisep_cli.policy.hypotheses import SearchConfig
 from musisep_cli.policy.parameters import ParameterConfig
 from musisep_cli.policy.rollout import PolicyConfig
 from musisep_cli.policy.unet import NetworkConfig
@@ -36,7 +37,7 @@ PRESETS = ("paper", "quick", "standard")
 MAX_INSTRUMENTS = 16
 MAX_WARM_INSTRUMENTS = 4
 """The warm start has seen frames of at most this many lines."""
-MAX_LABELLED_INSTRUMENTS = 5
+MAX_DECODED_INSTRUMENTS = 5
 MAX_SEEDS = 1000
 MAX_ROLLOUTS = 729
 """S = len(exponents)^m: three exponents for up to six instruments, two for up to nine."""
@@ -101,7 +102,8 @@ class Config:
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     warmstart: WarmstartConfig = field(default_factory=WarmstartConfig)
-    labelling: LabellingConfig = field(default_factory=LabellingConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
     resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
 
     def to_json(self) -> dict[str, Any]:
@@ -261,14 +263,18 @@ def check(config: Config) -> None:
             "[training] iterations = 0: training from scratch needs at least 1",
         ),
         (
-            not config.labelling.enabled or config.run.instruments <= MAX_LABELLED_INSTRUMENTS,
-            f"[run] instruments = {config.run.instruments}: labelling weighs all their orders in "
-            f"every frame and serves up to {MAX_LABELLED_INSTRUMENTS}; use --preset quick",
+            not config.decoding.enabled or config.run.instruments <= MAX_DECODED_INSTRUMENTS,
+            f"[run] instruments = {config.run.instruments}: decoding weighs all their orders in "
+            f"every frame and serves up to {MAX_DECODED_INSTRUMENTS}; use --preset quick",
         ),
         (
-            not config.labelling.enabled or config.resynthesis.stems == "mask",
-            "[labelling] enabled = true needs [resynthesis] stems = 'mask': direct predictions are "
-            "made before the tones are labelled",
+            not config.decoding.enabled or config.policy.instrument_by == "timbre",
+            "[decoding] enabled = true needs [policy] instrument_by = 'timbre': tones are found "
+            "first, whoever plays them",
+        ),
+        (
+            config.decoding.enabled or config.resynthesis.stems == "direct",
+            "[resynthesis] stems = 'mask' needs [decoding] enabled = true",
         ),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),
         (

@@ -2,9 +2,9 @@
 
 A single frame leaves both open. Its most probable tones may be an octave off, and a network that
 finds tones does not know who plays them. What speaks for a choice is added up as a cost: the
-network's own probability and how well the tones together explain the frame (``hypotheses``), and for
-who plays what timbre (two instruments may be alike), register (lines cross) and continuity (all notes
-change at once); each alone fails somewhere. The cheapest path through all frames is found by
+network's own probability and how well the tones together explain the frame (``hypotheses``), and
+for who plays what timbre (two instruments may be alike), register (lines cross) and continuity (all
+notes change at once); each alone fails somewhere. The cheapest path through all frames is found by
 Viterbi's algorithm. What the instruments are like (timbre, register) is learned from the path and
 the path from it in turn.
 
@@ -209,10 +209,11 @@ class _Scene:
         """Choose and learn in turn, until nothing changes."""
         for _ in range(self.config.rounds if rounds is None else rounds):
             again = self._cheapest(self._costs(found))
-            same = np.array_equal(again.hypotheses, found.hypotheses)
-            same = same and np.array_equal(again.tones, found.tones)
+            changed = np.any(again.hypotheses != found.hypotheses) or np.any(
+                again.tones != found.tones
+            )
             found = again
-            if same:
+            if not changed:
                 break
         return found
 
@@ -239,8 +240,8 @@ class _Scene:
         total = np.maximum(weights.sum(0), 1e-12)
         timbres = np.zeros((self.n_instruments, self.candidates.timbres.shape[-1]))
         for instrument in range(self.n_instruments):
-            played = self.candidates.timbres[np.arange(self.n_frames), hypotheses, tones[:, instrument]]
-            timbres[instrument] = weights[:, instrument] @ played
+            chosen = np.arange(self.n_frames), hypotheses, tones[:, instrument]
+            timbres[instrument] = weights[:, instrument] @ self.candidates.timbres[chosen]
         timbres /= np.maximum(np.linalg.norm(timbres, axis=-1, keepdims=True), 1e-12)
         return Decoding(
             hypotheses=hypotheses,
@@ -258,12 +259,14 @@ class _Scene:
         )
         squares = (weights * (pitch - known.register_semitones) ** 2).sum(0)
         spread = np.sqrt(squares / np.maximum(weights.sum(0), 1e-12))
-        return np.maximum(spread, self.config.min_register_semitones)
+        wide: Array = np.maximum(spread, self.config.min_register_semitones)
+        return wide
 
     def _played(self, values: Array, hypotheses: Choice, tones: Choice) -> Array:
         """Values ``[n, s, m]`` of the tones that the instruments play, ``[n, i]``."""
         of_frame = values[np.arange(self.n_frames), hypotheses]
-        return np.take_along_axis(of_frame, tones, 1)
+        played: Array = np.take_along_axis(of_frame, tones, 1)
+        return played
 
     def _timbre_cost(self, timbres: Array) -> Array:
         """Weighted squared sine between the timbres of tones and instruments, ``[n, s, m, i]``."""
@@ -273,9 +276,8 @@ class _Scene:
 
     def _by_assignment(self, cost: Array) -> Array:
         """Cost of every assignment, ``[n, s, a]``, from that of tone and instrument."""
-        total: Array = sum(
-            cost[:, :, tones, instrument] for instrument, tones in enumerate(self.assignments.T)
-        )
+        instruments = np.arange(self.n_instruments)
+        total: Array = cost[:, :, self.assignments, instruments].sum(-1)
         return total
 
     def _transitions(self, first: int, last: int) -> Array:
@@ -290,11 +292,12 @@ class _Scene:
             self.weights[before, :, :, None, None], self.weights[after, None, None, :, :]
         )
         cost = (config.weight_leap * cost * heard).astype(np.float32)
-        by_state: Array = sum(
-            cost[:, :, tones][..., tones] for tones in self.assignments.T
-        )  # n, s, a, s, a
-        n_states = self.n_hypotheses * len(self.assignments)
-        return by_state.reshape(last - first, n_states, n_states)
+        n_assignments = len(self.assignments)
+        total = np.zeros((last - first, *2 * (self.n_hypotheses, n_assignments)), np.float32)
+        for tones in self.assignments.T:  # of one instrument
+            total += cost[:, :, tones][..., tones]
+        n_states = self.n_hypotheses * n_assignments
+        return total.reshape(-1, n_states, n_states)
 
 
 def cheapest_path(costs: Array, transitions: Transitions) -> tuple[Choice, float]:

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -28,33 +28,22 @@ from musisep_cli.blockwise import Shelf, Stems, energy, in_memory, mono
 from musisep_cli.blockwise import blocks as blockwise
 from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config
+from musisep_cli.decoding import Candidates, Decoding, decode, order_like
 from musisep_cli.errors import CheckpointError
-from musisep_cli.labelling import Labelling, label_tones, order_like
+from musisep_cli.listening import Listener, Searcher
 from musisep_cli.model.dictionary import DictionaryConfig, load, start_dictionary
 from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.model.tones import Peaks, harmonic_positions
-from musisep_cli.policy.parameters import amplitude_estimate
-from musisep_cli.policy.rollout import Explanation, Policy
-from musisep_cli.policy.sampling import Action
+from musisep_cli.policy.hypotheses import Hypotheses
+from musisep_cli.policy.rollout import Policy
 from musisep_cli.recording import Recording
-from musisep_cli.resynthesis import (
-    BLOCK_FRAMES,
-    Explain,
-    ResynthesisConfig,
-    resynthesise,
-    shares,
-)
-from musisep_cli.training.trainer import StepReport, Trainer, explanation_objective
+from musisep_cli.refinement import Refiner, Score, pitch_semitones
+from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
+from musisep_cli.training.trainer import StepReport, Trainer
+from musisep_cli.transcript import Frames, PitchTracks, Transcript, pitch_tracks
 
 CURVE_POINTS = 1000
 """The training curve is kept as the means of this many stretches."""
-SILENT_PEAK = 1e-7
-"""A frame in which no bin is louder than this has no tones: nothing sounds where nothing was."""
-
-
-LOWEST_HZ = 16.0
-"""Pitches below, which nothing plays, count as this."""
-Stage: TypeAlias = Literal["listening", "training", "resynthesis"]
+Stage: TypeAlias = Literal["listening", "training", "transcription", "resynthesis"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,8 @@ class Progress:
 
     Attributes:
         seed: which.
-        stage: listening (only where tones are labelled first), training, resynthesis.
+        stage: listening (where tones are decoded over time), training, transcription (listening
+            again with the trained network), resynthesis.
         done: steps or frames done.
         total: of so many.
         report: the training step's, if it was one.
@@ -79,25 +69,6 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class PitchTracks:
-    """What every instrument plays in every frame.
-
-    Attributes:
-        times_s: frame centres, ``[n]``.
-        f0_hz: ``[i, n]``.
-        amplitude: a, ``[i, n]``.
-        on: whether the network counts the tone as present, 0 or 1, ``[i, n]``.
-        inharmonicity: b, ``[i, n]``.
-    """
-
-    times_s: NDArray[np.float64]
-    f0_hz: NDArray[np.float32]
-    amplitude: NDArray[np.float32]
-    on: NDArray[np.float32]
-    inharmonicity: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -181,6 +152,7 @@ class _Run:
         self.checkpoints = checkpoints
         self.taken_up: State = {}
         self.trainer: Trainer | None = None
+        self.first_found: Hypotheses | None = None
         self.curve: list[StepReport] = []
         self.stretch: list[StepReport] = []
         self.started_s = time.monotonic()
@@ -240,19 +212,8 @@ class _Run:
         trainer = self.trainer = self._trainer()
         self._train(trainer)
         dictionary = trainer.dictionary.detach()
-        if self.config.resynthesis.stems == "mask":
-            found = self._transcribe(dictionary, "resynthesis")
-            n_frames = len(found.audible)
-            done = Progress(self.seed, "resynthesis", n_frames, n_frames)
-            transcript = self._labelled(found, dictionary)
-            sharer = _Sharer(transcript, self.frame, self.config.resynthesis)
-            stems = self._stems(sharer.explain, lambda: self._state(done, vars(found)))
-        else:
-            # Its stems are not in the checkpoints: a resumed run starts this stage anew.
-            start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
-            listener = self._listener(dictionary, "resynthesis", lambda: start)
-            stems = self._stems(listener.explain, lambda: start)
-            transcript = listener.transcript()
+        explained = self._decoded if self.config.decoding.enabled else self._predicted
+        stems, transcript = explained(dictionary)
         return SeedResult(
             seed=self.seed,
             stems=stems,
@@ -264,6 +225,48 @@ class _Run:
             wall_s=time.monotonic() - self.started_s,
             checkpoint=_serialised(trainer),
         )
+
+    def _predicted(self, dictionary: Tensor) -> tuple[Stems, Transcript]:
+        """Stems by the most probable tones, frame by frame (Section 3.8).
+
+        They are not in the checkpoints: a resumed run starts this stage anew.
+        """
+        start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
+        listener = Listener(self.policy, dictionary, self._resynthesised)
+        stems = self._stems(listener.explain, lambda: start)
+        return stems, listener.transcript.joined()
+
+    def _decoded(self, dictionary: Tensor) -> tuple[Stems, Transcript]:
+        """Stems by the tones that are decoded over all frames."""
+        trained = self.config.training.iterations > 0
+        stage: Stage = "transcription" if trained else "listening"
+        found = self.first_found
+        if found is None or trained:
+            found = self._search(stage)
+        decoding = self._decoding(found)
+        lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
+        order = order_like(reference=lifted, estimate=decoding.timbres)
+        refiner = Refiner(
+            Score.of(found, decoding.ordered(order)),
+            dictionary,
+            self.frame,
+            self.config.resynthesis,
+            self.config.objective,
+        )
+
+        def explain(mean: Tensor, channels: Tensor) -> Tensor:
+            stems = refiner.explain(mean, channels)
+            self._resynthesised(refiner.transcript.n_done)
+            return stems
+
+        n_frames = len(found.misfit)
+        done = Progress(self.seed, stage, n_frames, n_frames)
+        stems = self._stems(explain, lambda: self._state(done, vars(found)))
+        return stems, refiner.transcript.joined()
+
+    def _resynthesised(self, n_frames: int) -> None:
+        total = len(self.frame.centres(self.samples.shape[-1]))
+        self.on_progress(Progress(self.seed, "resynthesis", n_frames, total))
 
     def _stems(self, explain: Explain, state: Callable[[], State]) -> Stems:
         """All stems, on the shelf; an interrupted run goes on from the state before them."""
@@ -297,12 +300,12 @@ class _Run:
         return trainer
 
     def _first_dictionary(self) -> Tensor:
-        """The dictionary that training starts from, ``[h, i]``: if none is given, the labels'."""
+        """The dictionary that training starts from, ``[h, i]``: if none is given, the decoded."""
         dictionary = first_dictionary(self.config)
-        if self.config.dictionary.init_file or not self.config.labelling.enabled:
+        if self.config.dictionary.init_file or not self.config.decoding.enabled:
             return dictionary
-        found = self._transcribe(dictionary.to(self.samples.device), "listening")
-        timbres = torch.from_numpy(self._labels(found).timbres)
+        self.first_found = self._search("listening")
+        timbres = torch.from_numpy(self._decoding(self.first_found).timbres)
         return dictionary_of_timbres(timbres, self.config.dictionary)
 
     def _train(self, trainer: Trainer) -> None:
@@ -316,56 +319,35 @@ class _Run:
             progress = Progress(self.seed, "training", report.iteration, total, report)
             self._reached(progress, partial(self._state, progress, {}))
 
-    def _listener(
-        self, dictionary: Tensor, stage: Stage, state: Callable[[], State] | None = None
-    ) -> _Listener:
-        """What explains all frames and reports on the way, with the frames done so far as state."""
-        total = len(self.frame.centres(self.samples.shape[-1]))
-
-        def report(listener: _Listener) -> None:
-            progress = Progress(self.seed, stage, listener.n_done, total)
-            self._reached(progress, state or (lambda: self._state(progress, listener.frames())))
-
-        return _Listener(self.policy, dictionary, report)
-
-    def _transcribe(self, dictionary: Tensor, stage: Stage) -> Transcript:
-        """The most probable tones of all frames."""
-        listener = self._listener(dictionary, stage)
+    def _search(self, stage: Stage) -> Hypotheses:
+        """The most probable sets of tones of all frames."""
+        config = self.config
+        searcher = Searcher(self.policy, config.dictionary.n_harmonics, config.search)
+        found = searcher.found
         if self.taken_up.get("stage") == stage:
             with _fitting(self.seed):
-                listener.take_up(self.taken_up["frames"])
+                found.take_up(self.taken_up["frames"], self.mean.device)
         centres = self.frame.centres(len(self.mean))
-        while listener.n_done < len(centres):
-            block = centres[listener.n_done : listener.n_done + BLOCK_FRAMES]
-            listener.listen(self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins])
-        return listener.transcript()
+        while found.n_done < len(centres):
+            block = centres[found.n_done : found.n_done + BLOCK_FRAMES]
+            searcher.listen(self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins])
+            progress = Progress(self.seed, stage, found.n_done, len(centres))
+            self._reached(progress, partial(self._searched, progress, found))
+        return found.joined()
 
-    def _labels(self, found: Transcript) -> Labelling:
-        """Who plays which of the tones found."""
-        pitch_hz = (found.f0_bins * self.frame.bin_hz).clamp_min(LOWEST_HZ)
-        semitones = 69 + 12 * torch.log2(pitch_hz / 440)
-        harmonics = found.harmonics * found.audible[:, None, None]
-        return label_tones(
-            semitones.cpu().double().numpy(),
-            harmonics.cpu().double().numpy(),
-            self.config.labelling,
-            self.seed,
+    def _searched(self, progress: Progress, found: Frames[Hypotheses]) -> State:
+        return self._state(progress, found.tensors())
+
+    def _decoding(self, found: Hypotheses) -> Decoding:
+        """Which tones sound and who plays them."""
+        candidates = Candidates(
+            log_prob=found.log_prob.cpu().numpy(),
+            misfit=found.misfit.cpu().numpy(),
+            pitch_semitones=pitch_semitones(found.f0_bins, self.frame).cpu().numpy(),
+            loudness=found.loudness.cpu().numpy(),
+            timbres=found.timbre.cpu().numpy(),
         )
-
-    def _labelled(self, found: Transcript, dictionary: Tensor) -> Transcript:
-        """The transcript with every tone in its instrument's slot, as the dictionary has them.
-
-        A tone that changes hands gets the amplitude that its new instrument's timbre needs.
-        """
-        if not self.config.labelling.enabled:
-            return found
-        labelling = self._labels(found)
-        lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
-        order = order_like(reference=lifted, estimate=labelling.timbres)
-        labels = torch.from_numpy(labelling.labels[:, order]).to(found.on.device)
-        moved = found.relabelled(labels)
-        coefficients = torch.complex(moved.harmonics, torch.zeros_like(moved.harmonics))
-        return replace(moved, amplitude=amplitude_estimate(coefficients, dictionary.T))
+        return decode(candidates, self.config.decoding, self.seed)
 
 
 def level_gain(recording: Recording, config: Config) -> float:
@@ -419,144 +401,6 @@ def _mean(reports: list[StepReport]) -> StepReport:
         finite = values[np.isfinite(values)]
         terms[name] = float(finite.mean()) if len(finite) else float("nan")
     return replace(reports[-1], **terms)
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """What was found in every frame, a slot per instrument.
-
-    Attributes:
-        f0_bins, inharmonicity, width, amplitude, on: ``[n, i]``, as in ``Explanation``.
-        harmonics: absolute harmonic amplitudes, ``[n, i, h]``.
-        objective: ``[n]``.
-        audible: whether the recording sounds in the frame, bool ``[n]``.
-    """
-
-    f0_bins: Tensor
-    inharmonicity: Tensor
-    width: Tensor
-    amplitude: Tensor
-    on: Tensor
-    harmonics: Tensor
-    objective: Tensor
-    audible: Tensor
-
-    def relabelled(self, labels: Tensor) -> Transcript:
-        """With other instruments in the slots: ``labels [n, i]`` says whose tone each takes."""
-
-        def moved(values: Tensor) -> Tensor:
-            index = labels if values.ndim == 2 else labels[..., None].expand_as(values)
-            return values.gather(1, index)
-
-        return replace(
-            self,
-            f0_bins=moved(self.f0_bins),
-            inharmonicity=moved(self.inharmonicity),
-            width=moved(self.width),
-            amplitude=moved(self.amplitude),
-            on=moved(self.on),
-            harmonics=moved(self.harmonics),
-        )
-
-
-class _Listener:
-    """Explains all frames in order, and keeps what is found."""
-
-    def __init__(
-        self, policy: Policy, dictionary: Tensor, report: Callable[[_Listener], None]
-    ) -> None:
-        self.policy, self.dictionary, self.report = policy, dictionary, report
-        self.blocks: list[Transcript] = []
-        self.n_done = 0
-
-    def take_up(self, frames: dict[str, Tensor]) -> None:
-        """Take frames that were explained before as the first ones."""
-        device = self.dictionary.device
-        found = Transcript(**{name: values.to(device) for name, values in frames.items()})
-        self.blocks, self.n_done = [found], len(found.audible)
-
-    def listen(self, mean: Tensor) -> tuple[Explanation, list[Action]]:
-        """The most probable tones of the next frames ``[n, f]``."""
-        explanation, actions = self.policy.predict(mean, self.dictionary)
-        self.blocks.append(
-            Transcript(
-                f0_bins=explanation.f0_bins,
-                inharmonicity=explanation.inharmonicity,
-                width=explanation.width,
-                amplitude=explanation.amplitude,
-                on=explanation.on,
-                harmonics=explanation.harmonics,
-                objective=explanation_objective(explanation, self.policy).total,
-                audible=mean.abs().amax(-1) > SILENT_PEAK,
-            )
-        )
-        self.n_done += len(mean)
-        self.report(self)
-        return explanation, actions
-
-    def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
-        """Direct spectra ``[i, c, n, f]`` for the mean ``[n, f]`` and every channel ``[c, n, f]``.
-
-        Pitches and instruments are found on the mean. Every channel of several gets its own direct
-        prediction with them, so a stem keeps its place between the channels.
-        """
-        explanation, actions = self.listen(mean)
-        tones = [explanation.direct_tones]
-        if len(channels) > 1:
-            tones = [self.policy.replay(c, self.dictionary, actions).direct_tones for c in channels]
-        stems = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
-        return stems * (channels.abs().amax(-1) > SILENT_PEAK)[..., None]
-
-    def frames(self) -> dict[str, Tensor]:
-        """All that was found so far, by name; the first axis is that of the frames."""
-        names = [field.name for field in fields(Transcript)]
-        return {name: torch.cat([getattr(b, name) for b in self.blocks]) for name in names}
-
-    def transcript(self) -> Transcript:
-        """All that was found so far."""
-        return Transcript(**self.frames())
-
-
-class _Sharer:
-    """Shares the recording's spectrum out by what was found, block after block in order."""
-
-    def __init__(
-        self, transcript: Transcript, frame: GaborFrame, config: ResynthesisConfig
-    ) -> None:
-        self.transcript, self.frame, self.config = transcript, frame, config
-        self.n_done = 0
-
-    def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
-        """Spectra of the stems ``[i, c, n, f]``: every channel ``[c, n, f]`` by the same shares."""
-        block = slice(self.n_done, self.n_done + len(mean))
-        self.n_done += len(mean)
-        found = self.transcript
-        harmonics = found.harmonics[block]
-        positions = harmonic_positions(
-            found.f0_bins[block], found.inharmonicity[block], harmonics.shape[-1]
-        )
-        width = torch.full_like(
-            found.f0_bins[block], self.config.mask_width * self.frame.ideal_width_bins
-        )
-        peaks = Peaks.around(positions, width, mean.shape[-1])
-        envelopes = peaks.render(torch.complex(harmonics, torch.zeros_like(harmonics))).real
-        masks = shares(envelopes * found.audible[block, None, None], self.config.mask_floor)
-        return masks.transpose(0, 1)[:, None] * channels
-
-
-def pitch_tracks(
-    transcript: Transcript, frame: GaborFrame, n_samples: int, gain: float
-) -> PitchTracks:
-    """What was played, amplitudes at the recording's own level."""
-    heard = transcript.audible[:, None].to(transcript.on.dtype)
-    columns = (
-        transcript.f0_bins * frame.bin_hz,
-        transcript.amplitude * heard / gain,
-        transcript.on * heard,
-        transcript.inharmonicity,
-    )
-    times_s = frame.centres(n_samples).cpu().numpy() / frame.sample_rate_hz
-    return PitchTracks(times_s, *(values.T.cpu().numpy() for values in columns))
 
 
 @contextmanager

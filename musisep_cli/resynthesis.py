@@ -30,7 +30,7 @@ class ResynthesisConfig:
     """Direct: every stem is the sum of its direct predictions, as in the paper. Mask departs from
     it: the tones only say in what shares the recording's own spectrum goes to the instruments.
     Glides, onsets and breath, which no stationary peak can follow, then stay in the stems."""
-    mask_width: float = 1.6
+    mask_width: float = 1.3
     """With mask: widths of the peaks that share out the spectrum, in ideal widths."""
     mask_floor: float = 1e-4
     """With mask: where the tones are below this share of the frame's highest peak, what there is

@@ -32,8 +32,9 @@ from musisep_cli.blockwise import Blockwise, mono
 from musisep_cli.errors import ConfigError, OutputError
 from musisep_cli.files import write_json_atomic, write_text_atomic
 from musisep_cli.model import dictionary
-from musisep_cli.pipeline import PitchTracks, SeedResult
+from musisep_cli.pipeline import SeedResult
 from musisep_cli.training.trainer import StepReport
+from musisep_cli.transcript import PitchTracks
 
 METHOD = "musisep"
 DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"

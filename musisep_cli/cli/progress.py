@@ -164,7 +164,7 @@ class Board:
         terms = TERMS if width >= WIDE else TERMS[:1]
         table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim")
         table.add_column("seed", no_wrap=True)
-        table.add_column("", no_wrap=True, min_width=len("resynthesis"))
+        table.add_column("", no_wrap=True, min_width=len("transcription"))
         table.add_column("", ratio=1)
         # Widths that do not jump with the digits.
         for name, width_needed in [("", 11), ("per s", 5), ("left", 7), *((t, 8) for t in terms)]:

@@ -97,6 +97,16 @@ class Peaks:
         values = torch.exp(-0.5 * torch.where(inside, distance, OUTSIDE_WIDTHS) ** 2)
         return cls(bins.clamp(0, n_bins - 1), values, positions, widths, n_bins)
 
+    def part(self, harmonics: slice) -> Peaks:
+        """Some of the peaks."""
+        return Peaks(
+            self.bins[..., harmonics, :],
+            self.values[..., harmonics, :],
+            self.positions[..., harmonics],
+            self.widths,
+            self.n_bins,
+        )
+
     def render(self, coefficients: Tensor) -> Tensor:
         """Spectrum sum_h c_h g_h[f]  (Eqs. 11, 18).
 

@@ -51,7 +51,7 @@ def lift(spectrum: Tensor, config: ObjectiveConfig) -> Tensor:
 
 
 def lifted_magnitude(spectrum: Tensor, config: ObjectiveConfig) -> Tensor:
-    """|lift(z)| = (|z| + delta)^q - delta^q, without the lifted spectrum; real, of the same shape."""
+    """|lift(z)| = (|z| + delta)^q - delta^q; real, of the same shape."""
     q, delta = config.lift_exponent, config.lift_offset
     lifted: Tensor = (magnitude(spectrum) + delta) ** q - delta**q
     return lifted

@@ -2,8 +2,8 @@
 
 Departs from the paper (Section 3.8): it predicts one set, the most probable tone after tone. That
 choice cannot be taken back: a first tone an octave too low explains both instruments' harmonics
-and leaves nothing to the second. Here a few sets of every frame are kept, with what speaks for each,
-and which of them sounded is decided over all frames (``decoding``).
+and leaves nothing to the second. Here a few sets of every frame are kept, with what speaks for
+each, and which of them sounded is decided over all frames (``decoding``).
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates for the next tone,
 ``f`` bins, ``h`` harmonics; ``k = n s``, those of one frame in a row.
@@ -11,7 +11,7 @@ Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -68,11 +68,10 @@ class Hypotheses:
     loudness: Tensor
     timbre: Tensor
 
-    @classmethod
-    def join(cls, blocks: list[Hypotheses]) -> Hypotheses:
-        """Consecutive blocks of frames as one."""
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: torch.cat([getattr(b, name) for b in blocks]) for name in names})
+    def heard(self, audible: Tensor) -> Hypotheses:
+        """Without tones in the frames that are not audible, bool ``[n]``."""
+        on = self.on & audible[:, None, None]
+        return replace(self, on=on, loudness=self.loudness * on, timbre=self.timbre * on[..., None])
 
 
 @torch.no_grad()
@@ -164,7 +163,10 @@ class _Sets:
             return kept
         parents = torch.arange(n_frames, device=on.device)[:, None] * n_sets
         parents = parents + best.indices // (beam + 1)
-        return kept._followed(place, distribution, parents.flatten(), proposals.indices, best.indices)
+        child = best.indices % (beam + 1)
+        return kept._followed(
+            place, distribution, parents.flatten(), proposals.indices, child.flatten()
+        )
 
     def _followed(
         self,
@@ -172,11 +174,18 @@ class _Sets:
         distribution: ToneDistribution,
         parents: Tensor,
         bins: Tensor,
-        children: Tensor,
+        child: Tensor,
     ) -> _Sets:
-        """With the tones at ``place`` subtracted from what the network sees next."""
-        beam = bins.shape[1]
-        child = (children % (beam + 1)).flatten().clamp_max(beam - 1)
+        """With the tones at ``place`` subtracted from what the network sees next.
+
+        Args:
+            place: of the tones.
+            distribution: they were proposed by.
+            parents: rollout that each set continues, ``[k]``.
+            bins: proposals of every parent, ``[parents, c]``.
+            child: the one that was taken, or c for a rest, ``[k]``.
+        """
+        child = child.clamp_max(bins.shape[1] - 1)  # of a rest any: nothing is subtracted
         distribution = distribution.continued(parents)
         explanation = self.explanation.taken(parents)
         slot = torch.full_like(parents, place)

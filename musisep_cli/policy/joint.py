@@ -13,7 +13,13 @@ from musisep_cli.policy.phase import harmonic_coefficients
 
 
 def joint_peaks(
-    f0_bins: Tensor, inharmonicity: Tensor, on: Tensor, *, n_harmonics: int, width: float, n_bins: int
+    f0_bins: Tensor,
+    inharmonicity: Tensor,
+    on: Tensor,
+    *,
+    n_harmonics: int,
+    width: float,
+    n_bins: int,
 ) -> Peaks:
     """The peaks of all tones of a frame, as if they were the harmonics of one.
 
@@ -53,4 +59,4 @@ def joint_coefficients(
         ``[..., i, h]``.
     """
     coefficients = harmonic_coefficients(peaks, spectra, tikhonov=tikhonov)
-    return coefficients.unflatten(-1, (n_tones, -1))
+    return coefficients.view(*coefficients.shape[:-1], n_tones, -1)

@@ -12,9 +12,9 @@ from musisep_cli.model.tones import Peaks
 
 
 def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float | Tensor) -> Tensor:
-    """Coefficients c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + sum_h tikhonov_h |c_h|^2  (Eq. 17).
+    """Coefficients c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + sum_h t_h |c_h|^2  (Eq. 17).
 
-    The normal equations (G + diag(tikhonov)) c = <g_h, v> have a real matrix and a complex
+    The normal equations (G + diag(t)) c = <g_h, v> have a real matrix and a complex
     right-hand side. Harmonics may coincide (a tone at bin 0 has all of them there), so G may be
     singular; its eigenvalues are >= 0, hence those of the sum are >= the least weight. Solved in
     float64, where that is far above rounding, the Cholesky factorisation always exists.
@@ -22,7 +22,7 @@ def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float | T
     Args:
         peaks: g_h, with leading axes ``[...]``.
         spectrum: complex v, ``[..., f]``.
-        tikhonov: weight of the regularisation, > 0, one for all harmonics or ``[..., h]``.
+        tikhonov: weights t of the regularisation, > 0, one for all harmonics or ``[..., h]``.
 
     Returns:
         Complex c_h, ``[..., h]``, differentiable in v, in the positions and in the widths.

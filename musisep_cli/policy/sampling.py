@@ -94,7 +94,7 @@ class ToneDistribution:
         return logits.flatten(1)
 
     def continued(self, rollouts: Tensor) -> ToneDistribution:
-        """The distribution of other rollouts: ``rollouts [k]`` says which of these each continues."""
+        """The distribution of other rollouts: ``rollouts [k]`` says which each continues."""
         return ToneDistribution(
             self.outputs, self.playing[rollouts], self.passes[rollouts], self.config, self.timbre
         )

@@ -115,12 +115,15 @@ def test_stems_have_the_recordings_shape_and_are_finite() -> None:
 
 def test_stages_come_in_order_and_each_to_its_end() -> None:
     _, events = run(panned_duet(), tiny())
-    assert stages(events) == ["listening", "training", "resynthesis"]
+    assert stages(events) == ["listening", "training", "transcription", "resynthesis"]
 
 
 @pytest.mark.parametrize(
     ("preset", "changes"),
-    [("quick", {}), ("standard", {"labelling": {"enabled": False}})],
+    [
+        ("quick", {}),
+        ("standard", {"decoding": {"enabled": False}, "resynthesis": {"stems": "direct"}}),
+    ],
 )
 def test_nothing_is_listened_to_where_nothing_is_labelled(
     preset: str, changes: dict[str, dict[str, Any]]
@@ -231,7 +234,7 @@ def test_any_rate_and_number_of_instruments_runs(rate_hz: int, n_instruments: in
 def test_the_shipped_weights_run() -> None:
     changes: Settings = {"run": TINY["run"], "training": TINY["training"]}
     result, events = run(panned_duet(), compose("standard", changes))
-    assert stages(events) == ["listening", "training", "resynthesis"]
+    assert stages(events) == ["listening", "training", "transcription", "resynthesis"]
     assert np.isfinite(result.stems).all()
     assert np.isfinite(result.dictionary).all()
     assert result.n_skipped == 0

@@ -1,0 +1,77 @@
+"""Listening: the frames of a recording shown to the network, block after block in order.
+
+Axes: ``n`` frames, ``i`` instruments, ``c`` channels, ``f`` bins, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from musisep_cli.policy.hypotheses import Hypotheses, SearchConfig, search
+from musisep_cli.policy.rollout import Policy
+from musisep_cli.training.trainer import explanation_objective
+from musisep_cli.transcript import Frames, Transcript, audible
+
+FRAMES_AT_ONCE = 8
+"""Frames searched in one go. The network's activations then fit into the processor's cache; blocks
+of 64 frames took twice the processor time, half of it the system's, for fresh memory."""
+
+
+class Listener:
+    """Explains frames as the paper does (Section 3.8): by the most probable tone after tone.
+
+    Args:
+        policy: the network.
+        dictionary: D, ``[h, i]``.
+        report: called after every block.
+    """
+
+    def __init__(self, policy: Policy, dictionary: Tensor, report: Callable[[int], None]) -> None:
+        self.policy, self.dictionary, self.report = policy, dictionary, report
+        self.transcript = Frames(Transcript)
+
+    def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
+        """Direct spectra ``[i, c, n, f]`` for the mean ``[n, f]`` and every channel ``[c, n, f]``.
+
+        Pitches and instruments are found on the mean. Every channel of several gets its own direct
+        prediction with them, so a stem keeps its place between the channels.
+        """
+        explanation, actions = self.policy.predict(mean, self.dictionary)
+        found = Transcript(
+            f0_bins=explanation.f0_bins,
+            inharmonicity=explanation.inharmonicity,
+            amplitude=explanation.amplitude,
+            on=explanation.on,
+            objective=explanation_objective(explanation, self.policy).total,
+            audible=audible(mean),
+        )
+        self.transcript.add(found, len(mean))
+        self.report(self.transcript.n_done)
+        tones = [explanation.direct_tones]
+        if len(channels) > 1:
+            tones = [self.policy.replay(c, self.dictionary, actions).direct_tones for c in channels]
+        stems: Tensor = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
+        return stems * audible(channels)[..., None]
+
+
+class Searcher:
+    """Looks for the most probable sets of tones of every frame.
+
+    Args:
+        policy: the network.
+        n_harmonics: of a tone.
+        config: how many sets.
+    """
+
+    def __init__(self, policy: Policy, n_harmonics: int, config: SearchConfig) -> None:
+        self.policy, self.n_harmonics, self.config = policy, n_harmonics, config
+        self.found = Frames(Hypotheses)
+
+    def listen(self, spectra: Tensor) -> None:
+        """Search the next frames ``[n, f]``; in silence there are no tones."""
+        for frames in spectra.split(FRAMES_AT_ONCE):
+            found = search(self.policy, frames, self.n_harmonics, self.config)
+            self.found.add(found.heard(audible(frames)), len(frames))
