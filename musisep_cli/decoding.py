@@ -50,6 +50,9 @@ class DecodingConfig:
     """Cost of a tone whose timbre has nothing in common with the instrument's."""
     weight_register: float = 0.1
     """Cost of a tone one standard deviation from the instrument's mean pitch, times 2."""
+    weight_rest: float = 1.0
+    """Cost of an instrument that rests while others sound. A faint tone pays its share of it, or
+    else a rest would always be cheaper than a tone that fits less than perfectly."""
     weight_leap: float = 0.5
     """Cost of a leap is this times log(1 + semitones / leap_scale), at most leap_limit."""
     leap_scale_semitones: float = 0.5
@@ -186,6 +189,7 @@ class _Scene:
             config.weight_misfit * candidates.misfit
             - config.weight_probability * candidates.log_prob
         )
+        evidence += config.weight_rest * (1 - self.weights).sum(2)
         self.evidence = say.max((1, 2))[:, None] * evidence  # n, s
 
     def starts(self, seed: int) -> list[Decoding]:

@@ -10,20 +10,17 @@ Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics, ``f`` bins, ``c`` channe
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from musisep_cli.decoding import Decoding
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.hypotheses import Hypotheses
-from musisep_cli.policy.joint import joint_coefficients, joint_peaks
+from musisep_cli.policy.joint import JointFit, Pitches, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
 from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares
 from musisep_cli.timbre import Timbre, free_harmonics
@@ -34,8 +31,6 @@ NOISE = 0.2
 believed against the mixture."""
 LEAST_EXPECTED = 1e-4
 """Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
-PITCH_REACH_BINS, PITCH_STEP_BINS = 1.5, 0.1
-"""A pitch is looked for around the decoded one within the first, in steps of the second."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +38,11 @@ class Score:
     """The decoded tones, a slot per instrument.
 
     Attributes:
-        on: u, 0 or 1, ``[n, i]``.
-        f0_bins: pitch, ``[n, i]``.
-        inharmonicity: b, ``[n, i]``.
+        pitches: the tones of every frame, ``[n, i]``.
         amplitudes: absolute harmonic amplitudes, ``[n, i, h]``.
     """
 
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    pitches: Pitches
     amplitudes: Tensor
 
     @classmethod
@@ -63,21 +54,25 @@ class Score:
         tones = torch.from_numpy(decoding.tones).to(device)
         loudness = hypotheses.loudness[frames, chosen, tones]
         timbre = hypotheses.timbre[frames, chosen, tones].to(loudness.dtype)
-        return cls(
+        pitches = Pitches(
             on=hypotheses.on[frames, chosen, tones].to(loudness.dtype),
             f0_bins=hypotheses.f0_bins[frames, chosen, tones],
             inharmonicity=hypotheses.inharmonicity[frames, chosen, tones],
-            amplitudes=timbre.square() * loudness[..., None],
         )
+        return cls(pitches, timbre.square() * loudness[..., None])
 
     def block(self, frames: slice) -> Score:
         """Some consecutive frames."""
-        return Score(
-            self.on[frames],
-            self.f0_bins[frames],
-            self.inharmonicity[frames],
-            self.amplitudes[frames],
+        pitches = Pitches(
+            self.pitches.on[frames],
+            self.pitches.f0_bins[frames],
+            self.pitches.inharmonicity[frames],
         )
+        return Score(pitches, self.amplitudes[frames])
+
+    def at(self, f0_bins: Tensor) -> Score:
+        """With other pitches, ``[n, i]``."""
+        return replace(self, pitches=replace(self.pitches, f0_bins=f0_bins))
 
 
 class Refiner:
@@ -114,7 +109,8 @@ class Refiner:
         score = self.score.block(slice(n_done, n_done + len(mean)))
         tikhonov = self._tikhonov(score)
         fit = self._fit(score, mean, tikhonov)
-        score = replace(score, f0_bins=self._refined_pitch(score, mean, fit.tones))
+        width = self.frame.ideal_width_bins
+        score = score.at(refined_pitch(score.pitches, mean, fit, width=width))
         fit = self._fit(score, mean, tikhonov)
         self._note(score, mean, fit)
         if self.config.stems == "mask":
@@ -130,8 +126,8 @@ class Refiner:
         With these the least squares is the most probable c under Y = sum c_h g_h + noise and
         c_h normal with the expected power.
         """
-        free = free_harmonics(self._positions(score), score.on, self.frame.ideal_width_bins)
-        semitones = pitch_semitones(score.f0_bins, self.frame)
+        free = free_harmonics(self._positions(score), score.pitches.on, self.frame.ideal_width_bins)
+        semitones = pitch_semitones(score.pitches.f0_bins, self.frame)
         expected = torch.stack(
             [
                 timbre.expected(semitones[:, i], score.amplitudes[:, i], free[:, i])
@@ -145,89 +141,51 @@ class Refiner:
 
     def _positions(self, score: Score) -> Tensor:
         n_harmonics = score.amplitudes.shape[-1]
-        return harmonic_positions(score.f0_bins, score.inharmonicity, n_harmonics)
+        return harmonic_positions(score.pitches.f0_bins, score.pitches.inharmonicity, n_harmonics)
 
-    def _fit(self, score: Score, spectra: Tensor, tikhonov: Tensor) -> _Fit:
-        peaks = joint_peaks(
-            score.f0_bins,
-            score.inharmonicity,
-            score.on,
+    def _fit(self, score: Score, spectra: Tensor, tikhonov: Tensor) -> JointFit:
+        return JointFit.of(
+            score.pitches,
+            spectra,
             n_harmonics=score.amplitudes.shape[-1],
             width=self.frame.ideal_width_bins,
-            n_bins=spectra.shape[-1],
+            tikhonov=tikhonov,
         )
-        n_tones = score.on.shape[1]
-        return _Fit(peaks, joint_coefficients(peaks, spectra, n_tones=n_tones, tikhonov=tikhonov))
-
-    def _refined_pitch(self, score: Score, spectra: Tensor, tones: Tensor) -> Tensor:
-        """Where each tone's harmonics are strongest when the others are taken away, ``[n, i]``."""
-        others = tones.sum(1, keepdim=True) - tones
-        columns = [
-            strongest_pitch(
-                spectra - others[:, i],
-                score.f0_bins[:, i],
-                score.inharmonicity[:, i],
-                n_harmonics=score.amplitudes.shape[-1],
-                width=self.frame.ideal_width_bins,
-            )
-            for i in range(tones.shape[1])
-        ]
-        return torch.stack(columns, 1)
 
     def _masks(self, score: Score, coefficients: Tensor) -> Tensor:
         """Share of every instrument in every bin, ``[n, i, f]``."""
         width = self.config.mask_width * self.frame.ideal_width_bins
         peaks = Peaks.around(
             self._positions(score),
-            torch.full_like(score.f0_bins, width),
+            torch.full_like(score.pitches.f0_bins, width),
             self.frame.n_network_bins,
         )
-        absolute = magnitude(coefficients) * score.on[..., None]
+        absolute = magnitude(coefficients) * score.pitches.on[..., None]
         envelopes = peaks.render(torch.complex(absolute, torch.zeros_like(absolute))).real
         return shares(envelopes, self.config.mask_floor)
 
-    def _note(self, score: Score, spectra: Tensor, fit: _Fit) -> None:
+    def _note(self, score: Score, spectra: Tensor, fit: JointFit) -> None:
         """Keep what was played, and how well that explains the frames (Eq. 21)."""
         relative = self.dictionary.T.expand_as(fit.coefficients.real)
-        amplitude = amplitude_estimate(fit.coefficients, relative) * score.on
+        amplitude = amplitude_estimate(fit.coefficients, relative) * score.pitches.on
         phase = fit.coefficients / magnitude(fit.coefficients).clamp_min(1e-12)
-        from_dictionary = _Fit(fit.peaks, amplitude[..., None] * relative * phase)
+        from_dictionary = JointFit(fit.peaks, amplitude[..., None] * relative * phase)
         found = objective(
             reference=spectra,
             dictionary_tones=from_dictionary.tones,
             direct_tones=fit.tones,
-            on=score.on,
+            on=score.pitches.on,
             config=self.objective_config,
         )
         played = Transcript(
-            f0_bins=score.f0_bins,
-            inharmonicity=score.inharmonicity,
+            f0_bins=score.pitches.f0_bins,
+            inharmonicity=score.pitches.inharmonicity,
             amplitude=amplitude,
-            on=score.on,
+            on=score.pitches.on,
             objective=found.total,
             audible=audible(spectra),
         )
         self.transcript.add(played, len(spectra))
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """Peaks of all tones ``[n, i h]`` and their complex coefficients ``[n, i, h]``."""
-
-    peaks: Peaks
-    coefficients: Tensor
-
-    @cached_property
-    def tones(self) -> Tensor:
-        """Spectra, ``[n, i, f]``."""
-        _, n_tones, n_harmonics = self.coefficients.shape
-        spectra = [
-            self.peaks.part(slice(i * n_harmonics, (i + 1) * n_harmonics)).render(
-                self.coefficients[:, i]
-            )
-            for i in range(n_tones)
-        ]
-        return torch.stack(spectra, 1)
 
 
 def learn_timbres(score: Score, frame: GaborFrame) -> list[Timbre]:
@@ -239,62 +197,20 @@ def learn_timbres(score: Score, frame: GaborFrame) -> list[Timbre]:
                 harmonic_positions(f0_bins, inharmonicity, n_harmonics), on, frame.ideal_width_bins
             )
             for f0_bins, inharmonicity, on in zip(
-                score.f0_bins.split(BLOCK_FRAMES),
-                score.inharmonicity.split(BLOCK_FRAMES),
-                score.on.split(BLOCK_FRAMES),
+                score.pitches.f0_bins.split(BLOCK_FRAMES),
+                score.pitches.inharmonicity.split(BLOCK_FRAMES),
+                score.pitches.on.split(BLOCK_FRAMES),
                 strict=True,
             )
         ]
     )
-    semitones = pitch_semitones(score.f0_bins, frame)
+    semitones = pitch_semitones(score.pitches.f0_bins, frame)
     return [
         Timbre.learn(semitones[:, i], score.amplitudes[:, i], free[:, i])
-        for i in range(score.on.shape[1])
+        for i in range(score.pitches.on.shape[1])
     ]
 
 
 def pitch_semitones(f0_bins: Tensor, frame: GaborFrame) -> Tensor:
     """MIDI numbers, of the shape of ``f0_bins``."""
     return 69 + 12 * torch.log2((f0_bins * frame.bin_hz).clamp_min(LOWEST_HZ) / 440)
-
-
-def strongest_pitch(
-    spectra: Tensor, f0_bins: Tensor, inharmonicity: Tensor, *, n_harmonics: int, width: float
-) -> Tensor:
-    """The pitch near a given one at which the harmonics add up to most, ``[n]``.
-
-    The strength of a harmonic is that of the spectrum against a peak there, |<g, Y>|; between bins
-    it is interpolated.
-
-    Args:
-        spectra: complex ``[n, f]``.
-        f0_bins: ``[n]``.
-        inharmonicity: b, ``[n]``.
-        n_harmonics: how many count.
-        width: sigma in bins.
-    """
-    strength = peak_strength(spectra, width)
-    n_steps = round(PITCH_REACH_BINS / PITCH_STEP_BINS)
-    offsets = PITCH_STEP_BINS * torch.arange(-n_steps, n_steps + 1, device=spectra.device)
-    pitches = (f0_bins[:, None] + offsets).clamp_min(1.0)  # n, o
-    positions = harmonic_positions(pitches, inharmonicity[:, None].expand_as(pitches), n_harmonics)
-    last = spectra.shape[-1] - 1
-    below = positions.clamp(0, last - 1).floor().long()
-    share = (positions - below).clamp(0, 1)
-    low, high = (
-        strength.gather(1, index.flatten(1)).view_as(positions) for index in (below, below + 1)
-    )
-    total = ((1 - share) * low + share * high).masked_fill(positions > last, 0.0).sum(-1)
-    best: Tensor = pitches.gather(1, total.argmax(1, keepdim=True)).squeeze(1)
-    return best
-
-
-def peak_strength(spectra: Tensor, width: float) -> Tensor:
-    """|<g, Y>| for a peak g of ``width`` bins around every bin, ``[n, f]``."""
-    reach = math.ceil(4 * width)
-    offsets = torch.arange(-reach, reach + 1, device=spectra.device, dtype=spectra.real.dtype)
-    peak = torch.exp(-0.5 * (offsets / width).square())
-    parts = torch.view_as_real(spectra).movedim(-1, 1)  # n, 2, f
-    rows = parts.reshape(-1, 1, parts.shape[-1])
-    matched = functional.conv1d(rows, peak[None, None], padding=reach)
-    return magnitude(torch.view_as_complex(matched.view_as(parts).movedim(1, -1).contiguous()))

@@ -12,14 +12,15 @@ Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates f
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musisep_cli.model.tones import Peaks, magnitude
+from musisep_cli.model.tones import magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, lifted_magnitude
-from musisep_cli.policy.joint import joint_coefficients, joint_peaks
+from musisep_cli.policy.joint import JointFit, Pitches, refined_pitch
 from musisep_cli.policy.parameters import Output, offset_bins
 from musisep_cli.policy.rollout import Explanation, Policy
 from musisep_cli.policy.sampling import ToneDistribution
@@ -198,32 +199,39 @@ class _Sets:
         return replace(self, explanation=explanation.add(tone, unused, unused))
 
     def fitted(self, spectra: Tensor) -> Hypotheses:
-        """All tones of every set fitted to the frame at once."""
-        n_harmonics, n_tones = self.dictionary.shape
-        peaks = joint_peaks(
-            self.f0_bins,
-            self.inharmonicity,
-            self.on,
-            n_harmonics=n_harmonics,
-            width=self.policy.ideal_width_bins,
-            n_bins=spectra.shape[-1],
+        """All tones of every set fitted to the frame at once, twice.
+
+        The network's pitches are good to about half a bin, which at the tenth harmonic is five.
+        After the first fit every pitch is set to where its harmonics are strongest.
+        """
+        n_harmonics, _ = self.dictionary.shape
+        width = self.policy.ideal_width_bins
+        rows = spectra.repeat_interleave(self.on.shape[1], 0)  # k, f
+        pitches = Pitches(*(x.flatten(0, 1) for x in (self.on, self.f0_bins, self.inharmonicity)))
+        fit_to = partial(
+            JointFit.of, spectra=rows, n_harmonics=n_harmonics, width=width, tikhonov=TIKHONOV
         )
-        repeated = spectra[:, None].expand(-1, self.on.shape[1], -1)
-        coefficients = joint_coefficients(peaks, repeated, n_tones=n_tones, tikhonov=TIKHONOV)
-        amplitudes = magnitude(coefficients) * self.on[..., None]
+        pitches = replace(
+            pitches, f0_bins=refined_pitch(pitches, rows, fit_to(pitches), width=width)
+        )
+        fit = fit_to(pitches)
+        amplitudes = magnitude(fit.coefficients) * pitches.on[..., None]
         loudness = amplitudes.sum(-1)
         tiny = torch.finfo(amplitudes.dtype).tiny
         timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
+        misfit = relative_misfit(rows, fit.tones.sum(1), self.policy.objective_config)
+
+        def by_frame(values: Tensor) -> Tensor:
+            return values.view(*self.log_prob.shape, *values.shape[1:])
+
         return Hypotheses(
             log_prob=self.log_prob,
-            misfit=relative_misfit(
-                spectra, peaks, coefficients.flatten(-2), self.policy.objective_config
-            ),
+            misfit=by_frame(misfit),
             on=self.on,
-            f0_bins=self.f0_bins,
+            f0_bins=by_frame(pitches.f0_bins),
             inharmonicity=self.inharmonicity,
-            loudness=loudness,
-            timbre=timbre.half(),
+            loudness=by_frame(loudness),
+            timbre=by_frame(timbre).half(),
         )
 
 
@@ -287,20 +295,16 @@ def merged(log_prob: Tensor, pitches: Tensor) -> Tensor:
     return torch.where(beaten, 2 * LEAST_LOG_PROB, total)
 
 
-def relative_misfit(
-    spectra: Tensor, peaks: Peaks, coefficients: Tensor, config: ObjectiveConfig
-) -> Tensor:
-    """Squared distance of lifted magnitudes (Eq. 12) over that of the frame to silence, ``[n, s]``.
+def relative_misfit(spectra: Tensor, explained: Tensor, config: ObjectiveConfig) -> Tensor:
+    """Distance of lifted magnitudes (Eq. 12), relative to that of silence, ``[k]``.
 
     Args:
-        spectra: complex ``[n, f]``.
-        peaks: of every set, ``[n, s, i h]``.
-        coefficients: complex, ``[n, s, i h]``.
+        spectra: complex ``[k, f]``.
+        explained: sum of the tones, ``[k, f]``.
         config: the lift.
     """
-    lifted = lifted_magnitude(spectra, config)  # n, f
-    explained = lifted_magnitude(peaks.render(coefficients), config)  # n, s, f
-    distance = (lifted[:, None] - explained).square().sum(-1)
+    lifted = lifted_magnitude(spectra, config)
+    distance = (lifted - lifted_magnitude(explained, config)).square().sum(-1)
     tiny = torch.finfo(lifted.dtype).tiny
-    misfit: Tensor = distance / lifted.square().sum(-1, keepdim=True).clamp_min(tiny)
+    misfit: Tensor = distance / lifted.square().sum(-1).clamp_min(tiny)
     return misfit

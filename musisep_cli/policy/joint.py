@@ -1,62 +1,156 @@
-"""Joint fit: all tones of a frame at once, on the mixture itself (not in the paper).
+"""Joint fit: all tones of a frame at once, on the mixture itself.
 
-Axes: ``i`` tones, ``h`` harmonics, ``f`` bins; leading axes are free.
+Departs from the paper (Eq. 17), where every tone is fitted to what the tones before it left over:
+where two harmonics meet, the first tone takes them whole.
+
+Axes: ``k`` sets of tones, ``i`` tones of a set, ``h`` harmonics, ``f`` bins, ``o`` offsets.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from musisep_cli.model.tones import FAR_BINS, Peaks, harmonic_positions
+from musisep_cli.model.tones import FAR_BINS, Peaks, harmonic_positions, magnitude
 from musisep_cli.policy.phase import harmonic_coefficients
 
+PITCH_REACH_BINS, PITCH_STEP_BINS = 1.5, 0.1
+"""A pitch is looked for around the given one within the first, in steps of the second."""
 
-def joint_peaks(
-    f0_bins: Tensor,
-    inharmonicity: Tensor,
-    on: Tensor,
-    *,
-    n_harmonics: int,
-    width: float,
-    n_bins: int,
-) -> Peaks:
-    """The peaks of all tones of a frame, as if they were the harmonics of one.
 
-    A tone that is off has its harmonics far outside the spectrum, where they are 0.
+@dataclass(frozen=True)
+class Pitches:
+    """The tones of every set.
+
+    Attributes:
+        on: u, 0 or 1, ``[k, i]``.
+        f0_bins: f_1, ``[k, i]``.
+        inharmonicity: b, ``[k, i]``.
+    """
+
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+
+
+@dataclass(frozen=True)
+class JointFit:
+    """All tones of every set, fitted together.
+
+    Attributes:
+        peaks: of all tones, as if they were the harmonics of one, ``[k, i h]``.
+        coefficients: complex c_h, ``[k, i, h]``.
+    """
+
+    peaks: Peaks
+    coefficients: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        pitches: Pitches,
+        spectra: Tensor,
+        *,
+        n_harmonics: int,
+        width: float,
+        tikhonov: float | Tensor,
+    ) -> JointFit:
+        """Least squares of all harmonics of all tones on the mixture.
+
+        A tone that is off has its harmonics far outside the spectrum, where they are 0.
+
+        Args:
+            pitches: the tones.
+            spectra: complex, ``[k, f]``.
+            n_harmonics: of every tone.
+            width: sigma of all peaks in bins.
+            tikhonov: weight of |c_h|^2, one for all or ``[k, i h]``.
+        """
+        positions = harmonic_positions(pitches.f0_bins, pitches.inharmonicity, n_harmonics)
+        positions = torch.where(pitches.on[..., None] > 0, positions, FAR_BINS).flatten(1)
+        widths = positions.new_full(positions.shape[:1], width)
+        peaks = Peaks.around(positions, widths, spectra.shape[-1])
+        coefficients = harmonic_coefficients(peaks, spectra, tikhonov=tikhonov)
+        return cls(peaks, coefficients.view(*pitches.on.shape, n_harmonics))
+
+    @cached_property
+    def tones(self) -> Tensor:
+        """The spectrum of every tone, ``[k, i, f]``."""
+        _, n_tones, n_harmonics = self.coefficients.shape
+        spectra = [
+            self.peaks.part(slice(i * n_harmonics, (i + 1) * n_harmonics)).render(
+                self.coefficients[:, i]
+            )
+            for i in range(n_tones)
+        ]
+        return torch.stack(spectra, 1)
+
+
+def refined_pitch(pitches: Pitches, spectra: Tensor, fit: JointFit, *, width: float) -> Tensor:
+    """Where each tone's harmonics are strongest when the others are taken away, ``[k, i]``.
 
     Args:
-        f0_bins: f_1 in bins, ``[..., i]``.
-        inharmonicity: b, ``[..., i]``.
-        on: u, 0 or 1, ``[..., i]``.
-        n_harmonics: of every tone.
-        width: sigma in bins, of all of them.
-        n_bins: length of the spectra.
-
-    Returns:
-        Peaks with the axes ``[..., i h]``.
+        pitches: the tones, each to be found within ``PITCH_REACH_BINS``.
+        spectra: complex, ``[k, f]``.
+        fit: of these tones to these spectra.
+        width: sigma of a peak in bins.
     """
-    positions = harmonic_positions(f0_bins, inharmonicity, n_harmonics)  # ..., i, h
-    positions = torch.where(on[..., None] > 0, positions, FAR_BINS).flatten(-2)
-    return Peaks.around(positions, positions.new_full(positions.shape[:-1], width), n_bins)
+    rest = spectra - fit.tones.sum(1)
+    columns = [
+        strongest_pitch(
+            rest + fit.tones[:, i],
+            pitches.f0_bins[:, i],
+            pitches.inharmonicity[:, i],
+            n_harmonics=fit.coefficients.shape[-1],
+            width=width,
+        )
+        for i in range(fit.tones.shape[1])
+    ]
+    return torch.stack(columns, 1)
 
 
-def joint_coefficients(
-    peaks: Peaks, spectra: Tensor, *, n_tones: int, tikhonov: float | Tensor
+def strongest_pitch(
+    spectra: Tensor, f0_bins: Tensor, inharmonicity: Tensor, *, n_harmonics: int, width: float
 ) -> Tensor:
-    """Complex harmonic amplitudes of all tones together, by least squares on the mixture.
+    """The pitch near a given one at which the harmonics add up to most, ``[k]``.
 
-    Where two harmonics meet, none of them takes what belongs to the other, as the first does when
-    tones are subtracted one after another.
+    The strength of a harmonic is that of the spectrum against a peak there, |<g, Y>|; between bins
+    it is interpolated.
 
     Args:
-        peaks: of ``joint_peaks``, ``[..., i h]``.
-        spectra: complex, ``[..., f]``.
-        n_tones: i.
-        tikhonov: weight of |c_h|^2, one for all or ``[..., i h]``.
-
-    Returns:
-        ``[..., i, h]``.
+        spectra: complex ``[k, f]``.
+        f0_bins: ``[k]``.
+        inharmonicity: b, ``[k]``.
+        n_harmonics: how many count.
+        width: sigma in bins.
     """
-    coefficients = harmonic_coefficients(peaks, spectra, tikhonov=tikhonov)
-    return coefficients.view(*coefficients.shape[:-1], n_tones, -1)
+    strength = peak_strength(spectra, width)
+    n_steps = round(PITCH_REACH_BINS / PITCH_STEP_BINS)
+    offsets = PITCH_STEP_BINS * torch.arange(-n_steps, n_steps + 1, device=spectra.device)
+    pitches = (f0_bins[:, None] + offsets).clamp_min(1.0)  # k, o
+    positions = harmonic_positions(pitches, inharmonicity[:, None].expand_as(pitches), n_harmonics)
+    last = spectra.shape[-1] - 1
+    below = positions.clamp(0, last - 1).floor().long()
+    share = (positions - below).clamp(0, 1)
+    low, high = (
+        strength.gather(1, index.flatten(1)).view_as(positions) for index in (below, below + 1)
+    )
+    total = ((1 - share) * low + share * high).masked_fill(positions > last, 0.0).sum(-1)
+    best: Tensor = pitches.gather(1, total.argmax(1, keepdim=True)).squeeze(1)
+    return best
+
+
+def peak_strength(spectra: Tensor, width: float) -> Tensor:
+    """|<g, Y>| for a peak g of ``width`` bins around every bin, ``[k, f]``."""
+    reach = math.ceil(4 * width)
+    offsets = torch.arange(-reach, reach + 1, device=spectra.device, dtype=spectra.real.dtype)
+    peak = torch.exp(-0.5 * (offsets / width).square())
+    parts = torch.view_as_real(spectra).movedim(-1, 1)  # k, 2, f
+    rows = parts.reshape(-1, 1, parts.shape[-1])
+    matched = functional.conv1d(rows, peak[None, None], padding=reach)
+    return magnitude(torch.view_as_complex(matched.view_as(parts).movedim(1, -1).contiguous()))
