@@ -262,6 +262,9 @@ class _Tones:
 def peak_log_mass(logits: Tensor) -> Tensor:
     """Log-probability of a bin with its two neighbours, at the local maxima; elsewhere very low.
 
+    The maxima are those of the single bins. Where one bin has it all, the sums of three around it
+    are equal to the last bit, and would make three proposals of one.
+
     Args:
         logits: ``[k, f]``.
 
@@ -272,8 +275,8 @@ def peak_log_mass(logits: Tensor) -> Tensor:
     padded = functional.pad(log_probs, (1, 1), value=LEAST_LOG_PROB)
     mass = torch.logsumexp(padded.unfold(-1, 3, 1), -1)
     reach = PROPOSAL_REACH_BINS
-    highest = functional.max_pool1d(mass[:, None], 2 * reach + 1, 1, reach)[:, 0]
-    return torch.where(mass >= highest, mass, 2 * LEAST_LOG_PROB)
+    highest = functional.max_pool1d(log_probs[:, None], 2 * reach + 1, 1, reach)[:, 0]
+    return torch.where(log_probs >= highest, mass, 2 * LEAST_LOG_PROB)
 
 
 def merged(log_prob: Tensor, pitches: Tensor) -> Tensor:
