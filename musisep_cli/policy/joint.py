@@ -120,7 +120,8 @@ def strongest_pitch(
     """The pitch near a given one at which the harmonics add up to most, ``[k]``.
 
     The strength of a harmonic is that of the spectrum against a peak there, |<g, Y>|; between bins
-    it is interpolated.
+    it is that of the cubic through the four around. A straight line would have its maximum at a
+    bin, and pull the pitch of a tone with few harmonics there.
 
     Args:
         spectra: complex ``[k, f]``.
@@ -135,12 +136,18 @@ def strongest_pitch(
     pitches = (f0_bins[:, None] + offsets).clamp_min(1.0)  # k, o
     positions = harmonic_positions(pitches, inharmonicity[:, None].expand_as(pitches), n_harmonics)
     last = spectra.shape[-1] - 1
-    below = positions.clamp(0, last - 1).floor().long()
-    share = (positions - below).clamp(0, 1)
-    low, high = (
-        strength.gather(1, index.flatten(1)).view_as(positions) for index in (below, below + 1)
+    below = positions.clamp(1, last - 2).floor().long()
+    t = (positions - below).clamp(-1, 2)
+    weights = (  # Lagrange's, of the bins at -1, 0, 1 and 2
+        -t * (t - 1) * (t - 2) / 6,
+        (t + 1) * (t - 1) * (t - 2) / 2,
+        -(t + 1) * t * (t - 2) / 2,
+        (t + 1) * t * (t - 1) / 6,
     )
-    total = ((1 - share) * low + share * high).masked_fill(positions > last, 0.0).sum(-1)
+    found = torch.zeros_like(positions)
+    for offset, weight in enumerate(weights, -1):
+        found += weight * strength.gather(1, (below + offset).flatten(1)).view_as(positions)
+    total = found.masked_fill(positions > last, 0.0).sum(-1)
     best: Tensor = pitches.gather(1, total.argmax(1, keepdim=True)).squeeze(1)
     return best
 
