@@ -35,7 +35,7 @@ from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions
 from musisep_cli.policy.parameters import amplitude_estimate
 from musisep_cli.policy.rollout import Explanation, Policy
-from musisep_cli.policy.sampling import Action
+from musisep_cli.portions import Portions
 from musisep_cli.recording import Recording
 from musisep_cli.resynthesis import (
     BLOCK_FRAMES,
@@ -183,6 +183,7 @@ class _Run:
         self.trainer: Trainer | None = None
         self.curve: list[StepReport] = []
         self.stretch: list[StepReport] = []
+        self.portions = Portions()
         self.started_s = time.monotonic()
         self.gain = level_gain(recording, config)
         # No copies on a CPU: an hour of them would fill the memory.
@@ -251,7 +252,15 @@ class _Run:
             # Its stems are not in the checkpoints: a resumed run starts this stage anew.
             start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
             listener = self._listener(dictionary, "resynthesis", lambda: start)
-            stems = self._stems(listener.explain, lambda: start)
+
+            def explain(mean: Tensor, channels: Tensor) -> Tensor:
+                spectra = torch.cat([mean[None], channels]).transpose(0, 1)  # n, 1 + c, f
+                parts = self.portions.map(
+                    lambda part: listener.explain(part[:, 0], part[:, 1:].transpose(0, 1)), spectra
+                )
+                return torch.cat(parts, 2)
+
+            stems = self._stems(explain, lambda: start)
             transcript = listener.transcript()
         return SeedResult(
             seed=self.seed,
@@ -337,7 +346,8 @@ class _Run:
         centres = self.frame.centres(len(self.mean))
         while listener.n_done < len(centres):
             block = centres[listener.n_done : listener.n_done + BLOCK_FRAMES]
-            listener.listen(self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins])
+            spectra = self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins]
+            self.portions.map(listener.listen, spectra)
         return listener.transcript()
 
     def _labels(self, found: Transcript) -> Labelling:
@@ -475,9 +485,13 @@ class _Listener:
         found = Transcript(**{name: values.to(device) for name, values in frames.items()})
         self.blocks, self.n_done = [found], len(found.audible)
 
-    def listen(self, mean: Tensor) -> tuple[Explanation, list[Action]]:
-        """The most probable tones of the next frames ``[n, f]``."""
-        explanation, actions = self.policy.predict(mean, self.dictionary)
+    def listen(self, mean: Tensor) -> None:
+        """Find the most probable tones of the next frames ``[n, f]``."""
+        explanation, _ = self.policy.predict(mean, self.dictionary)
+        self._keep(mean, explanation)
+
+    def _keep(self, mean: Tensor, explanation: Explanation) -> None:
+        """What was found in the next frames; nothing after it may fail."""
         self.blocks.append(
             Transcript(
                 f0_bins=explanation.f0_bins,
@@ -492,7 +506,6 @@ class _Listener:
         )
         self.n_done += len(mean)
         self.report(self)
-        return explanation, actions
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
         """Direct spectra ``[i, c, n, f]`` for the mean ``[n, f]`` and every channel ``[c, n, f]``.
@@ -500,10 +513,11 @@ class _Listener:
         Pitches and instruments are found on the mean. Every channel of several gets its own direct
         prediction with them, so a stem keeps its place between the channels.
         """
-        explanation, actions = self.listen(mean)
+        explanation, actions = self.policy.predict(mean, self.dictionary)
         tones = [explanation.direct_tones]
         if len(channels) > 1:
             tones = [self.policy.replay(c, self.dictionary, actions).direct_tones for c in channels]
+        self._keep(mean, explanation)
         stems = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
         return stems * (channels.abs().amax(-1) > SILENT_PEAK)[..., None]
 
