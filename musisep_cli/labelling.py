@@ -14,7 +14,9 @@ Axes: ``n`` frames, ``m`` tones of a frame, ``i`` instruments (as many), ``p`` a
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations
 from typing import Any
 
@@ -25,6 +27,10 @@ from scipy.optimize import linear_sum_assignment
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
 """Which tone each instrument plays, ``[n, i]``."""
+
+
+LEAPS_AT_ONCE = 1 << 25
+"""Numbers: 128 MB of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,14 +133,26 @@ class _Scene:
         loud = (loudness**2).sum() / max(float(loudness.sum()), 1e-12)
         level = loudness / max(float(loud), 1e-12)
         self.weights = np.where(level < config.faint, 0.0, np.sqrt(np.minimum(level, 1.0)))  # n, m
-        self.leaps = self._leaps()
+        # The last block is kept: most recordings have but one, which is wanted in every round.
+        self._leaps_of = lru_cache(maxsize=1)(self._leaps)
 
-    def _leaps(self) -> Array:
-        """Cost of going from one assignment to another, ``[n - 1, p before, p after]``."""
+    def leaps(self) -> Iterator[Array]:
+        """Cost of going from one assignment to another, ``[p before, p after]``, n - 1 times.
+
+        All at once they would be 20 GB for an hour of five instruments.
+        """
+        size = max(1, LEAPS_AT_ONCE // len(self.assignments) ** 2)
+        for start in range(0, len(self.pitch) - 1, size):
+            yield from self._leaps_of(start, min(start + size, len(self.pitch) - 1))
+
+    def _leaps(self, start: int, end: int) -> Array:
+        """Some of ``leaps``, ``[n, p before, p after]``."""
         config = self.config
-        semitones = np.abs(self.pitch[1:, :, None] - self.pitch[:-1, None, :])
+        before, after = slice(start, end), slice(start + 1, end + 1)
+        semitones = np.abs(self.pitch[after, :, None] - self.pitch[before, None, :])
         cost = np.minimum(np.log1p(semitones / config.leap_scale_semitones), config.leap_limit)
-        cost *= config.weight_leap * np.minimum(self.weights[1:, :, None], self.weights[:-1, None])
+        heard = np.minimum(self.weights[after, :, None], self.weights[before, None])
+        cost *= config.weight_leap * heard
         n_assignments = len(self.assignments)
         total = np.zeros((len(cost), n_assignments, n_assignments), np.float32)
         for tones in self.assignments.T:  # of one instrument
@@ -178,7 +196,7 @@ class _Scene:
         register = np.minimum(0.5 * deviation**2 + np.log(spread), 8.0)
         cost = self._timbre_cost(timbres) + config.weight_register * register
         path, path_cost = cheapest_path(
-            self._by_assignment(self.weights[..., None] * cost), self.leaps
+            self._by_assignment(self.weights[..., None] * cost), self.leaps()
         )
         return Labelling(self.assignments[path], timbres, mean, path_cost)
 
@@ -190,17 +208,18 @@ class _Scene:
 
     def _by_assignment(self, cost: Array) -> Array:
         """Cost of every assignment of a frame, ``[n, p]``, from that of tone and instrument."""
-        instruments = np.arange(cost.shape[-1])
-        total: Array = cost[:, self.assignments, instruments].sum(-1)
+        total = np.zeros((len(cost), len(self.assignments)))
+        for instrument, tones in enumerate(self.assignments.T):
+            total += cost[:, tones, instrument]
         return total
 
 
-def cheapest_path(costs: Array, transitions: Array) -> tuple[NDArray[np.int64], float]:
+def cheapest_path(costs: Array, transitions: Iterable[Array]) -> tuple[NDArray[np.int64], float]:
     """Viterbi's algorithm: the sequence of states with the least sum of costs.
 
     Args:
         costs: of every state at every step, ``[n, p]``.
-        transitions: of going from one state to another, ``[n - 1, p before, p after]``.
+        transitions: of going from one state to another, ``[p before, p after]``, n - 1 of them.
 
     Returns:
         States ``[n]``, and their cost.
@@ -210,10 +229,10 @@ def cheapest_path(costs: Array, transitions: Array) -> tuple[NDArray[np.int64], 
     [0, 0, 0]
     """
     n_steps, n_states = costs.shape
-    before = np.zeros((n_steps, n_states), np.int64)
+    before = np.zeros((n_steps, n_states), np.int32)
     least = costs[0]
-    for step in range(1, n_steps):
-        reached = least[:, None] + transitions[step - 1]
+    for step, transition in enumerate(transitions, start=1):
+        reached = least[:, None] + transition
         before[step] = reached.argmin(0)
         least = reached.min(0) + costs[step]
     path = np.zeros(n_steps, np.int64)

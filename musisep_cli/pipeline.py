@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli import warmstart
-from musisep_cli.blockwise import Shelf, Stems, energy, in_memory, mono
-from musisep_cli.blockwise import blocks as blockwise
+from musisep_cli.blockwise import Shelf, Stems, blocks, energy, in_memory, mono
 from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config
 from musisep_cli.errors import CheckpointError
@@ -188,8 +187,9 @@ class _Run:
         self.gain = level_gain(recording, config)
         # No copies on a CPU: an hour of them would fill the memory.
         self.samples = torch.from_numpy(recording.samples).to(device).T  # c, t
-        blocks = (self.samples[:, block] * self.gain for block in blockwise(recording.n_samples))
-        self.mean = torch.cat([block.mean(0) for block in blocks])  # t
+        self.mean = self.samples.new_empty(recording.n_samples)  # t
+        for block in blocks(recording.n_samples):
+            self.mean[block] = (self.samples[:, block] * self.gain).mean(0)
         self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
         self.policy = new_policy(config, self.frame).to(device)
 
