@@ -58,7 +58,8 @@ def test_a_batch_that_is_killed_thirty_times(tmp_path: Path, repository: Path) -
         write_recording(tmp_path / "songs" / f"{name}.wav", duration_s=1.0, n_channels=2)
     (tmp_path / "settings.toml").write_text(SETTINGS)
     undisturbed = start(tmp_path, "undisturbed", repository)
-    assert undisturbed.wait() == 0
+    undisturbed.communicate()
+    assert undisturbed.returncode == 0
     expected = contents(tmp_path / "undisturbed")
     assert len(expected) == 3 * (9 + 2 * 7)
 
