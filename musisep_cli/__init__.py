@@ -30,14 +30,14 @@ Around them: `recording` (samples in memory, and when they can be separated), `a
 `run_folder` (what a separation leaves on disk), `manifest` (what made it), `inspection` (what a
 file is, what a separation found), `errors`, and `cli`. So that no run is lost: `files` (whole or
 not at all), `locks` (one process at a time), `interruption` (signals wait for the next step),
-`checkpoint` (what a seed goes on from), `seed_folder` (a seed made and verified), `stored` (seeds
-found in a folder, one of them chosen).
+`checkpoint` (what a seed goes on from), `portions` (no more frames at once than fit), `seed_folder`
+(a seed made and verified), `stored` (seeds found in a folder, one of them chosen).
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config >
 listening | refinement > training | warmstart > policy > resynthesis | decoding | timbre |
 transcript | metrics | audio | plots > model | recording | checkpoint > files | locks |
-interruption | device | blockwise > errors.
+interruption | device | blockwise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

@@ -48,11 +48,11 @@ class Listener:
             objective=explanation_objective(explanation, self.policy).total,
             audible=audible(mean),
         )
-        self.transcript.add(found, len(mean))
-        self.report(self.transcript.n_done)
         tones = [explanation.direct_tones]
         if len(channels) > 1:
             tones = [self.policy.replay(c, self.dictionary, actions).direct_tones for c in channels]
+        self.transcript.add(found, len(mean))  # nothing after it may fail
+        self.report(self.transcript.n_done)
         stems: Tensor = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
         return stems * audible(channels)[..., None]
 
@@ -72,6 +72,7 @@ class Searcher:
 
     def listen(self, spectra: Tensor) -> None:
         """Search the next frames ``[n, f]``; in silence there are no tones."""
-        for frames in spectra.split(FRAMES_AT_ONCE):
-            found = search(self.policy, frames, self.n_harmonics, self.config)
-            self.found.add(found.heard(audible(frames)), len(frames))
+        blocks = spectra.split(FRAMES_AT_ONCE)
+        found = [search(self.policy, block, self.n_harmonics, self.config) for block in blocks]
+        for hypotheses, block in zip(found, blocks, strict=True):  # nothing of it may fail
+            self.found.add(hypotheses.heard(audible(block)), len(block))

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli import warmstart
-from musisep_cli.blockwise import Shelf, Stems, energy, in_memory, mono
-from musisep_cli.blockwise import blocks as blockwise
+from musisep_cli.blockwise import Shelf, Stems, blocks, energy, in_memory, mono
 from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config
 from musisep_cli.decoding import Candidates, Decoding, decode, order_like
@@ -35,6 +34,7 @@ from musisep_cli.model.dictionary import DictionaryConfig, load, start_dictionar
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.rollout import Policy
+from musisep_cli.portions import Portions
 from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner, Score, pitch_semitones
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
@@ -155,12 +155,14 @@ class _Run:
         self.first_found: Hypotheses | None = None
         self.curve: list[StepReport] = []
         self.stretch: list[StepReport] = []
+        self.portions = Portions()
         self.started_s = time.monotonic()
         self.gain = level_gain(recording, config)
         # No copies on a CPU: an hour of them would fill the memory.
         self.samples = torch.from_numpy(recording.samples).to(device).T  # c, t
-        blocks = (self.samples[:, block] * self.gain for block in blockwise(recording.n_samples))
-        self.mean = torch.cat([block.mean(0) for block in blocks])  # t
+        self.mean = self.samples.new_empty(recording.n_samples)  # t
+        for block in blocks(recording.n_samples):
+            self.mean[block] = (self.samples[:, block] * self.gain).mean(0)
         self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
         self.policy = new_policy(config, self.frame).to(device)
 
@@ -233,7 +235,15 @@ class _Run:
         """
         start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
         listener = Listener(self.policy, dictionary, self._resynthesised)
-        stems = self._stems(listener.explain, lambda: start)
+
+        def explain(mean: Tensor, channels: Tensor) -> Tensor:
+            spectra = torch.cat([mean[None], channels]).transpose(0, 1)  # n, 1 + c, f
+            parts = self.portions.map(
+                lambda part: listener.explain(part[:, 0], part[:, 1:].transpose(0, 1)), spectra
+            )
+            return torch.cat(parts, 2)
+
+        stems = self._stems(explain, lambda: start)
         return stems, listener.transcript.joined()
 
     def _decoded(self, dictionary: Tensor) -> tuple[Stems, Transcript]:
@@ -330,7 +340,8 @@ class _Run:
         centres = self.frame.centres(len(self.mean))
         while found.n_done < len(centres):
             block = centres[found.n_done : found.n_done + BLOCK_FRAMES]
-            searcher.listen(self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins])
+            spectra = self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins]
+            self.portions.map(searcher.listen, spectra)
             progress = Progress(self.seed, stage, found.n_done, len(centres))
             self._reached(progress, partial(self._searched, progress, found))
         return found.joined()

@@ -87,19 +87,15 @@ def make(
             rest = "starting over" if state is None else "the one before it is used"
             note = f"{problem}; {rest}"
             on_progress(Progress(seed, "listening", 0, 1, note=note))
-        result = run_seed(
-            recording,
-            config,
-            seed,
-            device,
-            on_progress,
-            checkpoints,
-            state,
-            shelf=partial(_on_disk, target),
-        )
-        write(folder, result, recording.sample_rate_hz, run)
+        shelf = partial(_on_disk, target)
+        try:
+            result = run_seed(
+                recording, config, seed, device, on_progress, checkpoints, state, shelf
+            )
+            write(folder, result, recording.sample_rate_hz, run)
+        finally:
+            remove_leftovers(target)  # the shelf
         checkpoints.remove()
-        remove_leftovers(target)  # the shelf
 
 
 def _on_disk(

@@ -5,8 +5,9 @@ Axes: ``b`` frames of the batch, ``k`` rollouts of one frame, ``h`` harmonics, `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from musisep_cli.model.dictionary import upper_bound_loss
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.policy.distance import Objective, objective
 from musisep_cli.policy.rollout import Explanation, Policy
+from musisep_cli.portions import Portions
 from musisep_cli.training.adamax import AdaMax
 from musisep_cli.training.estimator import EstimatorConfig, dictionary_surrogate, network_surrogate
 
@@ -101,6 +103,7 @@ class Trainer:
         )
         self.centres = frame.training_centres(len(signal))
         self.queue = self.centres.new_empty(0)
+        self.portions = Portions()
         self.iteration = 0
         self.n_skipped = 0
 
@@ -126,9 +129,11 @@ class Trainer:
     def step(self, spectra: Tensor) -> StepReport:
         """One step on given frames ``[b, f]``; if it is not finite it is counted, not applied."""
         self.iteration += 1
-        explanation = self.policy.explore(spectra, self.dictionary)
-        terms = explanation_objective(explanation, self.policy)
-        gradients = self._gradients(explanation, terms.total, len(spectra))
+        parts = self.portions.map(self._explore, spectra)
+        gradients = [
+            reduce(torch.add, of_parts) for of_parts in zip(*(g for g, _ in parts), strict=True)
+        ]
+        terms = [terms for _, terms in parts]
         if all(bool(torch.isfinite(g).all()) for g in gradients):
             rate = self._rate()
             self.network_steps.step(gradients[: len(self.weights)], rate)
@@ -138,12 +143,18 @@ class Trainer:
             self.n_skipped += 1
         return StepReport(
             iteration=self.iteration,
-            objective=float(terms.total.detach().mean()),
-            dictionary=float(terms.dictionary.detach().mean()),
-            direct=float(terms.direct.detach().mean()),
-            agreement=float(terms.agreement.detach().mean()),
+            objective=_mean(term.total for term in terms),
+            dictionary=_mean(term.dictionary for term in terms),
+            direct=_mean(term.direct for term in terms),
+            agreement=_mean(term.agreement for term in terms),
             n_skipped=self.n_skipped,
         )
+
+    def _explore(self, spectra: Tensor) -> tuple[list[Tensor], Objective]:
+        """Gradients, which are sums over the frames ``[b, f]``, and what was measured."""
+        explanation = self.policy.explore(spectra, self.dictionary)
+        terms = explanation_objective(explanation, self.policy)
+        return self._gradients(explanation, terms.total, len(spectra)), terms
 
     def _rate(self) -> float:
         """Share of the start step size, linear from 1 at the first step to the final one."""
@@ -191,6 +202,11 @@ class Trainer:
         self.policy.load_state_dict(state["policy"])
         self.network_steps.load_state_dict(state["network_steps"])
         self.dictionary_steps.load_state_dict(state["dictionary_steps"])
+
+
+def _mean(parts: Iterable[Tensor]) -> float:
+    """Over the rollouts of all portions."""
+    return float(torch.cat([part.detach() for part in parts]).mean())
 
 
 def explanation_objective(explanation: Explanation, policy: Policy) -> Objective:

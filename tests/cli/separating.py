@@ -93,3 +93,19 @@ def hashes(folder: Path) -> dict[str, str]:
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, without the times taken and the input's place."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): _without_times(path) for path in files}
+
+
+def _without_times(path: Path) -> bytes:
+    if path.name not in ("manifest.json", "seed.json"):
+        return path.read_bytes()
+    document: dict[str, Any] = json.loads(path.read_text())
+    for part in (document, document.get("input", {}), *document.get("ranking", [])):
+        part.pop("wall_s", None)
+        part.pop("path", None)
+    return json.dumps(document).encode()

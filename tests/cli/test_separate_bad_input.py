@@ -248,7 +248,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_is_full(tmp_path: Path, small_disk: Path) -> None:
     path = write_recording(tmp_path / "mix.wav", duration_s=1.0)
     result = separate(tmp_path, path, "-n", 1, exit_code=1)
-    assert_told(result.stderr, "disk full" if "disk full" in result.stderr else "No space left")
+    assert_told(result.stderr, "space")
     assert not list(small_disk.rglob(".musisep-*"))
     subprocess.run(["mount", "-o", "remount,size=9m", str(small_disk)], check=True)
     separate(tmp_path, path, "-n", 1, "--resume")

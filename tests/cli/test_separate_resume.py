@@ -1,6 +1,5 @@
 """Runs that are interrupted, made in parts, or at the same time."""
 
-import json
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ import pytest
 from musisep_cli import locks
 from musisep_cli.checkpoint import NEWEST, Checkpoints, State
 from tests.cli.separating import (
+    contents,
     hashes,
     manifest,
     results,
@@ -54,23 +54,6 @@ def strike(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]
     return at
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    """All files of the separation of mix.wav; times taken and places are left out."""
-    root = results(folder, "mix")
-    files = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
-    return {name: _without_times(path) for name, path in sorted(files.items())}
-
-
-def _without_times(path: Path) -> bytes:
-    if path.name not in ("manifest.json", "seed.json"):
-        return path.read_bytes()
-    document: dict[str, Any] = json.loads(path.read_text())
-    for part in (document, document.get("input", {}), *document.get("ranking", [])):
-        part.pop("wall_s", None)
-        part.pop("path", None)
-    return json.dumps(document).encode()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("at", [2, 5, 8])
 def test_an_interrupted_run_goes_on_to_the_same_files(
@@ -84,7 +67,7 @@ def test_an_interrupted_run_goes_on_to_the_same_files(
     result = separate(tmp_path, path, *FLAGS, "--resume")
     assert f"seed {at // 6} goes on where it stopped" in result.stderr
     assert f"seed {at // 6}: going on with " in result.stderr
-    assert content(tmp_path) == content(undisturbed)
+    assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
     assert "nothing to do" in separate(tmp_path, path, *FLAGS, "--resume").stderr
 
 
@@ -97,7 +80,7 @@ def test_without_resume_a_seed_starts_over(
     monkeypatch.undo()
     result = separate(tmp_path, path, *FLAGS)
     assert "seed 0 starts over (--resume would go on with it)" in result.stderr
-    assert content(tmp_path) == content(undisturbed)
+    assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, undisturbed: Path, strike: Any) -> None:
@@ -111,7 +94,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, undisturbed: Path, strike
     assert f"{newest}: is damaged or cut off" in result.stderr
     assert "the one before it is used" in result.stderr
     assert "going on with training from 2 of 4" in result.stderr
-    assert content(tmp_path) == content(undisturbed)
+    assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
 
 
 def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path, strike: Any) -> None:
@@ -132,7 +115,7 @@ def test_seeds_made_one_by_one_are_chosen_from_as_if_made_at_once(
     for seed in (1, 0):
         separate(tmp_path, path, *FLAGS, "--seed", seed, "--seeds", 1)
         assert manifest(tmp_path, "mix")["config"]["run"]["first_seed"] == seed
-    assert content(tmp_path) == content(undisturbed)
+    assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
     assert "nothing to do" in separate(tmp_path, path, *FLAGS).stderr
 
 
@@ -142,7 +125,7 @@ def test_seeds_from_elsewhere_are_chosen_from(tmp_path: Path, undisturbed: Path)
     copied = Path("seeds", "001")
     shutil.copytree(results(undisturbed, "mix") / copied, results(tmp_path, "mix") / copied)
     separate(tmp_path, path, *FLAGS)
-    assert content(tmp_path) == content(undisturbed)
+    assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
 
 
 @pytest.mark.parametrize("file", ["instrument-1.wav", "seed.json", "pitch.csv"])
@@ -154,17 +137,17 @@ def test_a_damaged_seed_is_made_again(tmp_path: Path, undisturbed: Path, file: s
     damaged = folder / "seeds" / "001" / file
     damaged.write_bytes(damaged.read_bytes()[:-3])
     separate(tmp_path, path, *FLAGS)
-    assert content(tmp_path) == content(undisturbed)
+    assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
 
 
 def test_seeds_of_other_settings_are_kept(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
     separate(tmp_path, path, *FLAGS)
     (results(tmp_path, "mix") / "manifest.json").unlink()
-    before = content(tmp_path)
+    before = contents(results(tmp_path, "mix"))
     result = separate(tmp_path, path, "-n", 1, exit_code=1)
     assert "holds seeds of another recording, other settings" in result.stderr
-    assert content(tmp_path) == before
+    assert contents(results(tmp_path, "mix")) == before
     separate(tmp_path, path, "-n", 1, "--overwrite")
 
 
@@ -205,5 +188,5 @@ def test_two_processes_at_once_do_not_meet(
     for process in processes:
         _, messages = process.communicate(timeout=120)
         assert process.returncode == 0, messages
-    assert content(tmp_path) == content(undisturbed)
+    assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
     assert hashes(tmp_path) != {}

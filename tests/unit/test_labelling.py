@@ -7,10 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.random import Generator
-from numpy.testing import assert_allclose, assert_array_equal
-from numpy.typing import NDArray
-
 from musisep_cli.labelling import (
     Labelling,
     LabellingConfig,
@@ -18,6 +14,11 @@ from musisep_cli.labelling import (
     label_tones,
     order_like,
 )
+from numpy.random import Generator
+from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
+
+from musisep_cli import labelling
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -364,3 +365,14 @@ def test_the_order_of_permuted_timbres_is_the_permutation() -> None:
     reference = np.stack([FLUTE, CLARINET, STRING])
     estimate = np.stack([STRING, FLUTE, np.zeros(N_HARMONICS)])  # one was never heard
     assert order_like(reference=reference, estimate=estimate).tolist() == [1, 2, 0]
+
+
+def test_labels_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    pitch = 60 + 12 * generator.random((50, 3))
+    magnitudes = generator.random((50, 3, 6))
+    whole = label_tones(pitch, magnitudes, CONFIG, 0)
+    monkeypatch.setattr(labelling, "LEAPS_AT_ONCE", 7 * 6**2)
+    in_blocks = label_tones(pitch, magnitudes, CONFIG, 0)
+    np.testing.assert_array_equal(in_blocks.labels, whole.labels)
+    assert in_blocks.cost == whole.cost
