@@ -18,7 +18,7 @@ many), ``a`` assignments of tones to instruments, ``h`` harmonics; ``p = s a`` s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import permutations
 from typing import Any, TypeAlias
 
@@ -32,6 +32,8 @@ Transitions: TypeAlias = Callable[[int, int], Array]
 """Costs of going from every state of frames ``first`` to ``last`` (exclusive) to every state of the
 next frame, ``[last - first, p before, p after]``."""
 
+EXCERPT_STRETCHES, STRETCH_FRAMES = 8, 1024
+"""The starts are tried on this much of a recording: 87 seconds, wherever it is longer."""
 TRANSITIONS_AT_ONCE = 2_000_000
 """Transitions that are held in memory."""
 
@@ -50,7 +52,7 @@ class DecodingConfig:
     """Cost of a tone whose timbre has nothing in common with the instrument's."""
     weight_register: float = 0.1
     """Cost of a tone one standard deviation from the instrument's mean pitch, times 2."""
-    weight_rest: float = 1.0
+    weight_rest: float = 1.5
     """Cost of an instrument that rests while others sound. A faint tone pays its share of it, or
     else a rest would always be cheaper than a tone that fits less than perfectly."""
     weight_leap: float = 0.5
@@ -66,7 +68,7 @@ class DecodingConfig:
     rounds: int = 12
     """Most rounds of choosing and learning per start."""
     final_rounds: int = 3
-    """Of them, with all hypotheses."""
+    """Most rounds on the whole recording, with all hypotheses."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +92,19 @@ class Candidates:
     def only(self, hypotheses: Choice) -> Candidates:
         """With one hypothesis per frame, ``[n]``."""
         frames = np.arange(len(hypotheses))
+        return self._each(lambda values: values[frames, hypotheses][:, None])
 
-        def chosen(values: Array) -> Array:
-            return values[frames, hypotheses][:, None]
+    def excerpt(self) -> Candidates:
+        """Stretches from all over a long recording, enough to learn what the instruments are."""
+        n_frames = len(self.log_prob)
+        if n_frames <= EXCERPT_STRETCHES * STRETCH_FRAMES:
+            return self
+        starts = np.linspace(0, n_frames - STRETCH_FRAMES, EXCERPT_STRETCHES).astype(np.int64)
+        frames = (starts[:, None] + np.arange(STRETCH_FRAMES)).ravel()
+        return self._each(lambda values: values[frames])
 
-        return Candidates(
-            log_prob=chosen(self.log_prob),
-            misfit=chosen(self.misfit),
-            pitch_semitones=chosen(self.pitch_semitones),
-            loudness=chosen(self.loudness),
-            timbres=chosen(self.timbres),
-        )
+    def _each(self, change: Callable[[Array], Array]) -> Candidates:
+        return Candidates(*(change(getattr(self, field.name)) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class Decoding:
         tones: which of its tones each instrument plays, ``[n, i]``; instrument 0 is the highest.
         timbres: unit vectors of lifted harmonic amplitudes, ``[i, h]``.
         register_semitones: mean pitch of every instrument, MIDI numbers, ``[i]``.
+        spread_semitones: standard deviation of its pitch, ``[i]``.
         cost: of the path, the lower the better.
     """
 
@@ -119,6 +124,7 @@ class Decoding:
     tones: Choice
     timbres: Array
     register_semitones: Array
+    spread_semitones: Array
     cost: float
 
     def ordered(self, instruments: Choice) -> Decoding:
@@ -128,6 +134,7 @@ class Decoding:
             tones=self.tones[:, instruments],
             timbres=self.timbres[instruments],
             register_semitones=self.register_semitones[instruments],
+            spread_semitones=self.spread_semitones[instruments],
         )
 
 
@@ -144,11 +151,10 @@ def decode(candidates: Candidates, config: DecodingConfig, seed: int) -> Decodin
     """
     scene = _Scene(candidates, config)
     path = scene.path_of_anyone()
-    only = _Scene(candidates.only(path.hypotheses), config)
-    labelled = min((only.settle(start) for start in only.starts(seed)), key=lambda best: best.cost)
-    best = replace(labelled, hypotheses=path.hypotheses)
-    if candidates.log_prob.shape[1] > 1:
-        best = scene.settle(best, config.final_rounds)
+    excerpt = _Scene(candidates.only(path.hypotheses).excerpt(), config)
+    settled = (excerpt.settle(start, config.rounds) for start in excerpt.starts(seed))
+    labelled = min(settled, key=lambda found: found.cost)
+    best = scene.settle(labelled, config.final_rounds)
     return best.ordered(np.argsort(-best.register_semitones))
 
 
@@ -209,9 +215,10 @@ class _Scene:
         costs = np.repeat(self.evidence[..., None], len(self.assignments), -1)
         return self._cheapest(costs)
 
-    def settle(self, found: Decoding, rounds: int | None = None) -> Decoding:
-        """Choose and learn in turn, until nothing changes."""
-        for _ in range(self.config.rounds if rounds is None else rounds):
+    def settle(self, known: Decoding, rounds: int) -> Decoding:
+        """Choose with what is known of the instruments and learn in turn, until nothing changes."""
+        found = self._cheapest(self._costs(known))
+        for _ in range(rounds - 1):
             again = self._cheapest(self._costs(found))
             changed = np.any(again.hypotheses != found.hypotheses) or np.any(
                 again.tones != found.tones
@@ -224,7 +231,7 @@ class _Scene:
     def _costs(self, known: Decoding) -> Array:
         """Of every hypothesis and assignment, if the instruments are as known, ``[n, s, a]``."""
         config = self.config
-        mean, spread = known.register_semitones, self._spread(known)
+        mean, spread = known.register_semitones, known.spread_semitones
         deviation = (self.pitch[..., None] - mean) / spread  # n, s, m, i
         register = np.minimum(0.5 * deviation**2 + np.log(spread), 8.0)
         cost = self._timbre_cost(known.timbres) + config.weight_register * register
@@ -242,6 +249,8 @@ class _Scene:
         """Timbre and register of every instrument from what it plays."""
         weights, pitch = (self._played(v, hypotheses, tones) for v in (self.weights, self.pitch))
         total = np.maximum(weights.sum(0), 1e-12)
+        mean = (weights * pitch).sum(0) / total
+        spread = np.sqrt((weights * (pitch - mean) ** 2).sum(0) / total)
         timbres = np.zeros((self.n_instruments, self.candidates.timbres.shape[-1]))
         for instrument in range(self.n_instruments):
             chosen = np.arange(self.n_frames), hypotheses, tones[:, instrument]
@@ -251,20 +260,10 @@ class _Scene:
             hypotheses=hypotheses,
             tones=tones,
             timbres=timbres,
-            register_semitones=(weights * pitch).sum(0) / total,
+            register_semitones=mean,
+            spread_semitones=np.maximum(spread, self.config.min_register_semitones),
             cost=np.inf,
         )
-
-    def _spread(self, known: Decoding) -> Array:
-        """Standard deviation of the pitch of every instrument in semitones, ``[i]``."""
-        weights, pitch = (
-            self._played(values, known.hypotheses, known.tones)
-            for values in (self.weights, self.pitch)
-        )
-        squares = (weights * (pitch - known.register_semitones) ** 2).sum(0)
-        spread = np.sqrt(squares / np.maximum(weights.sum(0), 1e-12))
-        wide: Array = np.maximum(spread, self.config.min_register_semitones)
-        return wide
 
     def _played(self, values: Array, hypotheses: Choice, tones: Choice) -> Array:
         """Values ``[n, s, m]`` of the tones that the instruments play, ``[n, i]``."""

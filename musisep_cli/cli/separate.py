@@ -66,7 +66,8 @@ def separate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Size and budget: paper (full, for a GPU) or quick (reduced, for a CPU).",
+            help="standard (up to 4 instruments, minutes on a CPU), quick (from scratch, on a CPU) or"
+            " paper (from scratch, to the paper's constants, for a GPU).",
             show_default="by device",
             rich_help_panel=_METHOD,
         ),
@@ -121,6 +122,16 @@ def separate(
             "--freeze-dictionary",
             metavar="",
             help="Keep the dictionary as it is, do not learn it.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = False,
+    no_decode: Annotated[
+        bool,
+        typer.Option(
+            "--no-decode",
+            metavar="",
+            help="Take the most probable tones of every frame by itself, not those that fit all"
+            " frames together.",
             rich_help_panel=_METHOD,
         ),
     ] = False,
@@ -278,7 +289,7 @@ def separate(
 ) -> None:
     """Separate recordings into a stem for every instrument and a residual.
 
-    A network learns from the recording itself, which takes minutes to hours. Stems and residual
+    It needs nothing but the recording: minutes on a laptop, hours from scratch. Stems and residual
     add up to the recording, and have its sample rate, length and channels.
 
     Results go to stdout, progress and messages to stderr. Exit codes: 0 all done, 1 something
@@ -303,6 +314,7 @@ def separate(
             "init_file": str(init_dictionary.absolute()) if init_dictionary else None,
             "frozen": freeze_dictionary or None,
         },
+        "search": {name: 1 if no_decode else None for name in ("beam", "hypotheses")},
     }
     # Imported here, so that the help does not wait for PyTorch.
     from musisep_cli.cli.separate_report import Reporter
