@@ -66,7 +66,7 @@ def separate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="standard (up to 4 instruments, minutes on a CPU), quick (from scratch, on a CPU) or"
+            help="standard (up to 4 instruments, minutes on a CPU), quick (from scratch) or"
             " paper (from scratch, to the paper's constants, for a GPU).",
             show_default="by device",
             rich_help_panel=_METHOD,
@@ -314,7 +314,7 @@ def separate(
             "init_file": str(init_dictionary.absolute()) if init_dictionary else None,
             "frozen": freeze_dictionary or None,
         },
-        "search": {name: 1 if no_decode else None for name in ("beam", "hypotheses")},
+        "search": dict.fromkeys(("beam", "hypotheses"), 1 if no_decode else None),
     }
     # Imported here, so that the help does not wait for PyTorch.
     from musisep_cli.cli.separate_report import Reporter
