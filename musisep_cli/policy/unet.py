@@ -104,6 +104,9 @@ class UNet(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+                # Laid out as the images are, the weights need no copy on their way in, nor their
+                # gradients on the way back; their shapes and so their files are those of Conv1d.
+                module.weight.data = _images(module.weight.data).squeeze(2)
 
     def forward(self, spectra: Tensor) -> Tensor:
         if spectra.device.type != "cpu":
