@@ -99,6 +99,17 @@ def separate(
             rich_help_panel=_METHOD,
         ),
     ] = None,
+    sampling: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How training explores: independent (each explanation by itself, as in the paper)"
+            " or tree (those with the same first tone share its network pass, less than half the"
+            " work).",
+            show_default="by preset",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
     harmonics: Annotated[
         int | None,
         typer.Option(
@@ -308,6 +319,7 @@ def separate(
             "first_seed": first_seed,
             "threads": threads,
         },
+        "policy": {"sampling": sampling},
         "training": {"iterations": iterations, "batch_size": batch_size},
         "dictionary": {
             "n_harmonics": harmonics,

@@ -72,7 +72,8 @@ def radial_distance(lifted_reference: Tensor, lifted_estimate: Tensor) -> Tensor
 
     Departs from the paper as ``magnitude_distance`` does.
     """
-    return torch.view_as_real(lifted_reference - lifted_estimate).square().sum(-1).mean(-1)
+    difference = torch.view_as_real(lifted_reference - lifted_estimate)  # ..., f, 2
+    return difference.flatten(-2).square().sum(-1) / difference.shape[-2]
 
 
 @dataclass(frozen=True)

@@ -245,11 +245,13 @@ def test_an_excerpt(tmp_path: Path) -> None:
 
 def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
-    separate(tmp_path, path, "-n", 1, "--iterations", 3, "--harmonics", 7)
+    flags = ("--iterations", 3, "--harmonics", 7, "--sampling", "independent")
+    separate(tmp_path, path, "-n", 1, *flags)
     config = manifest(tmp_path, "mix")["config"]
     assert config["training"]["iterations"] == 3
     assert config["training"]["batch_size"] == 2
     assert config["dictionary"]["n_harmonics"] == 7
+    assert config["policy"]["sampling"] == "independent"
     assert config["network"]["base_channels"] == 4
     assert config["preset"] == "quick"
     with (results(tmp_path, "mix") / "seeds/000/metrics.csv").open() as rows:

@@ -56,6 +56,7 @@ def test_n_is_needed(tmp_path: Path) -> None:
         ("--iterations", "-1"),
         ("--preset", "quick", "--iterations", "0"),
         ("--harmonics", "0"),
+        ("--sampling", "forest"),
         ("--batch-size", "0"),
         ("--preset", "best"),
         ("--start", "-1"),

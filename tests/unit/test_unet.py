@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from musisep_cli.policy import unet
 from musisep_cli.policy.unet import NetworkConfig, UNet
+from tests import plain
 from tests.small import seeded
 
 SMALL = NetworkConfig(base_channels=8, strides=(4, 3, 2))
@@ -84,6 +86,41 @@ def test_the_paper_s_network_takes_any_rate(paper: UNet, n_bins: int) -> None:
 def test_more_bins_than_the_coordinate_knows_are_refused() -> None:
     with pytest.raises(ValueError, match=r"25 bins .* at most 24"):
         small_net()(noise(1, 5, NOMINAL + 1))
+
+
+@given(st.integers(1, NOMINAL), st.integers(1, 9), st.integers(1, 5), st.sampled_from([1, 3, 5]))
+def test_it_equals_the_plain_one(n_bins: int, n_batch: int, n_chunk: int, kernel: int) -> None:
+    # Outputs and all gradients, whatever the number of rows that go through at once.
+    config = NetworkConfig(base_channels=8, strides=(kernel, 1 + kernel // 2, 1), kernel=kernel)
+    with seeded(0):
+        net = UNet(config, n_inputs=5, n_outputs=7).double()
+        for bias in (p for p in net.parameters() if p.ndim == 1):
+            nn.init.normal_(bias)
+    net.coordinate = torch.linspace(0.01, 0.0, NOMINAL, dtype=torch.float64)
+    spectra = noise(n_batch, 5, n_bins).requires_grad_()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unet, "CHUNK_NUMBERS", n_chunk * 8 * n_bins)
+        fast = net(spectra)
+    slow = plain.unet(net, spectra)
+    assert fast.is_contiguous()
+    assert_close(fast, slow, atol=1e-13, rtol=0)
+    wanted = [spectra, *net.parameters()]
+    direction = noise(*fast.shape)
+    for a, b in zip(
+        torch.autograd.grad(fast, wanted, direction),
+        torch.autograd.grad(slow, wanted, direction),
+        strict=True,
+    ):
+        assert_close(a, b, atol=1e-12, rtol=1e-12)
+
+
+def test_the_paper_s_network_equals_the_plain_one_to_float32_rounding(paper: UNet) -> None:
+    # oneDNN is float32 only: the convolutions of this test are others than those of the last.
+    spectra = noise(9, 14, 6144).float()
+    with torch.no_grad():
+        fast, slow = paper(spectra), plain.unet(paper, spectra)
+    scale = float(slow.abs().max())
+    assert_close(fast, slow, atol=3e-6 * scale, rtol=0)
 
 
 def test_the_coordinate_is_the_same_at_the_same_bin() -> None:
