@@ -1,7 +1,7 @@
 """Decoding: Viterbi against all paths, and scenes in which one cue alone can tell what is right."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
@@ -29,6 +29,7 @@ CONFIG = DecodingConfig()
 BY_TIMBRE = replace(CONFIG, weight_register=0.0, weight_leap=0.0)
 BY_REGISTER = replace(CONFIG, weight_timbre=0.0, weight_leap=0.0)
 BY_CONTINUITY = replace(CONFIG, weight_timbre=0.0, weight_register=0.0)
+BY_EVIDENCE = replace(BY_TIMBRE, weight_timbre=0.0)
 MIN_SHARE_RIGHT = 0.95
 N_HARMONICS = 8
 FLUTE = np.array([1.0, 0.3, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01])
@@ -406,3 +407,228 @@ def test_the_order_of_permuted_timbres_is_the_permutation() -> None:
     reference = np.stack([FLUTE, CLARINET, STRING])
     estimate = np.stack([STRING, FLUTE, np.zeros(N_HARMONICS)])  # one was never heard
     assert order_like(reference=reference, estimate=estimate).tolist() == [1, 2, 0]
+
+
+# Hypotheses: several sets of tones per frame
+
+OCTAVE = 12.0
+
+
+@dataclass
+class Scene:
+    """Sets of tones of every frame, at first all alike but for their pitches: [n, s, i]."""
+
+    pitch: Array
+    magnitudes: Array
+    log_prob: Array
+    misfit: Array
+
+    @classmethod
+    def of(cls, *pitches: Array, timbres: list[Array], seed: int = 0) -> "Scene":
+        """Hypotheses of pitches [n, i] each, played by instruments of steady timbres."""
+        pitch = np.stack(pitches, 1)
+        n_frames, n_sets, _ = pitch.shape
+        generator = np.random.default_rng(seed)
+        magnitudes = np.stack([sounds(timbres, n_frames, generator) for _ in pitches], 1)
+        blank = np.zeros((n_frames, n_sets))
+        return cls(pitch, magnitudes, blank - 1.0, blank + 0.2)
+
+    def decoded(self, config: DecodingConfig = CONFIG, seed: int = 0) -> Decoding:
+        return decode(self.candidates(), config, seed)
+
+    def candidates(self) -> Candidates:
+        loudness = self.magnitudes.sum(-1)
+        timbres = np.sqrt(self.magnitudes / np.maximum(loudness, 1e-300)[..., None])
+        return Candidates(self.log_prob, self.misfit, self.pitch, loudness, timbres)
+
+    def mixed(self, seed: int = 3) -> tuple["Scene", Labels]:
+        """With the hypotheses of every frame in random order; where the first one is now, [n]."""
+        order = np.argsort(np.random.default_rng(seed).random(self.misfit.shape), 1)
+
+        def moved(values: Array) -> Array:
+            index = order.reshape(order.shape + (1,) * (values.ndim - 2))
+            return np.take_along_axis(values, index, 1)
+
+        scene = Scene(*(moved(getattr(self, field.name)) for field in fields(self)))
+        return scene, np.argmin(order, 1)
+
+
+def held(n_frames: int) -> Array:
+    """Two lines of notes of 12 and 15 frames, [n, i]."""
+    generator = np.random.default_rng(5)
+    return np.stack(
+        [notes(72, 84, n_frames, 15, generator), notes(55, 67, n_frames, 12, generator)], 1
+    )
+
+
+def anywhere(n_frames: int, seed: int) -> Array:
+    return np.random.default_rng(seed).uniform(55, 84, (n_frames, 2))
+
+
+@pytest.mark.parametrize("config", [CONFIG, BY_CONTINUITY])
+def test_continuity_alone_tells_which_tones_sound(config: DecodingConfig) -> None:
+    scene, right = Scene.of(
+        held(90), anywhere(90, 1), anywhere(90, 2), timbres=[FLUTE, FLUTE]
+    ).mixed()
+    found = scene.decoded(config)
+    assert (found.hypotheses == right).mean() >= MIN_SHARE_RIGHT
+
+
+@pytest.mark.parametrize("name", ["misfit", "log_prob"])
+def test_misfit_or_probability_alone_tells_which_tones_sound(name: str) -> None:
+    # Nothing continues, and all sound alike.
+    scene = Scene.of(*(anywhere(60, seed) for seed in range(3)), timbres=[FLUTE, FLUTE])
+    getattr(scene, name)[:, 1:] += {"misfit": 0.8, "log_prob": -50.0}[name]
+    mixed, right = scene.mixed()
+    assert_array_equal(mixed.decoded(BY_EVIDENCE).hypotheses, right)
+    assert (mixed.decoded().hypotheses == right).mean() >= MIN_SHARE_RIGHT
+
+
+def test_timbre_alone_tells_which_tones_sound() -> None:
+    # Nothing continues. Where the first hypothesis is wrong, its tones sound like no instrument.
+    n, generator = 120, np.random.default_rng(1)
+    scene = Scene.of(anywhere(n, 1), anywhere(n, 2), timbres=[FLUTE, CLARINET])
+    scene.magnitudes[:, 1] = generator.random((n, 2, N_HARMONICS)) ** 4 + 1e-3
+    wrong = generator.random(n) < 0.3
+    for values in (scene.pitch, scene.magnitudes):
+        values[wrong] = values[wrong][:, ::-1]
+    found = scene.decoded(BY_TIMBRE)
+    assert (found.hypotheses == wrong).mean() >= MIN_SHARE_RIGHT
+
+
+def test_octave_errors_in_held_notes_are_repaired() -> None:
+    # In a fifth of the frames, in short runs, the likelier set has one tone an octave low.
+    n = 180
+    truth = held(n)
+    wrong = truth.copy()
+    generator = np.random.default_rng(2)
+    erring = np.flatnonzero((np.arange(n) % 15 >= 5) & (np.arange(n) % 15 < 8))
+    wrong[np.arange(n), generator.integers(0, 2, n)] -= OCTAVE
+    scene = Scene.of(truth, wrong, timbres=[FLUTE, CLARINET])
+    scene.log_prob[:, 1] = -3.0
+    scene.log_prob[erring] = [-2.0, -0.2]
+    scene.misfit[erring] += [0.02, 0.0]
+    found = scene.decoded()
+    assert len(erring) == n // 5
+    assert_array_equal(found.hypotheses, 0)
+    assert_array_equal(found.tones, np.tile([0, 1], (n, 1)))
+    # Each frame by itself would have believed them.
+    alone = scene.decoded(replace(CONFIG, weight_leap=0.0, weight_timbre=0.0, weight_register=0.0))
+    assert_array_equal(np.flatnonzero(alone.hypotheses), erring)
+
+
+def test_the_path_is_the_cheapest_of_all_by_its_documented_cost() -> None:
+    # All equally loud, nothing known of instruments: leaps, misfit and probability add up.
+    generator = np.random.default_rng(4)
+    n, s = 4, 3
+    config = replace(BY_CONTINUITY, leap_limit=2.0)
+    for _ in range(5):
+        scene = Scene.of(
+            *(generator.uniform(60, 66, (n, 2)) for _ in range(s)), timbres=[FLUTE, FLUTE]
+        )
+        scene.magnitudes[:] = FLUTE
+        scene.misfit = 0.1 * generator.random((n, s))
+        scene.log_prob = -5 * generator.random((n, s))
+        totals = {}
+        for path in itertools.product(itertools.product(range(s), [(0, 1), (1, 0)]), repeat=n):
+            lines = [scene.pitch[k, chosen, list(tones)] for k, (chosen, tones) in enumerate(path)]
+            leaps = np.abs(np.diff(lines, axis=0))
+            cost = np.minimum(np.log1p(leaps / config.leap_scale_semitones), config.leap_limit)
+            chosen = [choice for choice, _ in path]
+            totals[path] = config.weight_leap * cost.sum() + sum(
+                config.weight_misfit * scene.misfit[k, c]
+                - config.weight_probability * scene.log_prob[k, c]
+                for k, c in enumerate(chosen)
+            )
+        best = min(totals, key=lambda path: totals[path])
+        found = scene.decoded(config)
+        assert found.hypotheses.tolist() == [choice for choice, _ in best]
+        assert found.cost == pytest.approx(totals[best], rel=1e-5)
+
+
+def random_scene(seed: int, n_frames: int, n_sets: int, n_instruments: int) -> Scene:
+    """Anything, with many rests and some silent frames."""
+    generator = np.random.default_rng(seed)
+    shape = (n_frames, n_sets, n_instruments)
+    sounding = (generator.random(shape) < 0.6) & (generator.random(n_frames) < 0.7)[:, None, None]
+    magnitudes = generator.random((*shape, N_HARMONICS)) * sounding[..., None]
+    log_prob = -60 * generator.random((n_frames, n_sets))
+    return Scene(
+        generator.uniform(12, 130, shape),
+        magnitudes,
+        log_prob,
+        2 * generator.random((n_frames, n_sets)),
+    )
+
+
+@given(SEEDS, st.integers(1, 9), st.integers(1, 5), st.integers(1, 4))
+def test_whatever_is_decoded_is_a_choice_and_finite(
+    seed: int, n_frames: int, n_sets: int, n_instruments: int
+) -> None:
+    scene = random_scene(seed, n_frames, n_sets, n_instruments)
+    config = replace(CONFIG, starts=3)
+    found = scene.decoded(config, seed)
+    assert found.hypotheses.shape == (n_frames,)
+    assert set(found.hypotheses.tolist()) <= set(range(n_sets))
+    assert_array_equal(np.sort(found.tones, 1), np.tile(np.arange(n_instruments), (n_frames, 1)))
+    for values in (found.timbres, found.register_semitones, found.cost):
+        assert np.isfinite(values).all()
+    assert_array_equal(found.register_semitones, np.sort(found.register_semitones)[::-1])
+    again = scene.decoded(config, seed)
+    assert_array_equal(again.hypotheses, found.hypotheses)
+    assert_array_equal(again.tones, found.tones)
+    assert again.cost == found.cost
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+def test_blocks_do_not_change_what_is_decoded(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = random_scene(7, 40, 3, 2)
+    plain = scene.decoded()
+    monkeypatch.setattr(decoding, "TRANSITIONS_AT_ONCE", at_once)
+    found = scene.decoded()
+    assert_array_equal(found.hypotheses, plain.hypotheses)
+    assert_array_equal(found.tones, plain.tones)
+    assert found.cost == plain.cost
+
+
+def test_a_hypothesis_that_explains_nothing_changes_nothing() -> None:
+    truth = held(80)
+    one = Scene.of(truth, timbres=[FLUTE, CLARINET])
+    two = Scene.of(truth, anywhere(80, 1), timbres=[FLUTE, CLARINET])
+    two.misfit[:, 1] = 1e3
+    alone, found = one.decoded(), two.decoded()
+    assert_array_equal(found.hypotheses, 0)
+    assert_array_equal(found.tones, alone.tones)
+
+
+def test_timbres_in_half_precision_as_they_are_stored() -> None:
+    scene, _ = Scene.of(held(90), anywhere(90, 1), timbres=[FLUTE, CLARINET]).mixed()
+    exact = scene.candidates()
+    single = {
+        name: getattr(exact, name).astype(np.float32)
+        for name in ("log_prob", "misfit", "pitch_semitones", "loudness")
+    }
+    found = decode(Candidates(timbres=exact.timbres.astype(np.float16), **single), CONFIG, 0)
+    plain = decode(exact, CONFIG, 0)
+    assert_array_equal(found.hypotheses, plain.hypotheses)
+    assert_array_equal(found.tones, plain.tones)
+    assert_allclose(found.timbres, plain.timbres, atol=2e-3)
+
+
+def test_rests_are_taken_where_they_explain_the_frame() -> None:
+    # The second half is a solo: a second tone there is a bad guess, and the rest as good.
+    n = 80
+    truth = held(n)
+    scene = Scene.of(
+        truth, np.stack([truth[:, 0], anywhere(n, 6)[:, 1]], 1), timbres=[FLUTE, CLARINET]
+    )
+    scene.magnitudes[n // 2 :, 0, 1] = 0
+    scene.misfit[: n // 2, 1] += 0.3
+    scene.misfit[n // 2 :, 1] += 0.1
+    found = scene.decoded()
+    assert_array_equal(found.hypotheses, 0)
+    assert_allclose(
+        found.register_semitones, [truth[:, 0].mean(), truth[: n // 2, 1].mean()], atol=0.5
+    )
