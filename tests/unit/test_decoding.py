@@ -626,7 +626,7 @@ def test_rests_are_taken_where_they_explain_the_frame() -> None:
     )
     scene.magnitudes[n // 2 :, 0, 1] = 0
     scene.misfit[: n // 2, 1] += 0.3
-    scene.misfit[n // 2 :, 1] += 0.1
+    scene.misfit[n // 2 :, 1] += 0.3
     found = scene.decoded()
     assert_array_equal(found.hypotheses, 0)
     assert_allclose(

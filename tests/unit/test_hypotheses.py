@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 from torch import Tensor
 from torch.testing import assert_close
 
+from musisep_cli.policy import hypotheses
 from musisep_cli.policy.hypotheses import (
     LEAST_LOG_PROB,
     PROPOSAL_REACH_BINS,
@@ -48,6 +49,15 @@ PARAMETERS = ParameterConfig(
     max_offset_bins=0.4,
 )
 FINDS_TONES = PolicyConfig(instrument_by="timbre", lifted_input=True, input_noise=0.0)
+
+
+def unrefined(
+    policy: Policy, spectra: Tensor, n_harmonics: int, config: SearchConfig
+) -> Hypotheses:
+    """Hypotheses with the pitches that the search met them with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hypotheses, "refined_pitch", lambda pitches, *_, **__: pitches.f0_bins)
+        return search(policy, spectra, n_harmonics, config)
 
 
 class Scaled(torch.nn.Module):
@@ -153,7 +163,7 @@ def pitches(found: Hypotheses, n: int) -> list[tuple[float, ...]]:
 def test_a_wide_search_finds_the_probability_of_every_set(seed: int, n_instruments: int) -> None:
     policy = finder(n_instruments, seed)
     spectra = random_spectra(3, 32, seed=seed)
-    found = search(policy, spectra, N_HARMONICS, WIDE)
+    found = unrefined(policy, spectra, N_HARMONICS, WIDE)
     dictionary = torch.ones(N_HARMONICS, n_instruments, dtype=torch.float64)
     for n in range(3):
         blank = Explanation.blank(spectra[n : n + 1], dictionary)
@@ -181,7 +191,9 @@ def test_sets_of_a_network_that_is_always_sure_of_two_bins(n_instruments: int) -
     logits = torch.full((32,), -200.0, dtype=torch.float64)
     logits[8], logits[20] = math.log(p), math.log(1 - p)
     policy = knower(n_instruments, logits, math.log((1 - q) / q), n_frames=2)
-    found = search(policy, random_spectra(2, 32), N_HARMONICS, SearchConfig(beam=6, hypotheses=99))
+    found = unrefined(
+        policy, random_spectra(2, 32), N_HARMONICS, SearchConfig(beam=6, hypotheses=99)
+    )
     expected = {}
     for n_tones in range(n_instruments + 1):
         rest = q if n_tones < n_instruments else 1.0
@@ -206,7 +218,7 @@ def test_sets_of_one_on_probability_never_add_up_to_more_than_1(seed: int) -> No
     generator = torch.Generator().manual_seed(seed)
     logits = 4 * torch.randn(32, generator=generator, dtype=torch.float64)
     policy = knower(2, logits, 1.0)
-    found = search(policy, random_spectra(1, 32), N_HARMONICS, WIDE)
+    found = unrefined(policy, random_spectra(1, 32), N_HARMONICS, WIDE)
     logits[:LOWEST_BIN] = -1e6
     mass = float(peak_log_mass(logits[None]).exp().sum())
     on = 1 / (1 + math.exp(-1))
@@ -222,7 +234,7 @@ def test_the_narrowest_search_is_the_most_probable_tone_after_tone(n_instruments
     parameters = replace(PARAMETERS, scale_logit=1e5, on_bias=50.0)
     policy = finder(n_instruments, 1, parameters)
     spectra = random_spectra(4, 32, seed=2)
-    found = search(policy, spectra, N_HARMONICS, SearchConfig(beam=1, hypotheses=1))
+    found = unrefined(policy, spectra, N_HARMONICS, SearchConfig(beam=1, hypotheses=1))
     dictionary = torch.ones(N_HARMONICS, n_instruments, dtype=torch.float64)
     with seeded(0):
         explanation, actions = policy.predict(spectra, dictionary)
@@ -285,7 +297,7 @@ def test_the_right_set_explains_its_frame_and_its_tones_are_measured() -> None:
     policy = knower(2, logits, 0.0, n_frames=3)
     policy.unet.values.data[:, Output.OFFSET, 26] = math.atanh(0.5 / 0.6)
     policy.parameter_config = replace(PARAMETERS, max_offset_bins=0.6)
-    found = search(policy, spectra, N_HARMONICS, SearchConfig(beam=4, hypotheses=20))
+    found = unrefined(policy, spectra, N_HARMONICS, SearchConfig(beam=4, hypotheses=20))
     by_tones = [
         {tuple(sorted(p)): s for s, p in reversed(list(enumerate(pitches(found, n))))}
         for n in range(3)

@@ -11,11 +11,20 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.model.tones import harmonic_positions
-from musisep_cli.policy.joint import joint_coefficients, joint_peaks
+from musisep_cli.policy.joint import (
+    PITCH_REACH_BINS,
+    JointFit,
+    Pitches,
+    peak_strength,
+    refined_pitch,
+    strongest_pitch,
+)
 from tests import dense
 
 N_BINS, N_HARMONICS = 160, 4
 WIDTH = 1.91
+MAX_PITCH_ERROR_BINS = 0.1
+"""Pitches are looked for in steps of 0.1 bin; the nearest is half of one away."""
 MAX_F0_BINS = 34.0
 """Four harmonics of it, and the reach of the last one, stay inside the spectrum."""
 SEEDS = st.integers(0, 2**20)
@@ -37,17 +46,24 @@ def complex_normal(*shape: int, seed: int) -> Tensor:
 
 
 def fit(
-    f0_bins: Tensor,
-    inharmonicity: Tensor,
-    on: Tensor,
-    spectra: Tensor,
-    tikhonov: float | Tensor,
-    n_harmonics: int = N_HARMONICS,
-) -> Tensor:
-    peaks = joint_peaks(
-        f0_bins, inharmonicity, on, n_harmonics=n_harmonics, width=WIDTH, n_bins=N_BINS
+    f0_bins: Tensor, inharmonicity: Tensor, on: Tensor, spectra: Tensor, tikhonov: float | Tensor
+) -> JointFit:
+    return JointFit.of(
+        Pitches(on, f0_bins, inharmonicity),
+        spectra,
+        n_harmonics=N_HARMONICS,
+        width=WIDTH,
+        tikhonov=tikhonov,
     )
-    return joint_coefficients(peaks, spectra, n_tones=f0_bins.shape[-1], tikhonov=tikhonov)
+
+
+def mixture(f0_bins: Tensor, coefficients: Tensor) -> Tensor:
+    """Spectra [k, f] of harmonic tones at [k, i] with coefficients [k, i, h]."""
+    rows = [
+        c.flatten().numpy() @ dense_peaks(f0, 0 * f0)
+        for f0, c in zip(f0_bins, coefficients, strict=True)
+    ]
+    return torch.from_numpy(np.stack(rows))
 
 
 def dense_peaks(f0_bins: Tensor, inharmonicity: Tensor) -> NDArray[np.float64]:
@@ -69,6 +85,7 @@ def test_the_fit_is_the_dense_least_squares_one_and_0_where_a_tone_is_off(
         generator = torch.Generator().manual_seed(seed)
         weights = 10 ** (8 * torch.rand(weights.shape, generator=generator).double() - 2)
     found = fit(f0_bins, inharmonicity, on, spectra, weights if each_its_own else 1e-2)
+    found = found.coefficients
     assert found.shape == (3, n_tones, N_HARMONICS)
     for n in range(3):
         sounding = on[n].repeat_interleave(N_HARMONICS).numpy()
@@ -88,11 +105,8 @@ def test_known_tones_come_back_however_close(distance_bins: float) -> None:
     f0_bins = torch.tensor([[14.3, 14.3 + distance_bins]], dtype=torch.float64)
     blank = torch.zeros_like(f0_bins)
     c = complex_normal(1, 2, N_HARMONICS, seed=0)
-    peaks = joint_peaks(
-        f0_bins, blank, blank + 1, n_harmonics=N_HARMONICS, width=WIDTH, n_bins=N_BINS
-    )
-    found = fit(f0_bins, blank, blank + 1, peaks.render(c.flatten(1)), 1e-9)
-    assert_close(found, c, atol=1e-4, rtol=0)
+    found = fit(f0_bins, blank, blank + 1, mixture(f0_bins, c), 1e-9)
+    assert_close(found.coefficients, c, atol=1e-4, rtol=0)
 
 
 def test_a_harmonic_that_two_tones_share_goes_where_its_weight_is_least() -> None:
@@ -103,9 +117,8 @@ def test_a_harmonic_that_two_tones_share_goes_where_its_weight_is_least() -> Non
     blank = torch.zeros_like(f0_bins)
     on = blank + 1
     power = torch.tensor([[[1.0, 0.9, 0.5, 0.2], [0.1, 0.6, 0.3, 0.3]]], dtype=torch.float64)
-    peaks = joint_peaks(f0_bins, blank, on, n_harmonics=4, width=WIDTH, n_bins=N_BINS)
-    mixture = peaks.render(torch.ones(1, 8, dtype=torch.complex128))  # 2 at 40 and at 80
-    found = fit(f0_bins, blank, on, mixture, (1e-6 / power).flatten(1)).real
+    spectra = mixture(f0_bins, torch.ones(1, 2, 4, dtype=torch.complex128))  # 2 at 40 and at 80
+    found = fit(f0_bins, blank, on, spectra, (1e-6 / power).flatten(1)).coefficients.real
     for lower, upper in ((1, 0), (3, 1)):
         shares = power[0, 0, lower], power[0, 1, upper]
         for tone, harmonic, share in ((0, lower, shares[0]), (1, upper, shares[1])):
@@ -121,25 +134,84 @@ def test_equal_tones_and_silence_stay_finite(dtype: torch.dtype) -> None:
         torch.complex64 if dtype == torch.float32 else torch.complex128
     )
     spectra[1] = 0
-    found = fit(f0_bins, 0 * on, on, spectra, 1e-2)
+    found = fit(f0_bins, 0 * on, on, spectra, 1e-2).coefficients
     assert bool(torch.isfinite(torch.view_as_real(found)).all())
     assert_close(found[:, 0], found[:, 1], atol=1e-3, rtol=1e-3)  # nothing tells them apart
     assert_close(found[1], torch.zeros_like(found[1]), atol=0, rtol=0)
 
 
-def test_a_part_of_the_peaks_is_a_tone_of_its_own() -> None:
+def test_the_spectra_of_the_tones_are_those_of_their_own_harmonics() -> None:
     f0_bins, inharmonicity, on = random_tones(3, 2, 3)
-    on[:] = True
-    c = complex_normal(2, 3, N_HARMONICS, seed=3)
-    together = joint_peaks(
-        f0_bins, inharmonicity, on, n_harmonics=N_HARMONICS, width=WIDTH, n_bins=N_BINS
-    )
-    parts = [
-        together.part(slice(i * N_HARMONICS, (i + 1) * N_HARMONICS)).render(c[:, i])
-        for i in range(3)
-    ]
-    assert_close(sum(parts), together.render(c.flatten(1)))
-    alone = harmonic_positions(f0_bins[:, 1], inharmonicity[:, 1], N_HARMONICS)
+    on[:, 1], on[:, 2] = False, True
+    found = fit(f0_bins, inharmonicity, on, complex_normal(2, N_BINS, seed=3), 1e-2)
+    assert found.tones.shape == (2, 3, N_BINS)
     for n in range(2):
-        g = dense.peaks(alone[n].numpy(), WIDTH, N_BINS)
-        assert_allclose(parts[1][n].numpy(), c[n, 1].numpy() @ g, atol=1e-6)
+        for i in range(3):
+            g = dense_peaks(f0_bins[n, i : i + 1], inharmonicity[n, i : i + 1])
+            expected = found.coefficients[n, i].numpy() @ g
+            assert_allclose(found.tones[n, i].numpy(), expected, atol=1e-6)
+    alone = found.peaks.part(slice(2 * N_HARMONICS, 3 * N_HARMONICS))
+    positions = harmonic_positions(f0_bins[:, 2], inharmonicity[:, 2], N_HARMONICS)
+    assert_close(alone.positions[on[:, 2]], positions[on[:, 2]])
+
+
+# Pitch
+
+
+def tones(amplitudes: list[float], f0_bins: NDArray[np.float64]) -> Tensor:
+    """One tone per row with random phases, [k, f]."""
+    phases = np.random.default_rng(0).uniform(0, 2 * np.pi, (len(f0_bins), N_HARMONICS))
+    sizes = np.zeros(N_HARMONICS)
+    sizes[: len(amplitudes)] = amplitudes
+    c = torch.from_numpy(sizes * np.exp(1j * phases))
+    return mixture(torch.from_numpy(f0_bins)[:, None], c[:, None])
+
+
+@pytest.mark.parametrize("amplitudes", [[1.0], [1.0, 0.3, 0.1, 0.03], [0.05, 1.0, 0.02, 0.6]])
+def test_a_pitch_is_found_again(amplitudes: list[float]) -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.uniform(15, MAX_F0_BINS, 60)
+    given = truth + generator.uniform(-1.2, 1.2, 60)
+    found = strongest_pitch(
+        tones(amplitudes, truth),
+        torch.from_numpy(given),
+        torch.zeros(60, dtype=torch.float64),
+        n_harmonics=N_HARMONICS,
+        width=WIDTH,
+    )
+    assert_allclose(found, truth, atol=MAX_PITCH_ERROR_BINS)
+
+
+def test_the_pitches_of_a_mixture_are_found_again() -> None:
+    # The fit at the given pitches takes most of the other tone away.
+    generator = np.random.default_rng(1)
+    truth = torch.from_numpy(generator.uniform([14, 25], [20, 34], (40, 2)))
+    given = truth + torch.from_numpy(generator.uniform(-0.4, 0.4, (40, 2)))
+    c = complex_normal(40, 2, N_HARMONICS, seed=1)
+    spectra = mixture(truth, c / c.abs() * torch.tensor([1.0, 0.7, 0.5, 0.4]))
+    pitches = Pitches(torch.ones(40, 2), given, torch.zeros(40, 2, dtype=torch.float64))
+    first = fit(given, pitches.inharmonicity, pitches.on, spectra, 1e-2)
+    found = refined_pitch(pitches, spectra, first, width=WIDTH)
+    before, after = (np.abs((x - truth).numpy()) for x in (given, found))
+    assert np.median(after) <= MAX_PITCH_ERROR_BINS
+    assert after.mean() < before.mean() / 2
+
+
+@given(SEEDS)
+def test_a_pitch_stays_within_reach_whatever_there_is(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    f0_bins = torch.from_numpy(generator.uniform(1, N_BINS, 6))
+    spectra = complex_normal(6, N_BINS, seed=seed)
+    spectra[0] = 0
+    found = strongest_pitch(
+        spectra, f0_bins, torch.zeros(6).double(), n_harmonics=N_HARMONICS, width=WIDTH
+    )
+    assert bool(((found - f0_bins).abs() <= PITCH_REACH_BINS + 1e-6).all())
+    assert bool((found >= 1).all())
+
+
+def test_the_strength_of_a_peak_is_the_inner_product_with_it() -> None:
+    spectra = complex_normal(2, 90, seed=0)
+    g = dense.peaks(np.arange(90.0), WIDTH, 90)
+    expected = np.abs(spectra.numpy() @ g.T)
+    assert_allclose(peak_strength(spectra, WIDTH), expected, atol=0.02)  # cut at 4 widths

@@ -16,14 +16,8 @@ from musisep_cli.decoding import Decoding
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
 from musisep_cli.policy.distance import ObjectiveConfig
 from musisep_cli.policy.hypotheses import Hypotheses
-from musisep_cli.refinement import (
-    PITCH_REACH_BINS,
-    Refiner,
-    Score,
-    peak_strength,
-    pitch_semitones,
-    strongest_pitch,
-)
+from musisep_cli.policy.joint import Pitches
+from musisep_cli.refinement import Refiner, Score, pitch_semitones
 from musisep_cli.resynthesis import ResynthesisConfig
 from tests import dense
 
@@ -74,14 +68,21 @@ def duet(n_frames: int, level: float = 0.1) -> tuple[Score, Spectra]:
 
 
 def score(f0_bins: NDArray[np.float64], amplitudes: NDArray[np.float64]) -> Score:
-    blank = torch.zeros(f0_bins.shape)
-    return Score(
-        blank + 1, torch.from_numpy(f0_bins).float(), blank, torch.from_numpy(amplitudes).float()
-    )
+    steady = torch.ones(f0_bins.shape)
+    pitches = Pitches(steady, torch.from_numpy(f0_bins).float(), 0 * steady)
+    return Score(pitches, torch.from_numpy(amplitudes).float())
+
+
+def rested(played: Score, on: Tensor) -> Score:
+    """With tones only where ``on [n, i]`` says so."""
+    pitches = replace(played.pitches, on=on * played.pitches.on)
+    return Score(pitches, played.amplitudes * on[..., None])
 
 
 def refiner(played: Score, config: ResynthesisConfig) -> Refiner:
-    dictionary = torch.from_numpy(np.stack([ODD, FALLING], 1)[:, : played.on.shape[1]]).float()
+    dictionary = torch.from_numpy(
+        np.stack([ODD, FALLING], 1)[:, : played.pitches.on.shape[1]]
+    ).float()
     return Refiner(played, dictionary, FRAME, config, ObjectiveConfig())
 
 
@@ -120,7 +121,7 @@ def test_of_a_shared_harmonic_each_gets_what_its_timbre_expects() -> None:
     played, parts = duet(40)
     stems, _ = refined(played, parts.sum(0), MASK)
     for n in range(30, 40):
-        f = round(3 * float(played.f0_bins[n, 1]))
+        f = round(3 * float(played.pitches.f0_bins[n, 1]))
         expected = np.abs(parts[:, n, f]) / np.abs(parts[:, n, f]).sum()
         found = np.abs(stems[:, n, f]) / np.abs(stems[:, n, f]).sum()
         assert_allclose(found, expected, atol=0.1)
@@ -140,7 +141,7 @@ def test_masks_never_add_up_to_more_than_1(seed: int) -> None:
     n, i = 4, 3
     played = score(generator.uniform(1, 400, (n, i)), 10 ** generator.uniform(-6, 0, (n, i, 6)))
     on = torch.from_numpy(generator.random((n, i)) < 0.7).float()
-    played = replace(played, on=on, amplitudes=played.amplitudes * on[..., None])
+    played = rested(played, on)
     mixture = torch.from_numpy(generator.normal(size=(n, N_BINS, 2))).float()
     spectra = torch.view_as_complex(mixture)
     dictionary = torch.ones(6, i)
@@ -198,10 +199,7 @@ def test_silence_and_rests_give_zeros_and_nothing_that_is_not_finite(
     played, parts = duet(3)
     mixture = parts.sum(0)
     mixture[0] = 0
-    played.on[1] = 0
-    played.amplitudes[1] = 0
-    played.on[2, 1] = 0
-    played.amplitudes[2, 1] = 0
+    played = rested(played, torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]))
     stems, found = refined(played, mixture, config)
     assert_array_equal(stems[:, 0], 0)
     assert_array_equal(stems[:, 1], 0)
@@ -232,57 +230,15 @@ def test_what_is_noted_is_what_was_played() -> None:
     played, parts = duet(12)
     _, found = refined(played, parts.sum(0), MASK)
     transcript = found.transcript.joined()
-    assert_allclose(transcript.f0_bins, played.f0_bins, atol=MAX_PITCH_ERROR_BINS)
+    assert_allclose(transcript.f0_bins, played.pitches.f0_bins, atol=MAX_PITCH_ERROR_BINS)
     level = played.amplitudes[..., 0]  # both columns of D are 1 there
     assert_allclose(transcript.amplitude[:9], level[:9], rtol=0.2)
     assert_array_equal(transcript.on.numpy(), 1)
-    silent = refined(replace(played, on=0 * played.on), parts.sum(0), MASK)[1]
+    silent = refined(rested(played, 0 * played.pitches.on), parts.sum(0), MASK)[1]
     assert bool((transcript.objective < 0.2 * silent.transcript.joined().objective).all())
 
 
 # Parts
-
-
-@pytest.mark.parametrize(
-    "amplitudes",
-    [np.array([1.0]), np.array([1.0, 0.3, 0.1, 0.03]), ODD, FALLING],
-    ids=["pure", "flute", "odd", "falling"],
-)
-def test_a_pitch_is_found_again(amplitudes: NDArray[np.float64]) -> None:
-    generator = np.random.default_rng(0)
-    truth = generator.uniform(40, 80, 60)
-    decoded = truth + generator.uniform(-1.2, 1.2, 60)
-    spectra = np.stack([tone(f0, amplitudes, n) for n, f0 in enumerate(truth)])
-    found = strongest_pitch(
-        torch.from_numpy(spectra),
-        torch.from_numpy(decoded),
-        torch.zeros(60, dtype=torch.float64),
-        n_harmonics=N_HARMONICS,
-        width=WIDTH,
-    )
-    assert_allclose(found, truth, atol=MAX_PITCH_ERROR_BINS)
-
-
-@given(SEEDS)
-def test_a_pitch_stays_within_reach_whatever_there_is(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    f0_bins = torch.from_numpy(generator.uniform(1, N_BINS, 6))
-    spectra = torch.view_as_complex(torch.from_numpy(generator.normal(size=(6, N_BINS, 2))))
-    spectra[0] = 0
-    found = strongest_pitch(
-        spectra, f0_bins, torch.zeros(6).double(), n_harmonics=N_HARMONICS, width=WIDTH
-    )
-    assert bool(((found - f0_bins).abs() <= PITCH_REACH_BINS + 1e-6).all())
-    assert bool((found >= 1).all())
-
-
-def test_the_strength_of_a_peak_is_the_inner_product_with_it() -> None:
-    generator = np.random.default_rng(0)
-    spectra = generator.normal(size=(2, 90)) + 1j * generator.normal(size=(2, 90))
-    g = dense.peaks(np.arange(90.0), WIDTH, 90)
-    assert_allclose(
-        peak_strength(torch.from_numpy(spectra), WIDTH), np.abs(spectra @ g.T), atol=0.02
-    )
 
 
 def test_pitches_in_semitones() -> None:
@@ -320,9 +276,9 @@ def test_the_score_is_what_was_decoded_of_the_hypotheses() -> None:
     for k in range(n):
         for instrument in range(i):
             place = k, decoded.hypotheses[k], decoded.tones[k, instrument]
-            assert float(played.on[k, instrument]) == float(found.on[place])
-            assert played.f0_bins[k, instrument] == found.f0_bins[place]
-            assert played.inharmonicity[k, instrument] == found.inharmonicity[place]
+            assert float(played.pitches.on[k, instrument]) == float(found.on[place])
+            assert played.pitches.f0_bins[k, instrument] == found.f0_bins[place]
+            assert played.pitches.inharmonicity[k, instrument] == found.inharmonicity[place]
             assert_close(
                 played.amplitudes[k, instrument].sum(), found.loudness[place], rtol=2e-3, atol=0
             )
