@@ -632,3 +632,17 @@ def test_rests_are_taken_where_they_explain_the_frame() -> None:
     assert_allclose(
         found.register_semitones, [truth[:, 0].mean(), truth[: n // 2, 1].mean()], atol=0.5
     )
+
+
+def test_what_is_learned_is_learned_from_the_tones_that_were_chosen() -> None:
+    # The others are elsewhere and sound like nothing, and lie at any place of their frames.
+    n, truth = 90, held(90)
+    scene = Scene.of(truth, anywhere(n, 1), timbres=[FLUTE, CLARINET])
+    scene.magnitudes[:, 1] = np.random.default_rng(1).random((n, 2, N_HARMONICS))
+    scene.misfit[:, 1] += 0.8
+    mixed, right = scene.mixed()
+    found = mixed.decoded()
+    assert_array_equal(found.hypotheses, right)
+    assert_allclose(found.register_semitones, truth.mean(0), atol=0.2)
+    for timbre, magnitudes in zip(found.timbres, (FLUTE, CLARINET), strict=True):
+        assert_allclose(timbre, np.sqrt(magnitudes / magnitudes.sum()), atol=0.02)
