@@ -21,7 +21,9 @@ KERNEL = ((1.0, 1.0), (0.015, 6.0), (1e-4, 1e3))
 around, the rest only where there is nothing else."""
 ROUNDS = 4
 """Of learning the table from the tones' levels and the levels from the table."""
-TINY = 1e-12
+LEAST_FREE = 1e-5
+"""What a covered harmonic still counts: enough where there is nothing else, as in an octave."""
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Timbre:
         kernels = [w * torch.exp(-0.5 * (distance / s).square()) for w, s in KERNEL]
         kernel = torch.stack(kernels).sum(0)
         blank = amplitudes.new_zeros(N_SEMITONES, amplitudes.shape[1])
-        level = (amplitudes * free).sum(1)
+        level = (amplitudes * free).sum(1) / free.sum(1).clamp_min(TINY)
         timbre = cls(blank)
         for _ in range(ROUNDS):
             products = blank.index_add(0, place, free * amplitudes * level[:, None])
@@ -77,7 +79,7 @@ def semitone(pitch_semitones: Tensor) -> Tensor:
 
 
 def free_harmonics(positions: Tensor, on: Tensor, width: float) -> Tensor:
-    """1 where a harmonic stands alone, falling to 0 where another tone's harmonic is.
+    """1 where a harmonic stands alone, falling to almost 0 where another tone's harmonic is.
 
     Two peaks of width sigma at a distance d overlap as exp(-d^2 / (4 sigma^2)).
 
@@ -98,4 +100,4 @@ def free_harmonics(positions: Tensor, on: Tensor, width: float) -> Tensor:
                 nearest = distance.abs().amin(-1)  # n, h
                 covered = torch.exp(-(nearest / (2 * width)).square()) * on[:, other, None]
                 free[:, one] *= 1 - covered
-    return free
+    return free.clamp_min(LEAST_FREE)

@@ -44,8 +44,8 @@ def peaks(centres: Real, width: float, n_bins: int) -> Real:
     return np.exp(-((np.arange(n_bins) - centres[:, None]) ** 2) / (2 * width**2))
 
 
-def least_squares(g: Real, spectrum: Complex, tikhonov: float) -> Complex:
-    """argmin_c |sum_h c_h g_h - v|^2 + tikhonov |c|^2, [h], by an orthogonal factorisation."""
+def least_squares(g: Real, spectrum: Complex, tikhonov: float | Real) -> Complex:
+    """argmin_c |sum_h c_h g_h - v|^2 + sum_h t_h |c_h|^2, [h], by an orthogonal factorisation."""
     rows = np.concatenate([g.T, np.sqrt(tikhonov) * np.eye(len(g))])
     right = np.concatenate([spectrum, np.zeros(len(g))])
     solution, *_ = np.linalg.lstsq(rows.astype(complex), right, rcond=None)

@@ -87,11 +87,15 @@ class ToneDistribution:
 
     @cached_property
     def logits(self) -> Tensor:
-        """Of every instrument and bin, ``[k, i f]``; of every bin where a timbre decides."""
-        logits = self.outputs[:, Output.LOGIT][self.passes]  # k, i, f
-        if self.timbre is None:
-            logits = logits.masked_fill(self.playing[..., None], -torch.inf)
-        return logits.flatten(1)
+        """Of every instrument and bin, ``[k, i f]``; of every bin where a timbre decides.
+
+        Differentiable, also where sampling, which is not, asks for them first.
+        """
+        with torch.enable_grad():
+            logits = self.outputs[:, Output.LOGIT][self.passes]  # k, i, f
+            if self.timbre is None:
+                logits = logits.masked_fill(self.playing[..., None], -torch.inf)
+            return logits.flatten(1)
 
     def continued(self, rollouts: Tensor) -> ToneDistribution:
         """The distribution of other rollouts: ``rollouts [k]`` says which each continues."""

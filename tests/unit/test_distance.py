@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from musisep_cli.policy.distance import (
     ObjectiveConfig,
     lift,
+    lifted_magnitude,
     magnitude_distance,
     objective,
     radial_distance,
@@ -45,6 +46,20 @@ def test_the_defaults_are_the_paper_s() -> None:
 def test_lift_is_its_formula(seed: int) -> None:
     z = spectrum(seed, 50)
     np.testing.assert_allclose(lifted(z).numpy(), dense.lift(z, Q, DELTA), rtol=1e-6, atol=1e-14)
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.25, 0.5, 1.0]), st.sampled_from([1e-7, 1e-3]))
+def test_the_lifted_magnitude_is_that_of_the_lift(seed: int, q: float, delta: float) -> None:
+    z = torch.from_numpy(spectrum(seed, 50))
+    config = ObjectiveConfig(lift_exponent=q, lift_offset=delta)
+    # The difference of two powers near delta^q loses what lies below their rounding.
+    torch.testing.assert_close(
+        lifted_magnitude(z, config), lift(z, config).abs(), rtol=1e-6, atol=1e-13
+    )
+    single = lifted_magnitude(z.to(torch.complex64), config)
+    expected = lift(z, config).abs().float()
+    torch.testing.assert_close(single, expected, rtol=1e-4, atol=3e-7 * delta**q)
+    assert bool((single >= 0).all())
 
 
 @pytest.mark.parametrize("q", [0.25, 0.5, 1.0])

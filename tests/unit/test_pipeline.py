@@ -22,17 +22,15 @@ from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import (
     Progress,
     SeedResult,
-    Transcript,
     _Run,
-    _Sharer,
     dictionary_of_timbres,
     level_gain,
-    pitch_tracks,
     run_seed,
 )
+from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.recording import Recording
-from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig
-from tests import dense
+from musisep_cli.refinement import Refiner
+from musisep_cli.resynthesis import BLOCK_FRAMES
 from tests.signals import harmonic_tone, melody
 
 Signal = NDArray[np.float64]
@@ -46,6 +44,7 @@ TINY: Settings = {
     "network": {"base_channels": 4},
     "training": {"iterations": 2, "batch_size": 2},
     "warmstart": {"weights": ""},
+    "search": {"beam": 2, "hypotheses": 3},
 }
 # Odd harmonics above ones that fall slowly; the pitches lie between the keys, so that harmonics of
 # the two seldom coincide.
@@ -54,6 +53,8 @@ FALLING = (0.8, 1.0, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1)
 PITCHES = ((74.4, 77.3, 71.2), (57.0, 60.2, 55.1))
 NOTES_S = (0.4, 0.6)
 LEVEL = 0.3
+MAX_PITCH_ERROR_BINS = 0.11
+"""Pitches are refined in steps of 0.1 bin."""
 
 
 def tiny(preset: str = "standard", **sections: dict[str, Any]) -> Config:
@@ -243,8 +244,11 @@ def test_the_shipped_weights_run() -> None:
 # The truth in the network's place
 
 
-def truth(duration_s: float, config: Config, *, shuffle_seed: int | None = 0) -> Transcript:
-    """What a perfect listener finds of `players`, the slots of every frame in random order."""
+def truth(duration_s: float, config: Config, *, shuffle_seed: int | None = 0) -> Hypotheses:
+    """What a perfect listener finds of `players`, the tones of every frame in random order.
+
+    One hypothesis per frame, or with a seed a second one: an octave too low, and likelier.
+    """
     frame = GaborFrame(config.frame, RATE_HZ)
     times_s = frame.centres(round(duration_s * RATE_HZ)).double().numpy() / RATE_HZ
     midi = np.stack(
@@ -254,28 +258,49 @@ def truth(duration_s: float, config: Config, *, shuffle_seed: int | None = 0) ->
         ],
         1,
     )  # n, i
-    f0_bins = torch.from_numpy(440 * 2 ** ((midi - 69) / 12) / frame.bin_hz).float()
-    harmonics = LEVEL / 2 * torch.tensor([ODD, FALLING]).expand(len(times_s), 2, -1)
-    steady = torch.ones(len(times_s), 2)
-    exact = Transcript(
+    n_frames = len(times_s)
+    f0_bins = torch.from_numpy(440 * 2 ** ((midi - 69) / 12) / frame.bin_hz).float()[:, None]
+    harmonics = LEVEL / 2 * torch.tensor([ODD, FALLING]).expand(n_frames, 1, 2, -1)
+    steady = torch.ones(n_frames, 1, 2)
+    loudness = harmonics.sum(-1)
+    exact = Hypotheses(
+        log_prob=torch.zeros(n_frames, 1),
+        misfit=torch.full((n_frames, 1), 0.05),
+        on=steady.bool(),
         f0_bins=f0_bins,
         inharmonicity=0 * steady,
-        width=steady,
-        amplitude=LEVEL / 2 * steady,
-        on=steady,
-        harmonics=harmonics,
-        objective=torch.zeros(len(times_s)),
-        audible=torch.ones(len(times_s)).bool(),
+        loudness=loudness,
+        timbre=(harmonics / loudness[..., None]).sqrt().half(),
     )
     if shuffle_seed is None:
         return exact
-    order = np.argsort(np.random.default_rng(shuffle_seed).random(midi.shape), 1)
-    return exact.relabelled(torch.from_numpy(order))
+    generator = np.random.default_rng(shuffle_seed)
+    order = torch.from_numpy(np.argsort(generator.random(midi.shape), 1))[:, None]
+    low = replace(exact, f0_bins=f0_bins / 2, misfit=exact.misfit + 0.4)
+    both = [np.where(generator.random(n_frames) < 0.3, -1.0, 0.0), np.full(n_frames, -0.5)]
+    return Hypotheses(
+        log_prob=torch.from_numpy(np.stack(both, 1)).float(),
+        **{
+            name: torch.cat([getattr(exact, name), getattr(low, name)], 1)
+            if name == "misfit"
+            else torch.cat(
+                [
+                    values.gather(
+                        2,
+                        (order if values.ndim == 3 else order[..., None]).expand(values.shape),
+                    )
+                    for values in (getattr(exact, name), getattr(low, name))
+                ],
+                1,
+            )
+            for name in ("misfit", "on", "f0_bins", "inharmonicity", "loudness", "timbre")
+        },
+    )
 
 
-def know(transcript: Transcript, monkeypatch: pytest.MonkeyPatch) -> None:
+def know(found: Hypotheses, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes every run find this."""
-    monkeypatch.setattr(_Run, "_transcribe", lambda *_: transcript)
+    monkeypatch.setattr(_Run, "_search", lambda *_: found)
 
 
 def sdr_db(reference: Signal, estimate: Signal) -> float:
@@ -290,7 +315,8 @@ def test_true_tones_in_any_order_separate_a_duet(monkeypatch: pytest.MonkeyPatch
     result, _ = run(recorded(references.sum(0)), tiny())
     exact = truth(duration_s, tiny(), shuffle_seed=None)
     bin_hz = GaborFrame(tiny().frame, RATE_HZ).bin_hz
-    assert_allclose(result.pitch.f0_hz, exact.f0_bins.T.numpy() * bin_hz, rtol=1e-6)
+    deviation_bins = result.pitch.f0_hz / bin_hz - exact.f0_bins[:, 0].T.numpy()
+    assert np.median(np.abs(deviation_bins)) < MAX_PITCH_ERROR_BINS
     for reference, stem in zip(references, result.stems[..., 0].astype(np.float64), strict=True):
         assert sdr_db(reference, stem) > 12
 
@@ -299,7 +325,7 @@ def test_the_first_dictionary_is_that_of_the_tones_found(monkeypatch: pytest.Mon
     know(truth(1.2, tiny()), monkeypatch)
     result, _ = run(recorded(players(1.2).sum(0)), tiny(training={"dictionary_lr": 1e-9}))
     expected = np.stack([ODD, FALLING], 1)
-    assert_allclose(result.dictionary, expected, atol=1e-4)
+    assert_allclose(result.dictionary, expected, atol=2e-3)  # timbres are kept in half precision
 
 
 @pytest.mark.parametrize("first", ["higher", "lower"])
@@ -316,7 +342,7 @@ def test_stems_are_in_the_order_of_a_given_dictionary(
     know(truth(duration_s, tiny()), monkeypatch)
     config = tiny(dictionary={"init_file": str(path), "frozen": True})
     result, events = run(recorded(references.sum(0)), config)
-    assert stages(events) == ["training"]
+    assert stages(events) == ["training", "resynthesis"]
     assert_allclose(result.dictionary, np.array(columns).T, atol=1e-6)
     for reference, stem in zip(references, result.stems[..., 0].astype(np.float64), strict=True):
         assert sdr_db(reference, stem) > 10
@@ -327,9 +353,7 @@ def test_an_instrument_that_is_never_heard_keeps_everything_finite(
 ) -> None:
     duration_s = 1.2
     exact = truth(duration_s, tiny(), shuffle_seed=None)
-    know(
-        replace(exact, harmonics=exact.harmonics * torch.tensor([1.0, 1e-5])[:, None]), monkeypatch
-    )
+    know(replace(exact, loudness=exact.loudness * torch.tensor([1.0, 1e-5])), monkeypatch)
     result, _ = run(recorded(players(duration_s)[0]), tiny())
     assert result.n_skipped == 0
     for values in (result.stems, result.dictionary):
@@ -353,96 +377,6 @@ def test_the_dictionary_of_an_instrument_without_timbre_is_the_untrained_one() -
     assert_close(found[:, 1], start_dictionary(config, 2)[:, 1])
 
 
-def test_relabelled_tones_are_moved_with_all_their_values() -> None:
-    transcript = truth(0.3, tiny(), shuffle_seed=None)
-    labels = torch.tensor([[1, 0]] * 3 + [[0, 1]] * (len(transcript.on) - 3))
-    moved = transcript.relabelled(labels)
-    for name in ("f0_bins", "inharmonicity", "width", "amplitude", "on", "harmonics"):
-        before, after = getattr(transcript, name), getattr(moved, name)
-        for n, row in enumerate(labels.tolist()):
-            for i, tone in enumerate(row):
-                assert_close(after[n, i], before[n, tone], atol=0, rtol=0)
-    assert moved.objective is transcript.objective
-    assert moved.audible is transcript.audible
-
-
-def random_transcript(n_frames: int, n_instruments: int = 2) -> Transcript:
-    generator = torch.Generator().manual_seed(0)
-
-    def numbers(*shape: int) -> Tensor:
-        return torch.rand(n_frames, *shape, generator=generator)
-
-    return Transcript(
-        f0_bins=20 + 30 * numbers(n_instruments),
-        inharmonicity=1e-3 * numbers(n_instruments),
-        width=1 + numbers(n_instruments),
-        amplitude=numbers(n_instruments),
-        on=torch.ones(n_frames, n_instruments),
-        harmonics=numbers(n_instruments, 4),
-        objective=numbers(),
-        audible=torch.arange(n_frames) % 3 != 1,
-    )
-
-
-def test_the_spectrum_is_shared_out_by_gaussian_peaks_of_the_tones_found() -> None:
-    frame = GaborFrame(tiny().frame, RATE_HZ)
-    config = ResynthesisConfig(stems="mask", mask_width=1.3, mask_floor=0.01)
-    found = random_transcript(5)
-    n_bins = 256
-    channels = (
-        torch.ones(2, 5, n_bins, dtype=torch.complex64) * torch.tensor([1.0, 2j])[:, None, None]
-    )
-    stems = _Sharer(found, frame, config).explain(channels.mean(0), channels)
-    assert stems.shape == (2, 2, 5, n_bins)
-    assert bool(found.audible.any())
-    assert not bool(found.audible.all())
-    for n in range(5):
-        envelopes = np.stack(
-            [
-                found.harmonics[n, i].double().numpy()
-                @ dense.peaks(
-                    dense.positions(
-                        float(found.f0_bins[n, i]), float(found.inharmonicity[n, i]), 4
-                    ),
-                    1.3 * frame.ideal_width_bins,
-                    n_bins,
-                )
-                for i in range(2)
-            ]
-        )
-        masks = envelopes / (envelopes.sum(0) + 0.01 * envelopes.max())
-        masks *= bool(found.audible[n])
-        for c, factor in enumerate((1.0, 2j)):
-            assert_allclose(stems[:, c, n].numpy(), factor * masks, atol=1e-4)
-
-
-def test_blocks_are_shared_out_as_the_whole_is() -> None:
-    frame = GaborFrame(tiny().frame, RATE_HZ)
-    found = random_transcript(11)
-    generator = torch.Generator().manual_seed(1)
-    channels = torch.view_as_complex(torch.randn(1, 11, 200, 2, generator=generator))
-    whole = _Sharer(found, frame, ResynthesisConfig()).explain(channels[0], channels)
-    sharer = _Sharer(found, frame, ResynthesisConfig())
-    blocks = [
-        sharer.explain(channels[0, part], channels[:, part])
-        for part in (slice(0, 4), slice(4, 8), slice(8, 11))
-    ]
-    assert_close(torch.cat(blocks, 2), whole)
-
-
-def test_pitch_tracks_are_at_the_recordings_own_level_and_silent_where_nothing_sounds() -> None:
-    frame = GaborFrame(tiny().frame, RATE_HZ)
-    n_samples = 10 * frame.hop_samples
-    found = random_transcript(len(frame.centres(n_samples)))
-    tracks = pitch_tracks(found, frame, n_samples, gain=4.0)
-    heard = found.audible.numpy()
-    assert_allclose(tracks.times_s, np.arange(10) * frame.hop_samples / RATE_HZ)
-    assert_allclose(tracks.f0_hz, found.f0_bins.T * frame.bin_hz)
-    assert_allclose(tracks.amplitude[:, heard], found.amplitude.T[:, heard] / 4)
-    assert_array_equal(tracks.amplitude[:, ~heard], 0)
-    assert_array_equal(tracks.on, np.stack([heard, heard]))
-
-
 def test_the_gain_brings_the_recording_to_the_configured_level() -> None:
     recording = panned_duet()
     rms = math.sqrt(np.mean(recording.mono.astype(np.float64) ** 2))
@@ -450,16 +384,18 @@ def test_the_gain_brings_the_recording_to_the_configured_level() -> None:
     assert level_gain(recording, tiny(frame={"rms_level": 0.0})) == 1.0
 
 
-def test_a_shared_out_run_never_holds_more_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Blocks keep memory flat: no call sees more frames than a block has.
+def test_a_run_never_explains_more_frames_at_once_than_a_block_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Blocks keep memory flat.
     lengths: list[int] = []
-    plain = _Sharer.explain
+    plain = Refiner.explain
 
-    def explain(self: _Sharer, mean: Tensor, channels: Tensor) -> Tensor:
+    def explain(self: Refiner, mean: Tensor, channels: Tensor) -> Tensor:
         lengths.append(len(mean))
         return plain(self, mean, channels)
 
-    monkeypatch.setattr(_Sharer, "explain", explain)
+    monkeypatch.setattr(Refiner, "explain", explain)
     result, _ = run(panned_duet(), tiny())
     assert max(lengths) <= BLOCK_FRAMES
     assert sum(lengths) == len(result.pitch.times_s)

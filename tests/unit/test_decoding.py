@@ -1,32 +1,35 @@
-"""Labelling: Viterbi against all paths, and tracks on which one cue alone can tell who plays."""
+"""Decoding: Viterbi against all paths, and scenes in which one cue alone can tell what is right."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from musisep_cli.labelling import (
-    Labelling,
-    LabellingConfig,
-    cheapest_path,
-    label_tones,
-    order_like,
-)
 from numpy.random import Generator
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from musisep_cli import labelling
+from musisep_cli import decoding
+from musisep_cli.decoding import (
+    Candidates,
+    Decoding,
+    DecodingConfig,
+    Transitions,
+    cheapest_path,
+    decode,
+    order_like,
+)
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-CONFIG = LabellingConfig()
+CONFIG = DecodingConfig()
 BY_TIMBRE = replace(CONFIG, weight_register=0.0, weight_leap=0.0)
 BY_REGISTER = replace(CONFIG, weight_timbre=0.0, weight_leap=0.0)
 BY_CONTINUITY = replace(CONFIG, weight_timbre=0.0, weight_register=0.0)
+BY_EVIDENCE = replace(BY_TIMBRE, weight_timbre=0.0)
 MIN_SHARE_RIGHT = 0.95
 N_HARMONICS = 8
 FLUTE = np.array([1.0, 0.3, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01])
@@ -38,8 +41,15 @@ SEEDS = st.integers(0, 2**20)
 # Viterbi
 
 
-@given(SEEDS, st.integers(1, 6), st.integers(1, 4))
-def test_the_cheapest_path_is_the_best_of_all(seed: int, n_steps: int, n_states: int) -> None:
+def in_blocks(transitions: Array) -> Transitions:
+    """Those of all steps, [n - 1, p, p], handed out block after block."""
+    return lambda first, last: transitions[first:last]
+
+
+@given(SEEDS, st.integers(1, 6), st.integers(1, 4), st.integers(1, 40))
+def test_the_cheapest_path_is_the_best_of_all_whatever_the_blocks(
+    seed: int, n_steps: int, n_states: int, at_once: int
+) -> None:
     generator = np.random.default_rng(seed)
     costs = generator.normal(size=(n_steps, n_states))
     transitions = 2 * generator.random((n_steps - 1, n_states, n_states))
@@ -49,7 +59,9 @@ def test_the_cheapest_path_is_the_best_of_all(seed: int, n_steps: int, n_states:
         for path in itertools.product(range(n_states), repeat=n_steps)
     }
     best = min(totals, key=lambda path: totals[path])
-    path, cost = cheapest_path(costs, transitions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "TRANSITIONS_AT_ONCE", at_once)
+        path, cost = cheapest_path(costs, in_blocks(transitions))
     assert path.tolist() == list(best)
     assert cost == pytest.approx(totals[best])
 
@@ -58,7 +70,23 @@ def test_transitions_have_a_direction() -> None:
     # From 0 to 1 is free, back is dear: the path changes once and stays.
     transitions = np.broadcast_to(np.array([[0.0, 0.0], [9.0, 0.0]]), (2, 2, 2))
     costs = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 1.0]])
-    assert cheapest_path(costs, transitions)[0].tolist() == [0, 1, 1]
+    assert cheapest_path(costs, in_blocks(transitions))[0].tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("at_once", [1, 200, 2_000_000])
+def test_no_more_transitions_are_held_than_fit_and_every_one_is_asked_for_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "TRANSITIONS_AT_ONCE", at_once)
+    n_states, asked = 5, []
+
+    def transitions(first: int, last: int) -> Array:
+        asked.extend(range(first, last))
+        assert (last - first) * n_states**2 <= max(at_once, n_states**2)
+        return np.zeros((last - first, n_states, n_states))
+
+    cheapest_path(np.zeros((31, n_states)), transitions)
+    assert asked == list(range(30))
 
 
 # Tracks: pitch [n, i] and magnitudes [n, i, h] by instrument, then the tones of a frame shuffled
@@ -80,12 +108,26 @@ def shuffled(values: Array, orders: Labels) -> Array:
     return np.take_along_axis(values, index, 1)
 
 
-def share_right(found: Labelling, orders: Labels, *, up_to_names: bool = False) -> float:
+def candidates(pitch: Array, magnitudes: Array) -> Candidates:
+    """One hypothesis per frame, from pitch [n, i] and magnitudes [n, i, h]: all that is left to
+    decide is who plays what.
+    """
+    loudness = magnitudes.sum(-1)
+    timbres = np.sqrt(magnitudes / np.maximum(loudness, 1e-300)[..., None])
+    blank = np.zeros((len(pitch), 1))
+    return Candidates(blank, blank, pitch[:, None], loudness[:, None], timbres[:, None])
+
+
+def label_tones(pitch: Array, magnitudes: Array, config: DecodingConfig, seed: int) -> Decoding:
+    return decode(candidates(pitch, magnitudes), config, seed)
+
+
+def share_right(found: Decoding, orders: Labels, *, up_to_names: bool = False) -> float:
     """Share of frames in which all tones are labelled right.
 
     `orders` says whose tone is at which place; `up_to_names`: which instrument is which is free.
     """
-    players = np.take_along_axis(orders, found.labels, 1)  # n, i: who really plays i's tone
+    players = np.take_along_axis(orders, found.tones, 1)  # n, i: who really plays i's tone
     names = itertools.permutations(range(orders.shape[1]))
     right = [float((players == np.array(name)).all(1).mean()) for name in names]
     return max(right) if up_to_names else right[0]
@@ -94,10 +136,10 @@ def share_right(found: Labelling, orders: Labels, *, up_to_names: bool = False) 
 def label(
     pitch: Array,
     magnitudes: Array,
-    config: LabellingConfig = CONFIG,
+    config: DecodingConfig = CONFIG,
     *,
     shuffle_seed: int = 9,
-) -> tuple[Labelling, Labels]:
+) -> tuple[Decoding, Labels]:
     """Labels of tones in random order, and that order."""
     orders = np.argsort(np.random.default_rng(shuffle_seed).random(pitch.shape), 1)
     found = label_tones(shuffled(pitch, orders), shuffled(magnitudes, orders), config, 0)
@@ -107,7 +149,7 @@ def label(
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("config", [CONFIG, BY_TIMBRE])
 def test_timbre_alone_tells_instruments_of_one_register_apart(
-    config: LabellingConfig, seed: int
+    config: DecodingConfig, seed: int
 ) -> None:
     # Both leap anywhere in the same octave, at the same times: the lines cross all the time.
     generator = np.random.default_rng(seed)
@@ -120,7 +162,7 @@ def test_timbre_alone_tells_instruments_of_one_register_apart(
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("config", [CONFIG, BY_REGISTER])
 def test_register_alone_tells_instruments_of_one_timbre_apart(
-    config: LabellingConfig, seed: int
+    config: DecodingConfig, seed: int
 ) -> None:
     # All notes change at once and anywhere: nothing continues.
     generator = np.random.default_rng(seed)
@@ -199,7 +241,7 @@ def test_the_order_of_the_tones_in_a_frame_does_not_matter(seed: int) -> None:
     pitch, magnitudes = hard_trio(25)
     plain = label_tones(pitch, magnitudes, CONFIG, 0)
     found, orders = label(pitch, magnitudes, shuffle_seed=seed)
-    assert_array_equal(np.take_along_axis(orders, found.labels, 1), plain.labels)
+    assert_array_equal(np.take_along_axis(orders, found.tones, 1), plain.tones)
     assert_allclose(found.timbres, plain.timbres, atol=1e-9)
     assert found.cost == pytest.approx(plain.cost)
 
@@ -209,7 +251,7 @@ def test_the_level_of_the_recording_does_not_matter(level: float) -> None:
     pitch, magnitudes = hard_trio(40)
     plain = label_tones(pitch, magnitudes, CONFIG, 0)
     found = label_tones(pitch, level * magnitudes, CONFIG, 0)
-    assert_array_equal(found.labels, plain.labels)
+    assert_array_equal(found.tones, plain.tones)
     assert_allclose(found.timbres, plain.timbres, atol=1e-9)
 
 
@@ -222,8 +264,8 @@ def test_every_instrument_plays_one_tone_of_every_frame(
     sounding = generator.random((*shape, 1)) < 0.7
     magnitudes = generator.random((*shape, N_HARMONICS)) * sounding
     found = label_tones(40 + 40 * generator.random(shape), magnitudes, CONFIG, seed)
-    assert found.labels.shape == shape
-    assert_array_equal(np.sort(found.labels, 1), np.tile(np.arange(n_instruments), (n_frames, 1)))
+    assert found.tones.shape == shape
+    assert_array_equal(np.sort(found.tones, 1), np.tile(np.arange(n_instruments), (n_frames, 1)))
     for values in (found.timbres, found.register_semitones, found.cost):
         assert np.isfinite(values).all()
     sorted_registers = np.sort(found.register_semitones)[::-1]
@@ -235,7 +277,7 @@ def test_instrument_0_is_the_highest() -> None:
     for order in ([0, 1], [1, 0]):
         found = label_tones(pitch[:, order], magnitudes[:, order], CONFIG, 0)
         assert found.register_semitones[0] > found.register_semitones[1]
-        assert_array_equal(found.labels, np.tile(order, (60, 1)))
+        assert_array_equal(found.tones, np.tile(order, (60, 1)))
 
 
 def test_silent_and_faint_frames_have_no_say() -> None:
@@ -251,7 +293,7 @@ def test_silent_and_faint_frames_have_no_say() -> None:
             CONFIG,
             0,
         )
-        assert_array_equal(np.delete(found.labels, slice(45, 65), 0), plain.labels)
+        assert_array_equal(np.delete(found.tones, slice(45, 65), 0), plain.tones)
         # What counts as loud moves a little with every frame.
         assert_allclose(found.timbres, plain.timbres, atol=1e-3)
         assert_allclose(found.register_semitones, plain.register_semitones, atol=0.01)
@@ -267,14 +309,14 @@ def test_a_short_recording_in_a_long_rest_is_labelled_like_one_without(level: fl
     found = label_tones(
         np.concatenate([pitch, rest_pitch]), np.concatenate([magnitudes, rest]), CONFIG, 0
     )
-    assert_array_equal(found.labels[:40], plain.labels)
+    assert_array_equal(found.tones[:40], plain.tones)
     assert_allclose(found.timbres, plain.timbres, atol=1e-2)
 
 
 def test_all_silent_is_labelled_without_nan() -> None:
     pitch, _ = duet(10)
     found = label_tones(pitch, np.zeros((10, 2, N_HARMONICS)), CONFIG, 0)
-    assert_array_equal(np.sort(found.labels, 1), np.tile([0, 1], (10, 1)))
+    assert_array_equal(np.sort(found.tones, 1), np.tile([0, 1], (10, 1)))
     assert np.isfinite(found.timbres).all()
     assert np.isfinite(found.register_semitones).all()
     assert found.cost == 0
@@ -285,7 +327,7 @@ def test_one_frame_is_labelled_by_pitch(n_instruments: int) -> None:
     pitch = np.array([[60.0, 72.0, 66.0]])[:, :n_instruments]
     magnitudes = np.stack([FLUTE, CLARINET, STRING])[None, :n_instruments]
     found = label_tones(pitch, magnitudes, CONFIG, 0)
-    assert_array_equal(found.labels, np.argsort(-pitch, 1))
+    assert_array_equal(found.tones, np.argsort(-pitch, 1))
     assert_allclose(found.register_semitones, np.sort(pitch[0])[::-1])
 
 
@@ -293,20 +335,20 @@ def test_fewer_loud_frames_than_starts_are_enough() -> None:
     pitch, magnitudes = duet(8)
     magnitudes[2:] = 0
     found = label_tones(pitch, magnitudes, replace(CONFIG, starts=30), 0)
-    assert_array_equal(found.labels[:2], [[0, 1], [0, 1]])
+    assert_array_equal(found.tones[:2], [[0, 1], [0, 1]])
 
 
 def test_one_start_and_one_round_are_enough_where_pitch_tells_it_all() -> None:
     pitch, magnitudes = duet(30)
     pitch[:, 0] += 20
     found = label_tones(pitch, magnitudes, replace(CONFIG, starts=1, rounds=1), 0)
-    assert_array_equal(found.labels, np.tile([0, 1], (30, 1)))
+    assert_array_equal(found.tones, np.tile([0, 1], (30, 1)))
 
 
 def test_the_same_seed_gives_the_same_labels() -> None:
     pitch, magnitudes = hard_trio(40)
     first, again = (label_tones(pitch, magnitudes, CONFIG, 3) for _ in range(2))
-    assert_array_equal(first.labels, again.labels)
+    assert_array_equal(first.tones, again.tones)
     assert_array_equal(first.timbres, again.timbres)
     assert first.cost == again.cost
 
@@ -326,7 +368,7 @@ def test_an_instrument_that_is_never_heard_has_no_timbre() -> None:
     magnitudes[:, 1] *= 1e-4
     pitch = np.stack([np.full(40, 76.0), np.random.default_rng(0).uniform(40, 70, 40)], 1)
     found = label_tones(pitch, magnitudes, CONFIG, 0)
-    assert_array_equal(found.labels, np.tile([0, 1], (40, 1)))
+    assert_array_equal(found.tones, np.tile([0, 1], (40, 1)))
     assert_allclose(found.timbres[0], np.sqrt(FLUTE / FLUTE.sum()), atol=0.02)
     assert_array_equal(found.timbres[1], np.zeros(N_HARMONICS))
     assert np.isfinite(found.register_semitones).all()
@@ -367,12 +409,240 @@ def test_the_order_of_permuted_timbres_is_the_permutation() -> None:
     assert order_like(reference=reference, estimate=estimate).tolist() == [1, 2, 0]
 
 
-def test_labels_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = np.random.default_rng(0)
-    pitch = 60 + 12 * generator.random((50, 3))
-    magnitudes = generator.random((50, 3, 6))
-    whole = label_tones(pitch, magnitudes, CONFIG, 0)
-    monkeypatch.setattr(labelling, "LEAPS_AT_ONCE", 7 * 6**2)
-    in_blocks = label_tones(pitch, magnitudes, CONFIG, 0)
-    np.testing.assert_array_equal(in_blocks.labels, whole.labels)
-    assert in_blocks.cost == whole.cost
+# Hypotheses: several sets of tones per frame
+
+OCTAVE = 12.0
+
+
+@dataclass
+class Scene:
+    """Sets of tones of every frame, at first all alike but for their pitches: [n, s, i]."""
+
+    pitch: Array
+    magnitudes: Array
+    log_prob: Array
+    misfit: Array
+
+    @classmethod
+    def of(cls, *pitches: Array, timbres: list[Array], seed: int = 0) -> "Scene":
+        """Hypotheses of pitches [n, i] each, played by instruments of steady timbres."""
+        pitch = np.stack(pitches, 1)
+        n_frames, n_sets, _ = pitch.shape
+        generator = np.random.default_rng(seed)
+        magnitudes = np.stack([sounds(timbres, n_frames, generator) for _ in pitches], 1)
+        blank = np.zeros((n_frames, n_sets))
+        return cls(pitch, magnitudes, blank - 1.0, blank + 0.2)
+
+    def decoded(self, config: DecodingConfig = CONFIG, seed: int = 0) -> Decoding:
+        return decode(self.candidates(), config, seed)
+
+    def candidates(self) -> Candidates:
+        loudness = self.magnitudes.sum(-1)
+        timbres = np.sqrt(self.magnitudes / np.maximum(loudness, 1e-300)[..., None])
+        return Candidates(self.log_prob, self.misfit, self.pitch, loudness, timbres)
+
+    def mixed(self, seed: int = 3) -> tuple["Scene", Labels]:
+        """With the hypotheses of every frame in random order; where the first one is now, [n]."""
+        order = np.argsort(np.random.default_rng(seed).random(self.misfit.shape), 1)
+
+        def moved(values: Array) -> Array:
+            index = order.reshape(order.shape + (1,) * (values.ndim - 2))
+            return np.take_along_axis(values, index, 1)
+
+        scene = Scene(*(moved(getattr(self, field.name)) for field in fields(self)))
+        return scene, np.argmin(order, 1)
+
+
+def held(n_frames: int) -> Array:
+    """Two lines of notes of 12 and 15 frames, [n, i]."""
+    generator = np.random.default_rng(5)
+    return np.stack(
+        [notes(72, 84, n_frames, 15, generator), notes(55, 67, n_frames, 12, generator)], 1
+    )
+
+
+def anywhere(n_frames: int, seed: int) -> Array:
+    return np.random.default_rng(seed).uniform(55, 84, (n_frames, 2))
+
+
+@pytest.mark.parametrize("config", [CONFIG, BY_CONTINUITY])
+def test_continuity_alone_tells_which_tones_sound(config: DecodingConfig) -> None:
+    scene, right = Scene.of(
+        held(90), anywhere(90, 1), anywhere(90, 2), timbres=[FLUTE, FLUTE]
+    ).mixed()
+    found = scene.decoded(config)
+    assert (found.hypotheses == right).mean() >= MIN_SHARE_RIGHT
+
+
+@pytest.mark.parametrize("name", ["misfit", "log_prob"])
+def test_misfit_or_probability_alone_tells_which_tones_sound(name: str) -> None:
+    # Nothing continues, and all sound alike.
+    scene = Scene.of(*(anywhere(60, seed) for seed in range(3)), timbres=[FLUTE, FLUTE])
+    getattr(scene, name)[:, 1:] += {"misfit": 0.8, "log_prob": -50.0}[name]
+    mixed, right = scene.mixed()
+    assert_array_equal(mixed.decoded(BY_EVIDENCE).hypotheses, right)
+    assert (mixed.decoded().hypotheses == right).mean() >= MIN_SHARE_RIGHT
+
+
+def test_timbre_alone_tells_which_tones_sound() -> None:
+    # Nothing continues. Where the first hypothesis is wrong, its tones sound like no instrument.
+    n, generator = 120, np.random.default_rng(1)
+    scene = Scene.of(anywhere(n, 1), anywhere(n, 2), timbres=[FLUTE, CLARINET])
+    scene.magnitudes[:, 1] = generator.random((n, 2, N_HARMONICS)) ** 4 + 1e-3
+    wrong = generator.random(n) < 0.3
+    for values in (scene.pitch, scene.magnitudes):
+        values[wrong] = values[wrong][:, ::-1]
+    found = scene.decoded(BY_TIMBRE)
+    assert (found.hypotheses == wrong).mean() >= MIN_SHARE_RIGHT
+
+
+def test_octave_errors_in_held_notes_are_repaired() -> None:
+    # In a fifth of the frames, in short runs, the likelier set has one tone an octave low.
+    n = 180
+    truth = held(n)
+    wrong = truth.copy()
+    generator = np.random.default_rng(2)
+    erring = np.flatnonzero((np.arange(n) % 15 >= 5) & (np.arange(n) % 15 < 8))
+    wrong[np.arange(n), generator.integers(0, 2, n)] -= OCTAVE
+    scene = Scene.of(truth, wrong, timbres=[FLUTE, CLARINET])
+    scene.log_prob[:, 1] = -3.0
+    scene.log_prob[erring] = [-2.0, -0.2]
+    scene.misfit[erring] += [0.02, 0.0]
+    found = scene.decoded()
+    assert len(erring) == n // 5
+    assert_array_equal(found.hypotheses, 0)
+    assert_array_equal(found.tones, np.tile([0, 1], (n, 1)))
+    # Each frame by itself would have believed them.
+    alone = scene.decoded(replace(CONFIG, weight_leap=0.0, weight_timbre=0.0, weight_register=0.0))
+    assert_array_equal(np.flatnonzero(alone.hypotheses), erring)
+
+
+def test_the_path_is_the_cheapest_of_all_by_its_documented_cost() -> None:
+    # All equally loud, nothing known of instruments: leaps, misfit and probability add up.
+    generator = np.random.default_rng(4)
+    n, s = 4, 3
+    config = replace(BY_CONTINUITY, leap_limit=2.0)
+    for _ in range(5):
+        scene = Scene.of(
+            *(generator.uniform(60, 66, (n, 2)) for _ in range(s)), timbres=[FLUTE, FLUTE]
+        )
+        scene.magnitudes[:] = FLUTE
+        scene.misfit = 0.1 * generator.random((n, s))
+        scene.log_prob = -5 * generator.random((n, s))
+        totals = {}
+        for path in itertools.product(itertools.product(range(s), [(0, 1), (1, 0)]), repeat=n):
+            lines = [scene.pitch[k, chosen, list(tones)] for k, (chosen, tones) in enumerate(path)]
+            leaps = np.abs(np.diff(lines, axis=0))
+            cost = np.minimum(np.log1p(leaps / config.leap_scale_semitones), config.leap_limit)
+            chosen = [choice for choice, _ in path]
+            totals[path] = config.weight_leap * cost.sum() + sum(
+                config.weight_misfit * scene.misfit[k, c]
+                - config.weight_probability * scene.log_prob[k, c]
+                for k, c in enumerate(chosen)
+            )
+        best = min(totals, key=lambda path: totals[path])
+        found = scene.decoded(config)
+        assert found.hypotheses.tolist() == [choice for choice, _ in best]
+        assert found.cost == pytest.approx(totals[best], rel=1e-5)
+
+
+def random_scene(seed: int, n_frames: int, n_sets: int, n_instruments: int) -> Scene:
+    """Anything, with many rests and some silent frames."""
+    generator = np.random.default_rng(seed)
+    shape = (n_frames, n_sets, n_instruments)
+    sounding = (generator.random(shape) < 0.6) & (generator.random(n_frames) < 0.7)[:, None, None]
+    magnitudes = generator.random((*shape, N_HARMONICS)) * sounding[..., None]
+    log_prob = -60 * generator.random((n_frames, n_sets))
+    return Scene(
+        generator.uniform(12, 130, shape),
+        magnitudes,
+        log_prob,
+        2 * generator.random((n_frames, n_sets)),
+    )
+
+
+@given(SEEDS, st.integers(1, 9), st.integers(1, 5), st.integers(1, 4))
+def test_whatever_is_decoded_is_a_choice_and_finite(
+    seed: int, n_frames: int, n_sets: int, n_instruments: int
+) -> None:
+    scene = random_scene(seed, n_frames, n_sets, n_instruments)
+    config = replace(CONFIG, starts=3)
+    found = scene.decoded(config, seed)
+    assert found.hypotheses.shape == (n_frames,)
+    assert set(found.hypotheses.tolist()) <= set(range(n_sets))
+    assert_array_equal(np.sort(found.tones, 1), np.tile(np.arange(n_instruments), (n_frames, 1)))
+    for values in (found.timbres, found.register_semitones, found.cost):
+        assert np.isfinite(values).all()
+    assert_array_equal(found.register_semitones, np.sort(found.register_semitones)[::-1])
+    again = scene.decoded(config, seed)
+    assert_array_equal(again.hypotheses, found.hypotheses)
+    assert_array_equal(again.tones, found.tones)
+    assert again.cost == found.cost
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+def test_blocks_do_not_change_what_is_decoded(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = random_scene(7, 40, 3, 2)
+    plain = scene.decoded()
+    monkeypatch.setattr(decoding, "TRANSITIONS_AT_ONCE", at_once)
+    found = scene.decoded()
+    assert_array_equal(found.hypotheses, plain.hypotheses)
+    assert_array_equal(found.tones, plain.tones)
+    assert found.cost == plain.cost
+
+
+def test_a_hypothesis_that_explains_nothing_changes_nothing() -> None:
+    truth = held(80)
+    one = Scene.of(truth, timbres=[FLUTE, CLARINET])
+    two = Scene.of(truth, anywhere(80, 1), timbres=[FLUTE, CLARINET])
+    two.misfit[:, 1] = 1e3
+    alone, found = one.decoded(), two.decoded()
+    assert_array_equal(found.hypotheses, 0)
+    assert_array_equal(found.tones, alone.tones)
+
+
+def test_timbres_in_half_precision_as_they_are_stored() -> None:
+    scene, _ = Scene.of(held(90), anywhere(90, 1), timbres=[FLUTE, CLARINET]).mixed()
+    exact = scene.candidates()
+    single = {
+        name: getattr(exact, name).astype(np.float32)
+        for name in ("log_prob", "misfit", "pitch_semitones", "loudness")
+    }
+    found = decode(Candidates(timbres=exact.timbres.astype(np.float16), **single), CONFIG, 0)
+    plain = decode(exact, CONFIG, 0)
+    assert_array_equal(found.hypotheses, plain.hypotheses)
+    assert_array_equal(found.tones, plain.tones)
+    assert_allclose(found.timbres, plain.timbres, atol=2e-3)
+
+
+def test_rests_are_taken_where_they_explain_the_frame() -> None:
+    # The second half is a solo: a second tone there is a bad guess, and the rest as good.
+    n = 80
+    truth = held(n)
+    scene = Scene.of(
+        truth, np.stack([truth[:, 0], anywhere(n, 6)[:, 1]], 1), timbres=[FLUTE, CLARINET]
+    )
+    scene.magnitudes[n // 2 :, 0, 1] = 0
+    scene.misfit[: n // 2, 1] += 0.3
+    scene.misfit[n // 2 :, 1] += 0.3
+    found = scene.decoded()
+    assert_array_equal(found.hypotheses, 0)
+    assert_allclose(
+        found.register_semitones, [truth[:, 0].mean(), truth[: n // 2, 1].mean()], atol=0.5
+    )
+
+
+def test_what_is_learned_is_learned_from_the_tones_that_were_chosen() -> None:
+    # The others are elsewhere and sound like nothing, and lie at any place of their frames.
+    n, truth = 90, held(90)
+    scene = Scene.of(truth, anywhere(n, 1), timbres=[FLUTE, CLARINET])
+    scene.magnitudes[:, 1] = np.random.default_rng(1).random((n, 2, N_HARMONICS))
+    scene.misfit[:, 1] += 0.8
+    mixed, right = scene.mixed()
+    found = mixed.decoded()
+    assert_array_equal(found.hypotheses, right)
+    assert_allclose(found.register_semitones, truth.mean(0), atol=0.2)
+    for timbre, magnitudes in zip(found.timbres, (FLUTE, CLARINET), strict=True):
+        assert_allclose(timbre, np.sqrt(magnitudes / magnitudes.sum()), atol=0.02)

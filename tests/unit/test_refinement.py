@@ -1,0 +1,288 @@
+"""Refinement: mixtures of known tones, pitches found again, shares, stereo and silence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.testing import assert_close
+
+from musisep_cli.decoding import Decoding
+from musisep_cli.model.gabor import FrameConfig, GaborFrame
+from musisep_cli.policy.distance import ObjectiveConfig
+from musisep_cli.policy.hypotheses import Hypotheses
+from musisep_cli.policy.joint import Pitches
+from musisep_cli.refinement import Refiner, Score, pitch_semitones
+from musisep_cli.resynthesis import ResynthesisConfig
+from tests import dense
+
+Spectra = NDArray[np.complex128]
+
+FRAME = GaborFrame(FrameConfig(), 8_000)
+N_BINS = FRAME.n_network_bins
+WIDTH = FRAME.ideal_width_bins
+N_HARMONICS = 6
+MAX_PITCH_ERROR_BINS = 0.1
+"""Pitches are looked for in steps of 0.1 bin; the nearest is half of one away."""
+SEEDS = st.integers(0, 2**20)
+DIRECT, MASK = ResynthesisConfig(stems="direct"), ResynthesisConfig(stems="mask")
+ODD = np.array([1.0, 0.02, 0.6, 0.02, 0.4, 0.02])
+FALLING = np.array([1.0, 0.8, 0.5, 0.4, 0.2, 0.1])
+
+
+def tone(
+    f0_bins: float, amplitudes: NDArray[np.float64], seed: int, width: float = WIDTH
+) -> Spectra:
+    """Spectrum [f] of a tone with random phases."""
+    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(amplitudes))
+    g = dense.peaks(dense.positions(f0_bins, 0.0, len(amplitudes)), width, N_BINS)
+    return np.asarray((amplitudes * np.exp(1j * phases)) @ g)
+
+
+def duet(n_frames: int, level: float = 0.1) -> tuple[Score, Spectra]:
+    """What two instruments play, and the spectrum of each, [i, n, f].
+
+    In most frames their pitches have nothing to do with each other; in the last quarter the lower
+    one's third harmonic is the upper one's second, and so on.
+    """
+    generator = np.random.default_rng(1)
+    f0_bins = np.stack(
+        [generator.uniform(90, 93, n_frames), generator.uniform(50, 52, n_frames)], 1
+    )
+    shared = slice(3 * n_frames // 4, None)
+    f0_bins[shared, 0] = 1.5 * f0_bins[shared, 1] + 0.01
+    levels = level * generator.uniform(0.5, 1, (n_frames, 2))
+    amplitudes = levels[..., None] * np.stack([ODD, FALLING])
+    parts = np.array(
+        [
+            [tone(f0_bins[n, i], amplitudes[n, i], 2 * n + i) for n in range(n_frames)]
+            for i in range(2)
+        ]
+    )
+    return score(f0_bins, amplitudes), parts
+
+
+def score(f0_bins: NDArray[np.float64], amplitudes: NDArray[np.float64]) -> Score:
+    steady = torch.ones(f0_bins.shape)
+    pitches = Pitches(steady, torch.from_numpy(f0_bins).float(), 0 * steady)
+    return Score(pitches, torch.from_numpy(amplitudes).float())
+
+
+def rested(played: Score, on: Tensor) -> Score:
+    """With tones only where ``on [n, i]`` says so."""
+    pitches = replace(played.pitches, on=on * played.pitches.on)
+    return Score(pitches, played.amplitudes * on[..., None])
+
+
+def refiner(played: Score, config: ResynthesisConfig) -> Refiner:
+    dictionary = torch.from_numpy(
+        np.stack([ODD, FALLING], 1)[:, : played.pitches.on.shape[1]]
+    ).float()
+    return Refiner(played, dictionary, FRAME, config, ObjectiveConfig())
+
+
+def refined(played: Score, mixture: Spectra, config: ResynthesisConfig) -> tuple[Spectra, Refiner]:
+    """Stems [i, n, f] of one channel."""
+    found = refiner(played, config)
+    spectra = torch.from_numpy(mixture).to(torch.complex64)
+    return found.explain(spectra, spectra[None])[:, 0].numpy(), found
+
+
+def error_db(reference: Spectra, estimate: Spectra) -> float:
+    """Energy of the error over that of the reference."""
+    error = np.square(np.abs(reference - estimate), dtype=np.float64).sum()
+    energy = np.square(np.abs(reference), dtype=np.float64).sum()
+    return float(10 * np.log10(max(error, 1e-300) / energy))
+
+
+# Mixtures
+
+
+@pytest.mark.parametrize("config", [DIRECT, MASK])
+def test_two_tones_are_divided_also_where_they_share_harmonics(config: ResynthesisConfig) -> None:
+    played, parts = duet(40)
+    # What was measured where harmonics are shared is not worth anything: all is given to the upper.
+    confused = played.amplitudes.clone()
+    confused[30:, 0, [1, 3, 5]] += confused[30:, 1, [2, 5, 5]]
+    confused[30:, 1, [2, 5]] = 0
+    stems, _ = refined(replace(played, amplitudes=confused), parts.sum(0), config)
+    for i in range(2):
+        assert error_db(parts[i, :30], stems[i, :30]) < -20  # direct: the prior takes a little
+        assert error_db(parts[i, 30:], stems[i, 30:]) < -15
+
+
+def test_of_a_shared_harmonic_each_gets_what_its_timbre_expects() -> None:
+    # Upper: f0 76.5, odd harmonics; lower: 51, falling. At 153 the upper has 2 %, the lower half.
+    played, parts = duet(40)
+    stems, _ = refined(played, parts.sum(0), MASK)
+    for n in range(30, 40):
+        f = round(3 * float(played.pitches.f0_bins[n, 1]))
+        expected = np.abs(parts[:, n, f]) / np.abs(parts[:, n, f]).sum()
+        found = np.abs(stems[:, n, f]) / np.abs(stems[:, n, f]).sum()
+        assert_allclose(found, expected, atol=0.1)
+
+
+def test_stems_of_true_tones_are_the_mixture_whatever_their_kind() -> None:
+    played, parts = duet(12)
+    mixture = parts.sum(0)
+    for config in (DIRECT, MASK):
+        stems, _ = refined(played, mixture, config)
+        assert error_db(mixture, stems.sum(0)) < (-20 if config is DIRECT else -30)
+
+
+@given(SEEDS)
+def test_masks_never_add_up_to_more_than_1(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    n, i = 4, 3
+    played = score(generator.uniform(1, 400, (n, i)), 10 ** generator.uniform(-6, 0, (n, i, 6)))
+    on = torch.from_numpy(generator.random((n, i)) < 0.7).float()
+    played = rested(played, on)
+    mixture = torch.from_numpy(generator.normal(size=(n, N_BINS, 2))).float()
+    spectra = torch.view_as_complex(mixture)
+    dictionary = torch.ones(6, i)
+    found = Refiner(played, dictionary, FRAME, MASK, ObjectiveConfig())
+    masks = found.explain(spectra, spectra[None])[:, 0] / spectra
+    assert float(masks.imag.abs().max()) < 1e-4
+    assert float(masks.real.min()) > -1e-4
+    assert float(masks.real.sum(0).max()) < 1 + 1e-4
+    assert float(masks.abs().transpose(0, 1)[on == 0].sum()) == 0
+    assert bool(torch.isfinite(found.transcript.joined().objective).all())
+
+
+@pytest.mark.parametrize("config", [DIRECT, MASK])
+def test_a_stem_keeps_its_place_between_the_channels(config: ResynthesisConfig) -> None:
+    played, parts = duet(8)
+    gains = np.array([[1.0, 0.2], [0.3, 0.9]])  # channel, instrument
+    channels = torch.from_numpy(np.einsum("ci,inf->cnf", gains, parts)).to(torch.complex64)
+    stems = refiner(played, config).explain(channels.mean(0), channels).numpy()
+    limit_db = -20 if config is DIRECT else -12  # a bin's two channels get one share
+    for i in range(2):
+        for c in range(2):
+            assert error_db(gains[c, i] * parts[i], stems[i, c]) < limit_db
+
+
+@pytest.mark.parametrize("config", [DIRECT, MASK])
+def test_blocks_are_explained_as_the_whole_is(config: ResynthesisConfig) -> None:
+    played, parts = duet(11)
+    spectra = torch.from_numpy(parts.sum(0)).to(torch.complex64)
+    channels = torch.stack([spectra, 0.5j * spectra])
+    one, several = refiner(played, config), refiner(played, config)
+    whole = one.explain(spectra, channels)
+    blocks = [
+        several.explain(spectra[part], channels[:, part])
+        for part in (slice(0, 4), slice(4, 5), slice(5, 11))
+    ]
+    assert_close(torch.cat(blocks, 2), whole, atol=1e-5, rtol=1e-4)
+    for name, values in one.transcript.tensors().items():
+        assert_close(several.transcript.tensors()[name], values, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("level", [2.0**-10, 2.0**-3])
+def test_the_level_of_the_frames_does_not_matter(level: float) -> None:
+    played, parts = duet(12)
+    plain, _ = refined(played, parts.sum(0), MASK)
+    quiet = replace(played, amplitudes=level * played.amplitudes)
+    found, _ = refined(quiet, level * parts.sum(0), MASK)
+    assert error_db(plain, found / level) < -40
+
+
+@pytest.mark.parametrize("config", [DIRECT, MASK])
+def test_silence_and_rests_give_zeros_and_nothing_that_is_not_finite(
+    config: ResynthesisConfig,
+) -> None:
+    # Frame 0: silence where tones were decoded; 1: rests in a sounding frame; 2: one tone.
+    played, parts = duet(3)
+    mixture = parts.sum(0)
+    mixture[0] = 0
+    played = rested(played, torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]))
+    stems, found = refined(played, mixture, config)
+    assert_array_equal(stems[:, 0], 0)
+    assert_array_equal(stems[:, 1], 0)
+    assert_array_equal(stems[1, 2], 0)
+    assert np.abs(stems[0, 2]).max() > 0.01
+    transcript = found.transcript.joined()
+    assert transcript.audible.tolist() == [False, True, True]
+    for name, values in found.transcript.tensors().items():
+        assert bool(torch.isfinite(values.float()).all()), name
+    assert_array_equal(transcript.amplitude[1].numpy(), 0)
+
+
+@pytest.mark.parametrize("config", [DIRECT, MASK])
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_unisons_and_exact_octaves_lose_nothing(config: ResynthesisConfig, ratio: float) -> None:
+    f0_bins = np.tile([[50.0 * ratio, 50.0]], (4, 1))
+    amplitudes = np.tile(0.1 * np.stack([ODD, FALLING]), (4, 1, 1))
+    parts = np.array(
+        [[tone(f0_bins[n, i], amplitudes[n, i], n) for n in range(4)] for i in range(2)]
+    )
+    stems, _ = refined(score(f0_bins, amplitudes), parts.sum(0), config)
+    assert error_db(parts.sum(0), stems.sum(0)) < -20
+    for i in range(2):  # nobody is left out
+        assert np.linalg.norm(stems[i]) > 0.2 * np.linalg.norm(parts[i])
+
+
+def test_what_is_noted_is_what_was_played() -> None:
+    played, parts = duet(12)
+    _, found = refined(played, parts.sum(0), MASK)
+    transcript = found.transcript.joined()
+    assert_allclose(transcript.f0_bins, played.pitches.f0_bins, atol=MAX_PITCH_ERROR_BINS)
+    level = played.amplitudes[..., 0]  # both columns of D are 1 there
+    assert_allclose(transcript.amplitude[:9], level[:9], rtol=0.2)
+    assert_array_equal(transcript.on.numpy(), 1)
+    silent = refined(rested(played, 0 * played.pitches.on), parts.sum(0), MASK)[1]
+    assert bool((transcript.objective < 0.2 * silent.transcript.joined().objective).all())
+
+
+# Parts
+
+
+def test_pitches_in_semitones() -> None:
+    bins = torch.tensor([440.0, 880.0, 27.5, 1e-9]) / FRAME.bin_hz
+    found = pitch_semitones(bins, FRAME)
+    assert_close(found[:3], torch.tensor([69.0, 81.0, 21.0]), atol=1e-3, rtol=0)
+    assert 0 < float(found[3]) < 21  # as low as anything is played, and finite
+
+
+def test_the_score_is_what_was_decoded_of_the_hypotheses() -> None:
+    n, s, i, h = 7, 3, 2, 4
+    generator = torch.Generator().manual_seed(0)
+
+    def numbers(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator)
+
+    found = Hypotheses(
+        log_prob=numbers(n, s),
+        misfit=numbers(n, s),
+        on=numbers(n, s, i) < 0.7,
+        f0_bins=numbers(n, s, i),
+        inharmonicity=numbers(n, s, i),
+        loudness=numbers(n, s, i),
+        timbre=torch.nn.functional.normalize(numbers(n, s, i, h), dim=-1).half(),
+    )
+    rows = np.random.default_rng(0)
+    decoded = Decoding(
+        hypotheses=rows.integers(0, s, n),
+        tones=np.argsort(rows.random((n, i)), 1),
+        timbres=np.ones((i, h)),
+        register_semitones=np.ones(i),
+        cost=0.0,
+    ).ordered(np.array([1, 0]))
+    played = Score.of(found, decoded)
+    for k in range(n):
+        for instrument in range(i):
+            place = k, decoded.hypotheses[k], decoded.tones[k, instrument]
+            assert float(played.pitches.on[k, instrument]) == float(found.on[place])
+            assert played.pitches.f0_bins[k, instrument] == found.f0_bins[place]
+            assert played.pitches.inharmonicity[k, instrument] == found.inharmonicity[place]
+            assert_close(
+                played.amplitudes[k, instrument].sum(), found.loudness[place], rtol=2e-3, atol=0
+            )
+            assert_close(
+                played.amplitudes[k, instrument],
+                found.loudness[place] * found.timbre[place].float() ** 2,
+            )
