@@ -270,6 +270,7 @@ def test_the_score_is_what_was_decoded_of_the_hypotheses() -> None:
         tones=np.argsort(rows.random((n, i)), 1),
         timbres=np.ones((i, h)),
         register_semitones=np.ones(i),
+        spread_semitones=np.ones(i),
         cost=0.0,
     ).ordered(np.array([1, 0]))
     played = Score.of(found, decoded)
