@@ -273,8 +273,12 @@ class _Scene:
 
     def _timbre_cost(self, timbres: Array) -> Array:
         """Weighted squared sine between the timbres of tones and instruments, ``[n, s, m, i]``."""
-        likeness = self.candidates.timbres @ timbres.T.astype(self.candidates.timbres.dtype)
-        cost: Array = self.config.weight_timbre * (1 - likeness.astype(np.float64) ** 2)
+        columns = timbres.T.astype(np.float32)
+        cosine = np.empty((*self.pitch.shape, self.n_instruments), np.float32)
+        for first in range(0, self.n_frames, STRETCH_FRAMES):  # half-precision numbers in memory
+            block = slice(first, first + STRETCH_FRAMES)
+            cosine[block] = self.candidates.timbres[block].astype(np.float32) @ columns
+        cost: Array = self.config.weight_timbre * (1 - cosine**2)
         return cost
 
     def _by_assignment(self, cost: Array) -> Array:

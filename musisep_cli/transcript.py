@@ -107,10 +107,12 @@ class Frames(Generic[Found]):
 
     def tensors(self) -> dict[str, Tensor]:
         """All that was found so far, by name."""
-        names = [field.name for field in fields(self.kind)]
-        return {name: torch.cat([getattr(block, name) for block in self.blocks]) for name in names}
+        return dict(vars(self.joined()))
 
     def joined(self) -> Found:
-        """All that was found so far."""
-        found: Found = self.kind(**self.tensors())
-        return found
+        """All that was found so far; held once from then on."""
+        if len(self.blocks) > 1:
+            names = [field.name for field in fields(self.kind)]
+            blocks = {name: [getattr(block, name) for block in self.blocks] for name in names}
+            self.blocks = [self.kind(**{name: torch.cat(blocks[name]) for name in names})]
+        return self.blocks[0]

@@ -161,10 +161,12 @@ def _headline(job: Job) -> str:
     last = run.first_seed + run.seeds - 1
     seeds = f"seed {last}" if run.seeds == 1 else f"seeds {run.first_seed} to {last}"
     instruments = f"{run.instruments} instrument{'' if run.instruments == 1 else 's'}"
+    start = "from the weights that come with it" if job.config.warmstart.weights else "from scratch"
+    steps = f"{training.iterations} iterations of {training.batch_size} frames"
     return (
         f"musisep {__version__} on {describe(job.device, run.threads)}; preset "
-        f"{job.config.preset}, {instruments}, {training.iterations} iterations of "
-        f"{training.batch_size} frames, {seeds}"
+        f"{job.config.preset} ({start}, {steps if training.iterations else 'no training'}), "
+        f"{instruments}, {seeds}"
     )
 
 
