@@ -644,5 +644,25 @@ def test_what_is_learned_is_learned_from_the_tones_that_were_chosen() -> None:
     found = mixed.decoded()
     assert_array_equal(found.hypotheses, right)
     assert_allclose(found.register_semitones, truth.mean(0), atol=0.2)
+    assert_allclose(found.spread_semitones, truth.std(0), atol=0.3)
     for timbre, magnitudes in zip(found.timbres, (FLUTE, CLARINET), strict=True):
         assert_allclose(timbre, np.sqrt(magnitudes / magnitudes.sum()), atol=0.02)
+
+
+def test_a_long_recording_is_decoded_by_what_is_learned_from_stretches_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n = 300
+    scene, right = Scene.of(held(n), anywhere(n, 1), timbres=[FLUTE, CLARINET]).mixed()
+    whole = scene.candidates().excerpt()
+    assert_array_equal(whole.pitch_semitones, scene.pitch)
+    monkeypatch.setattr(decoding, "EXCERPT_STRETCHES", 4)
+    monkeypatch.setattr(decoding, "STRETCH_FRAMES", 20)
+    part = scene.candidates().excerpt()
+    assert_array_equal(part.pitch_semitones[:20], scene.pitch[:20])
+    assert_array_equal(part.timbres[-20:], scene.candidates().timbres[-20:])
+    assert len(part.log_prob) == 80
+    found = scene.decoded()
+    assert (found.hypotheses == right).mean() >= MIN_SHARE_RIGHT
+    assert_array_equal(found.tones, np.tile([0, 1], (n, 1)))
+    assert_allclose(found.register_semitones, held(n).mean(0), atol=0.3)
