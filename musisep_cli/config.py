@@ -37,7 +37,8 @@ PRESETS = ("paper", "quick", "standard")
 MAX_INSTRUMENTS = 16
 MAX_WARM_INSTRUMENTS = 4
 """The warm start has seen frames of at most this many lines."""
-MAX_DECODED_INSTRUMENTS = 5
+MAX_DECODED_INSTRUMENTS = 4
+MAX_BEAM = 32
 MAX_SEEDS = 1000
 MAX_ROLLOUTS = 729
 """S = len(exponents)^m: three exponents for up to six instruments, two for up to nine."""
@@ -276,6 +277,7 @@ def check(config: Config) -> None:
             config.decoding.enabled or config.resynthesis.stems == "direct",
             "[resynthesis] stems = 'mask' needs [decoding] enabled = true",
         ),
+        (config.search.beam <= MAX_BEAM, f"[search] beam must be 1 to {MAX_BEAM}"),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),
         (
             all(stride <= config.network.kernel for stride in config.network.strides),

@@ -283,8 +283,9 @@ class _Scene:
 
     def _by_assignment(self, cost: Array) -> Array:
         """Cost of every assignment, ``[n, s, a]``, from that of tone and instrument."""
-        instruments = np.arange(self.n_instruments)
-        total: Array = cost[:, :, self.assignments, instruments].sum(-1)
+        total = np.zeros((*cost.shape[:2], len(self.assignments)), np.float32)
+        for instrument, tones in enumerate(self.assignments.T):
+            total += cost[:, :, tones, instrument]
         return total
 
     def _transitions(self, first: int, last: int) -> Array:

@@ -80,7 +80,8 @@ def search(policy: Policy, spectra: Tensor, n_harmonics: int, config: SearchConf
     """The most probable sets of tones of frames.
 
     A set's probability is the product of its tones' probabilities, each given the tones before, and
-    of that of a rest, summed over the orders in which the search met it.
+    of that of a rest, summed over the orders in which the search met it. Whether there is a rest is
+    read where the network thinks the next tone most probable.
 
     Args:
         policy: one whose instruments are decided by timbre: it proposes tones, whoever plays them.
