@@ -26,9 +26,6 @@ from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares
 from musisep_cli.timbre import Timbre, free_harmonics
 from musisep_cli.transcript import LOWEST_HZ, Frames, Transcript, audible
 
-NOISE = 0.2
-"""What the tone model misses, relative to a frame's strongest harmonic: how much the timbre is
-believed against the mixture."""
 LEAST_EXPECTED = 1e-4
 """Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
 
@@ -137,7 +134,7 @@ class Refiner:
         )
         strongest = score.amplitudes.amax((1, 2), keepdim=True).clamp_min(1e-12)
         relative = (expected / strongest).clamp_min(LEAST_EXPECTED)
-        return (NOISE / relative).square().flatten(1)
+        return (self.config.timbre_noise / relative).square().flatten(1)
 
     def _positions(self, score: Score) -> Tensor:
         n_harmonics = score.amplitudes.shape[-1]

@@ -32,6 +32,10 @@ class ResynthesisConfig:
     Glides, onsets and breath, which no stationary peak can follow, then stay in the stems."""
     mask_width: float = 1.3
     """With mask: widths of the peaks that share out the spectrum, in ideal widths."""
+    timbre_noise: float = 0.2
+    """Where tones are decoded: what the tone model misses, relative to a frame's strongest
+    harmonic. The more, the more is an instrument's timbre believed against the mixture where two
+    tones share a harmonic; near 0, such a harmonic is divided by chance."""
     mask_floor: float = 1e-4
     """With mask: where the tones are below this share of the frame's highest peak, what there is
     goes to the residual."""

@@ -43,6 +43,8 @@ class SearchConfig:
     """Candidates for the next tone of a set, and sets that are continued."""
     hypotheses: int = 12
     """Sets of a frame that are kept. With both at 1 it is the most probable tone after tone."""
+    refined_pitch: bool = True
+    """Whether pitches are set to where their harmonics are strongest before sets are compared."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def search(policy: Policy, spectra: Tensor, n_harmonics: int, config: SearchConf
     for place in range(policy.n_instruments):
         last = place + 1 == policy.n_instruments
         found = found.extended(place, config.beam, config.hypotheses if last else config.beam)
-    return found.fitted(spectra)
+    return found.fitted(spectra, refined_pitches=config.refined_pitch)
 
 
 @dataclass(frozen=True)
@@ -199,8 +201,8 @@ class _Sets:
         unused = explanation.log_prob
         return replace(self, explanation=explanation.add(tone, unused, unused))
 
-    def fitted(self, spectra: Tensor) -> Hypotheses:
-        """All tones of every set fitted to the frame at once, twice.
+    def fitted(self, spectra: Tensor, *, refined_pitches: bool) -> Hypotheses:
+        """All tones of every set fitted to the frame at once, twice if their pitches are refined.
 
         The network's pitches are good to about half a bin, which at the tenth harmonic is five.
         After the first fit every pitch is set to where its harmonics are strongest.
@@ -212,10 +214,10 @@ class _Sets:
         fit_to = partial(
             JointFit.of, spectra=rows, n_harmonics=n_harmonics, width=width, tikhonov=TIKHONOV
         )
-        pitches = replace(
-            pitches, f0_bins=refined_pitch(pitches, rows, fit_to(pitches), width=width)
-        )
         fit = fit_to(pitches)
+        if refined_pitches:
+            pitches = replace(pitches, f0_bins=refined_pitch(pitches, rows, fit, width=width))
+            fit = fit_to(pitches)
         amplitudes = magnitude(fit.coefficients) * pitches.on[..., None]
         loudness = amplitudes.sum(-1)
         tiny = torch.finfo(amplitudes.dtype).tiny

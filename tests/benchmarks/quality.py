@@ -11,11 +11,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from musisep_cli import separate
 from musisep_cli.audio import read
 from musisep_cli.config import Settings, read_settings
 from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
+from musisep_cli.recording import Recording
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 CASES = (
@@ -44,22 +46,22 @@ def main(
         print(row(case, preset, settings, seeds, duration), flush=True)
 
 
-def row(case: str, preset: str, settings: Settings, seeds: int, duration_s: float | None) -> str:
+def references(case: str, duration_s: float | None) -> tuple[Recording, NDArray[np.float64]]:
+    """A recording and its stems ``[i, t]``."""
     folder = DATA / case
-    stems = json.loads((folder / "meta.json").read_text("utf-8"))["stems"]
-    mix = read(folder / "mix.flac", duration_s=duration_s)
-    reference = np.stack(
-        [
-            read(folder / stem, duration_s=duration_s).samples[:, 0].astype(np.float64)
-            for stem in stems
-        ]
-    )
+    names = json.loads((folder / "meta.json").read_text("utf-8"))["stems"]
+    stems = [read(folder / name, duration_s=duration_s).samples[:, 0] for name in names]
+    return read(folder / "mix.flac", duration_s=duration_s), np.stack(stems).astype(np.float64)
+
+
+def row(case: str, preset: str, settings: Settings, seeds: int, duration_s: float | None) -> str:
+    mix, reference = references(case, duration_s)
     scores, seconds = [], 0.0
     for seed in range(seeds):
         result = separate(
             mix.samples,
             mix.sample_rate_hz,
-            len(stems),
+            len(reference),
             preset=preset,
             settings=settings,
             first_seed=seed,

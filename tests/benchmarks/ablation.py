@@ -1,0 +1,137 @@
+"""What each ingredient of the preset ``standard`` is worth: ``python -m tests.benchmarks.ablation``.
+
+Every recording is searched once per way of searching; the rest is decoded and resynthesised again
+for every seed. BSS Eval v2, means over the instruments, blind.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from musisep_cli import warmstart
+from musisep_cli.config import Config, Settings, compose
+from musisep_cli.decoding import Candidates, decode
+from musisep_cli.listening import Searcher
+from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
+from musisep_cli.model.gabor import GaborFrame
+from musisep_cli.pipeline import dictionary_of_timbres, level_gain, new_policy
+from musisep_cli.policy.hypotheses import Hypotheses, SearchConfig
+from musisep_cli.refinement import Refiner, Score, pitch_semitones
+from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
+from tests.benchmarks.quality import CASES, references
+
+ROWS: dict[str, Settings] = {
+    "all": {},
+    "without decoding: the most probable tones of each frame": {
+        "search": {"beam": 1, "hypotheses": 1}
+    },
+    "without refined pitches before sets are compared": {"search": {"refined_pitch": False}},
+    "4 sets of tones per frame instead of 12": {"search": {"hypotheses": 4}},
+    "without the network's probability": {"decoding": {"weight_probability": 1e-9}},
+    "without the misfit": {"decoding": {"weight_misfit": 1e-9}},
+    "without timbre": {"decoding": {"weight_timbre": 1e-9}},
+    "without register": {"decoding": {"weight_register": 1e-9}},
+    "without continuity": {"decoding": {"weight_leap": 1e-9}},
+    "without a cost of rests": {"decoding": {"weight_rest": 1e-9}},
+    "without the timbre where harmonics are shared": {"resynthesis": {"timbre_noise": 0.01}},
+    "stems of direct predictions instead of masks": {"resynthesis": {"stems": "direct"}},
+}
+
+
+def main(
+    cases: str = ",".join(CASES),
+    duration: Annotated[float, typer.Option(help="Only the first seconds.")] = 18.0,
+    seeds: int = 3,
+    threads: int = 2,
+) -> None:
+    """SDR / SIR per case, and the time of the search and of one seed's rest over the length."""
+    torch.set_num_threads(threads)
+    names = cases.split(",")
+    scenes = [_Scene(name, duration) for name in names]
+    print("| | " + " | ".join(names) + " | time / length |")
+    print("| --- |" + " --- |" * (len(names) + 1))
+    for name, settings in ROWS.items():
+        scored = [scene.scores(settings, seeds) for scene in scenes]
+        columns = " | ".join(f"{sdr_db:.1f} / {sir_db:.1f}" for sdr_db, sir_db, _ in scored)
+        ratio = sum(seconds for _, _, seconds in scored) / sum(s.duration_s for s in scenes)
+        print(f"| {name} | {columns} | {ratio:.1f} |", flush=True)
+
+
+class _Scene:
+    """A recording, its references and what searching it has found."""
+
+    def __init__(self, case: str, duration_s: float) -> None:
+        self.recording, self.reference = references(case, duration_s)
+        self.duration_s = self.recording.n_samples / self.recording.sample_rate_hz
+        self.found: dict[SearchConfig, tuple[Hypotheses, float]] = {}
+
+    def scores(self, settings: Settings, n_seeds: int) -> tuple[float, float, float]:
+        """SDR and SIR in dB, mean over instruments and seeds; seconds per seed with its search."""
+        run: Settings = {"run": {"instruments": len(self.reference)}}
+        config = compose("standard", run, settings)
+        found, seconds = self._search(config)
+        scores = []
+        started = time.monotonic()
+        for seed in range(n_seeds):
+            stems = self._stems(found, config, seed)
+            pairs = bss_eval_v2(array_blocks(reference=self.reference, estimate=stems))
+            best = best_assignment(pairs)
+            scores.append(
+                [
+                    statistics.mean(float(values[i, j]) for i, j in best)
+                    for values in (pairs.sdr_db, pairs.sir_db)
+                ]
+            )
+        sdr_db, sir_db = np.mean(scores, 0)
+        return float(sdr_db), float(sir_db), seconds + (time.monotonic() - started) / n_seeds
+
+    def _search(self, config: Config) -> tuple[Hypotheses, float]:
+        if config.search not in self.found:
+            started = time.monotonic()
+            policy = new_policy(config, self._frame(config))
+            warmstart.load(policy, config.warmstart)
+            searcher = Searcher(policy, config.dictionary.n_harmonics, config.search)
+            for spectra in self._spectra(config):
+                searcher.listen(spectra)
+            self.found[config.search] = searcher.found.joined(), time.monotonic() - started
+        return self.found[config.search]
+
+    def _frame(self, config: Config) -> GaborFrame:
+        return GaborFrame(config.frame, self.recording.sample_rate_hz)
+
+    def _spectra(self, config: Config) -> Iterator[torch.Tensor]:
+        frame = self._frame(config)
+        mean = torch.from_numpy(self.recording.mono) * level_gain(self.recording, config)
+        for centres in frame.centres(len(mean)).split(BLOCK_FRAMES):
+            yield frame.analyse(mean, centres)[:, : frame.n_network_bins]
+
+    def _stems(self, found: Hypotheses, config: Config, seed: int) -> np.ndarray:
+        frame = self._frame(config)
+        candidates = Candidates(
+            log_prob=found.log_prob.numpy(),
+            misfit=found.misfit.numpy(),
+            pitch_semitones=pitch_semitones(found.f0_bins, frame).numpy(),
+            loudness=found.loudness.numpy(),
+            timbres=found.timbre.numpy(),
+        )
+        decoding = decode(candidates, config.decoding, seed)
+        refiner = Refiner(
+            Score.of(found, decoding),
+            dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary),
+            frame,
+            config.resynthesis,
+            config.objective,
+        )
+        samples = torch.from_numpy(self.recording.samples).T
+        gain = level_gain(self.recording, config)
+        stretches = list(resynthesise(frame, samples, refiner.explain, gain))
+        return torch.cat(stretches, 2)[:, 0].double().numpy()
+
+
+if __name__ == "__main__":
+    typer.run(main)
