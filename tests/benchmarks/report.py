@@ -64,9 +64,9 @@ def part_table(best: Ceiling) -> Iterator[str]:
     yield ""
     yield (
         "Operations are those of convolutions and matrix products, two per multiply-add; bytes all"
-        " inputs and outputs of all operations, as if nothing were ever cached. The share of the best is the"
-        " operations' rate over the convolution rate; the bytes over the copy rate where there are no"
-        " operations to speak of, and above 100 % where caches do help."
+        " inputs and outputs of all operations, as if nothing were ever cached. The share of the"
+        " best is the operations' rate over the convolution rate; where there are no operations to"
+        " speak of, the bytes' over the copy rate, above 100 % where caches do help."
     )
     yield ""
     yield "| part | CPU time | GFLOP | GB | GFLOP/s | of best | note |"
