@@ -124,7 +124,7 @@ def step_parts(preset: str, sampling: str) -> Iterator[Part]:
     for part in pieces:
         yield Part(f"{name}{part.name}", part.seconds, part.work, part.note)
     rest_s = whole.seconds - sum(part.seconds for part in pieces)
-    yield Part(f"{name}the rest", rest_s, Work(), "sampling, copies, input; a difference, and so noisy")
+    yield Part(f"{name}the rest", rest_s, Work(), "sampling, copies, input; by subtraction")
 
 
 def _rows(model: Trainer, n_frames: int) -> list[int]:
