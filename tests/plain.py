@@ -4,7 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli.model.tones import SMALLEST_SQUARE, harmonic_positions
 from musisep_cli.policy.unet import UNet
+
+TIKHONOV = 1e-3
 
 
 def unet(net: UNet, spectra: Tensor) -> Tensor:
@@ -28,3 +31,32 @@ def unet(net: UNet, spectra: Tensor) -> Tensor:
     for layer in net.mix:
         level = torch.relu(functional.conv1d(level, layer.weight, layer.bias, 1, layer.padding))
     return functional.conv1d(level, net.out.weight)
+
+
+def magnitude(values: Tensor) -> Tensor:
+    """``tones.magnitude``, as the sum of two squares."""
+    return (torch.view_as_real(values).square().sum(-1) + SMALLEST_SQUARE).sqrt()
+
+
+def radial_distance(reference: Tensor, estimate: Tensor) -> Tensor:
+    """``distance.radial_distance``, bin by bin."""
+    return torch.view_as_real(reference - estimate).square().sum(-1).mean(-1)
+
+
+def harmonics_and_widths(n_tones: int) -> tuple[Tensor, Tensor]:
+    """Positions [k, h] of 25 harmonics well inside 3072 bins, and ideal widths [k]."""
+    f0_bins = torch.linspace(20, 110, n_tones)
+    return harmonic_positions(f0_bins, torch.zeros(n_tones), 25), torch.full((n_tones,), 1.91)
+
+
+def direct_spectra(spectra: Tensor) -> Tensor:
+    """Least-squares harmonics (Eq. 17) and their spectra [k, f], peaks evaluated at all bins."""
+    positions, widths = harmonics_and_widths(len(spectra))
+    bins = torch.arange(spectra.shape[-1])
+    distance = (bins - positions[..., None]) / widths[:, None, None]  # k, h, f
+    peaks = torch.exp(-0.5 * distance.square())
+    matrix = peaks @ peaks.mT + TIKHONOV * torch.eye(positions.shape[-1])
+    peaks = peaks.to(spectra.dtype)
+    right = peaks @ spectra[..., None]
+    coefficients = torch.linalg.solve(matrix.to(spectra.dtype), right)
+    return (peaks.mT @ coefficients)[..., 0]

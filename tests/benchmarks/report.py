@@ -1,116 +1,140 @@
 """Speed, and the correctness beside it, as a Markdown page: ``make bench``.
 
-Every time is the median of several runs in one process. These machines are shared: compare the
-ratios within a page, not the milliseconds between pages.
+Times are CPU times, the least of several runs in one process, versions that are compared in turns.
+These machines are shared: compare the ratios within a page, not the milliseconds between pages.
 """
 
 import platform
-import statistics
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from musisep_cli import __version__
-from musisep_cli.config import Config, compose
-from musisep_cli.model.dictionary import start_dictionary
-from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.pipeline import new_policy
-from musisep_cli.training.trainer import Trainer
-from tests.signals import duet
+from musisep_cli.config import compose
+from tests.benchmarks import optimisations, parts, scale
+from tests.benchmarks.measure import Ceiling, ceiling
+from tests.benchmarks.parts import N_INSTRUMENTS, Part
 
-RATE_HZ = 48_000
-DURATION_S = 10.0
 COMMAND = "python -m tests.benchmarks.report"
+THREADS = 1
+AUTHORS_STEP_S = 8.9
+"""CPU time of a training step of the authors' code, two instruments, six frames, one core."""
+STEPS = (("quick", "tree"), ("paper", "independent"), ("paper", "tree"))
+PREDICTIONS = ("standard", "quick", "paper")
 
 
 def main() -> None:
+    torch.set_num_threads(THREADS)
     for line in page():
-        print(line)
+        print(line, flush=True)
 
 
 def page() -> Iterator[str]:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
+    best = ceiling()
+    made_by = f"musisep {__version__}, commit {commit or 'unknown'}, torch {torch.__version__}"
     yield "# Benchmarks"
     yield ""
-    made_by = f"musisep {__version__}, commit {commit or 'unknown'}, torch {torch.__version__}"
     yield f"`{COMMAND}`: {made_by},"
-    yield f"{torch.get_num_threads()} threads, {platform.processor() or platform.machine()}."
-    yield f"A duet of {DURATION_S:.0f} s at {RATE_HZ} Hz, two instruments, batches of 6 frames."
+    machine = platform.processor() or platform.machine()
+    yield f"{THREADS} thread, {machine}. CPU times, not wall times."
+    yield f"A duet of {parts.DURATION_S:.0f} s at {parts.RATE_HZ} Hz, two instruments."
     yield ""
-    yield "| what | median | note |"
-    yield "| --- | --- | --- |"
-    signal = torch.tensor(
-        np.sum(list(duet(duration_s=DURATION_S, sample_rate_hz=RATE_HZ).values()), 0),
-        dtype=torch.float32,
+    yield "The machine's best through PyTorch, in the same process:"
+    yield (
+        f"matrix product {best.matrix / 1e9:.0f} GFLOP/s, convolution "
+        f"{best.convolution / 1e9:.0f} GFLOP/s, copy {best.copy / 1e9:.1f} GB/s (read and written)."
     )
-    yield from frame_rows(signal)
-    for preset in ("quick", "paper"):
-        yield from policy_rows(compose(preset, {"run": {"instruments": 2}}), signal)
+    yield ""
+    yield "No GPU was lent: its rows are **unmeasured**."
+    yield ""
+    yield from part_table(best)
+    yield ""
+    yield from optimisation_table()
+    yield ""
+    yield from scale.page()
 
 
-def frame_rows(signal: torch.Tensor) -> Iterator[str]:
-    frame = GaborFrame(Config().frame, RATE_HZ)
-    centres = frame.centres(len(signal))
-    spectra = frame.analyse(signal, centres)
-    error = frame.synthesise([spectra], len(signal)) - signal
-    relative = float(error.abs().max() / signal.abs().max())
-    yield row(
-        "analysis, all frames", lambda: frame.analyse(signal, centres), f"{len(centres)} frames"
+def part_table(best: Ceiling) -> Iterator[str]:
+    """The parts, each beside its work and what the machine would need for it at its best."""
+    yield "## Parts"
+    yield ""
+    yield (
+        "Operations are those of convolutions and matrix products, two per multiply-add; bytes all"
+        " inputs and outputs of all operations, as if nothing were ever cached. The share of the"
+        " best is the operations' rate over the convolution rate; where there are no operations to"
+        " speak of, the bytes' over the copy rate, above 100 % where caches do help."
     )
-    yield row(
-        "synthesis, all frames",
-        lambda: frame.synthesise([spectra], len(signal)),
-        f"largest error {relative:.1e} of the peak",
+    yield ""
+    yield "| part | CPU time | GFLOP | GB | GFLOP/s | of best | note |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    steps, predictions = {}, {}
+    for part in parts.frame_parts():
+        yield part_row(part, best)
+    for preset, sampling in STEPS:
+        network = Part("", 0.0, parts.Work())
+        for part in parts.step_parts(preset, sampling):
+            if part.name.endswith("training step"):
+                steps[preset, sampling] = part.seconds
+            yield part_row(part, best)
+            if ": network" in part.name:
+                network = network.plus(part)
+        name = f"`{preset}`, {sampling}: network, both"
+        yield part_row(Part(name, network.seconds, network.work), best)
+    for preset in PREDICTIONS:
+        part = parts.prediction_part(preset)
+        predictions[preset] = part.seconds
+        yield part_row(part, best)
+    yield from whole_rows(steps["paper", "independent"], steps["paper", "tree"], predictions)
+    yield "| anything on a GPU | unmeasured | | | | | no GPU was lent |"
+
+
+def part_row(part: Part, best: Ceiling) -> str:
+    if part.work == parts.Work():
+        return f"| {part.name} | {time_text(part.seconds)} | | | | | {part.note} |"
+    rate = part.work.operations / part.seconds
+    share = rate / best.convolution
+    of_best = f"{share:.0%}"
+    if share < 0.02:
+        of_best = f"{part.work.bytes / part.seconds / best.copy:.0%} of copy"
+    return (
+        f"| {part.name} | {time_text(part.seconds)} | {part.work.operations / 1e9:.3g} | "
+        f"{part.work.bytes / 1e9:.3g} | {rate / 1e9:.3g} | {of_best} | {part.note} |"
     )
 
 
-def policy_rows(config: Config, signal: torch.Tensor) -> Iterator[str]:
-    frame = GaborFrame(config.frame, RATE_HZ)
-    trainer = Trainer(
-        config.training,
-        estimator=config.estimator,
-        policy=new_policy(config, frame),
-        dictionary=start_dictionary(config.dictionary, 2),
-        dictionary_frozen=False,
-        frame=frame,
-        signal=signal,
+def whole_rows(independent_s: float, tree_s: float, predictions: dict[str, float]) -> Iterator[str]:
+    """What follows for whole separations."""
+    iterations = compose("paper", {"run": {"instruments": N_INSTRUMENTS}}).training.iterations
+    for sampling, step_s in (("independent", independent_s), ("tree", tree_s)):
+        total_h = (iterations * step_s + parts.DURATION_S * predictions["paper"]) / 3600
+        yield (
+            f"| `separate --preset paper --sampling {sampling}`, 10 s, one seed | {total_h:.0f} h "
+            f"| | | | | {iterations:,} steps, from the rows above; a step is "
+            f"{step_s / AUTHORS_STEP_S:.2f} of the authors' {AUTHORS_STEP_S} s |"
+        )
+
+
+def time_text(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:,.3g} ms"
+
+
+def optimisation_table() -> Iterator[str]:
+    """How much faster was predicted and found."""
+    yield "## Optimisations"
+    yield ""
+    yield (
+        "Gains are factors of CPU time, before over after. Those kept are measured in turns in this"
+        " run, against the plain version in `tests/plain.py`; those dropped were measured once."
     )
-    batch = trainer.next_batch()
-    centres = frame.centres(len(signal))[:64]
-    frames = frame.analyse(signal, centres)[:, : frame.n_network_bins]
-    dictionary = trainer.dictionary.detach()
-    name = config.preset
-
-    def explore() -> object:
-        return trainer.policy.explore(batch, trainer.dictionary)
-
-    def predict() -> object:
-        return trainer.policy.predict(frames, dictionary)
-
-    weights = sum(p.numel() for p in trainer.policy.parameters())
-    yield row(
-        f"`{name}`: rollouts of a batch", explore, f"{config.policy.sampling}, {weights:,} weights"
-    )
-    yield row(
-        f"`{name}`: training step", lambda: trainer.step(batch), "rollouts, gradients, AdaMax"
-    )
-    seconds = len(centres) * frame.hop_samples / RATE_HZ
-    yield row(f"`{name}`: prediction", predict, f"of {seconds:.2f} s of sound")
-
-
-def row(name: str, run: Callable[[], object], note: str, n_runs: int = 5) -> str:
-    run()
-    times_ms = []
-    for _ in range(n_runs):
-        start = time.perf_counter()
-        run()
-        times_ms.append(1e3 * (time.perf_counter() - start))
-    return f"| {name} | {statistics.median(times_ms):,.0f} ms | {note} |"
+    yield ""
+    yield "| what | predicted | measured | verdict |"
+    yield "| --- | --- | --- | --- |"
+    for entry in (*optimisations.kept(), *optimisations.DROPPED):
+        yield f"| {entry.name} | {entry.predicted} | {entry.measured} | {entry.verdict} |"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from musisep_cli.policy.distance import (
     objective,
     radial_distance,
 )
-from tests import dense
+from tests import dense, plain
 
 CONFIG = ObjectiveConfig()
 Q, DELTA = 0.5, 1e-7
@@ -203,3 +203,13 @@ def test_each_tone_fewer_saves_a_tenth_of_the_first_term() -> None:
     full = dense.d_abs(reference[0], nothing[0, 0], Q, DELTA)
     for n_off in range(4):
         assert first_term([0.0] * n_off + [1.0] * (3 - n_off)) == pytest.approx(full * 0.9**n_off)
+
+
+@given(st.integers(0, 9), st.integers(1, 50))
+def test_the_radial_distance_and_its_gradient_equal_the_plain_ones(seed: int, n_bins: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    reference, estimate = torch.randn(2, 3, n_bins, dtype=torch.complex64, generator=generator)
+    estimate.requires_grad_()
+    fast, slow = (d(reference, estimate) for d in (radial_distance, plain.radial_distance))
+    assert_close(fast, slow)
+    assert_close(*(torch.autograd.grad(d.sum(), [estimate])[0] for d in (fast, slow)))

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from musisep_cli.model.tones import Peaks, harmonic_positions
 from musisep_cli.policy.phase import harmonic_coefficients
-from tests import dense
+from tests import dense, plain
 
 N_BINS = 128
 WIDTH = 1.91
@@ -133,3 +133,11 @@ def test_gradients_against_finite_differences() -> None:
 
     inputs = (centres.requires_grad_(), width_of(1.9, 2.45).requires_grad_(), v.requires_grad_())
     assert torch.autograd.gradcheck(coefficients, inputs, atol=1e-4)
+
+
+def test_the_direct_spectra_equal_the_plain_ones_to_float32_rounding() -> None:
+    spectra = complex_normal(9, 3072).to(torch.complex64)
+    positions, widths = plain.harmonics_and_widths(len(spectra))
+    peaks = Peaks.around(positions, widths, spectra.shape[-1])
+    fast = peaks.render(harmonic_coefficients(peaks, spectra, tikhonov=plain.TIKHONOV))
+    assert_close(fast, plain.direct_spectra(spectra), atol=1e-5, rtol=0)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
-from tests import dense
+from tests import dense, plain
 
 N_BINS = 96
 TRUNCATION = math.exp(-18)
@@ -207,3 +207,13 @@ def test_gradients_against_finite_differences() -> None:
         lambda f0, b: harmonic_positions(f0, b, 4),
         (f64(50.0, 7.0).requires_grad_(), f64(0.01, 0.3).requires_grad_()),
     )
+
+
+@given(st.integers(0, 9), st.floats(-20, 3))
+def test_the_magnitude_and_its_gradient_equal_the_plain_ones(seed: int, exponent: float) -> None:
+    values = (10**exponent * complex_normal(5, 7, seed=seed)).to(torch.complex64)
+    values[0, 0] = 0
+    values.requires_grad_()
+    fast, slow = magnitude(values), plain.magnitude(values)
+    assert_close(fast, slow)
+    assert_close(*(torch.autograd.grad(m.sum(), [values])[0] for m in (fast, slow)))

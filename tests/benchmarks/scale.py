@@ -1,0 +1,101 @@
+"""How time and memory grow with the recording's length and the number of instruments.
+
+``python -m tests.benchmarks.scale SECONDS`` separates so much and prints CPU time and memory.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from musisep_cli import separate
+from tests.benchmarks import parts
+from tests.benchmarks.measure import cpu_s
+from tests.signals import duet
+
+DURATIONS_S = (5, 10, 20)
+HOUR_S = 3600
+INSTRUMENTS = (1, 2, 3, 4, 5)
+MOST_ROLLOUTS = 81
+"""Steps with more are too long to be measured here."""
+
+
+def page() -> Iterator[str]:
+    yield "## Scale"
+    yield ""
+    yield "Length: `separate` with the preset `standard`, each in a process of its own."
+    yield ""
+    yield "| length | CPU time | per second of audio | peak memory |"
+    yield "| --- | --- | --- | --- |"
+    found = [_in_a_process(duration_s) for duration_s in DURATIONS_S]
+    for duration_s, (seconds, memory) in zip(DURATIONS_S, found, strict=True):
+        yield _length_row(f"{duration_s} s", seconds, duration_s, memory)
+    (slope_s, base_s), (slope_b, base_b) = (
+        np.polyfit(DURATIONS_S, column, 1) for column in zip(*found, strict=True)
+    )
+    yield _length_row(
+        "60 min, linear fit", base_s + HOUR_S * slope_s, HOUR_S, base_b + HOUR_S * slope_b
+    )
+    yield ""
+    yield (
+        "Seeds share nothing: time is that of one times their number, over the number of processes"
+        " (`--jobs`) while there are cores; every process needs its own memory."
+    )
+    yield ""
+    yield "Instruments: `quick`, a training step of six frames with tree rollouts, and prediction."
+    yield ""
+    yield "| instruments | rollouts | training step | prediction, 1 s of audio |"
+    yield "| --- | --- | --- | --- |"
+    for n_instruments in INSTRUMENTS:
+        yield _instruments_row(n_instruments)
+
+
+def _length_row(name: str, seconds: float, duration_s: float, memory: float) -> str:
+    return f"| {name} | {seconds:,.0f} s | {seconds / duration_s:.2f} s | {memory / 1e9:.2f} GB |"
+
+
+def _instruments_row(n_instruments: int) -> str:
+    model = parts.trainer("quick", n_instruments)
+    n_rollouts = len(model.policy.config.exponents) ** n_instruments
+    batch = model.next_batch()
+    step = "not measured"
+    if n_rollouts <= MOST_ROLLOUTS:
+        step = f"{cpu_s({'': lambda: model.step(batch)}, budget_s=2)['']:.2f} s"
+    second_s = parts.prediction_part("quick", n_instruments).seconds
+    return f"| {n_instruments} | {n_rollouts} | {step} | {second_s:.2f} s |"
+
+
+def _in_a_process(duration_s: float) -> tuple[float, float]:
+    """CPU time in seconds and peak memory in bytes of one separation."""
+    command = [sys.executable, "-m", "tests.benchmarks.scale", str(duration_s)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    seconds, memory = json.loads(output)
+    return seconds, memory
+
+
+def _separate(duration_s: float) -> tuple[float, float]:
+    torch.set_num_threads(1)
+    mix = np.sum(list(duet(duration_s=duration_s, sample_rate_hz=parts.RATE_HZ).values()), 0)
+    start = time.process_time()
+    separate(
+        mix.astype(np.float32),
+        parts.RATE_HZ,
+        2,
+        preset="standard",
+        settings={"run": {"threads": 1}},
+        device="cpu",
+    )
+    seconds = time.process_time() - start
+    # Not getrusage: a new process inherits the peak of the one that started it.
+    status = Path("/proc/self/status").read_text()
+    peak_kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return seconds, 1024 * float(peak_kib)
+
+
+if __name__ == "__main__":
+    print(json.dumps(_separate(float(sys.argv[1]))))
