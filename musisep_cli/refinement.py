@@ -20,7 +20,7 @@ from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.hypotheses import Hypotheses
-from musisep_cli.policy.joint import JointFit, Pitches, refined_pitch
+from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
 from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares
 from musisep_cli.timbre import Timbre, free_harmonics
@@ -106,8 +106,8 @@ class Refiner:
         score = self.score.block(slice(n_done, n_done + len(mean)))
         tikhonov = self._tikhonov(score)
         fit = self._fit(score, mean, tikhonov)
-        width = self.frame.ideal_width_bins
-        score = score.at(refined_pitch(score.pitches, mean, fit, width=width))
+        matched = matched_filter(mean, self.frame.ideal_width_bins)
+        score = score.at(refined_pitch(score.pitches, matched, fit))
         fit = self._fit(score, mean, tikhonov)
         self._note(score, mean, fit)
         if self.config.stems == "mask":

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from musisep_cli.model.tones import magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, lifted_magnitude
-from musisep_cli.policy.joint import JointFit, Pitches, refined_pitch
+from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import Output, offset_bins
 from musisep_cli.policy.rollout import Explanation, Policy
 from musisep_cli.policy.sampling import ToneDistribution
@@ -216,7 +216,8 @@ class _Sets:
         )
         fit = fit_to(pitches)
         if refined_pitches:
-            pitches = replace(pitches, f0_bins=refined_pitch(pitches, rows, fit, width=width))
+            matched = matched_filter(spectra, width).repeat_interleave(self.on.shape[1], 0)
+            pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, fit))
             fit = fit_to(pitches)
         amplitudes = magnitude(fit.coefficients) * pitches.on[..., None]
         loudness = amplitudes.sum(-1)

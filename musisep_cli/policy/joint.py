@@ -81,61 +81,73 @@ class JointFit:
     @cached_property
     def tones(self) -> Tensor:
         """The spectrum of every tone, ``[k, i, f]``."""
-        _, n_tones, n_harmonics = self.coefficients.shape
-        spectra = [
-            self.peaks.part(slice(i * n_harmonics, (i + 1) * n_harmonics)).render(
-                self.coefficients[:, i]
-            )
-            for i in range(n_tones)
-        ]
-        return torch.stack(spectra, 1)
+        return _rendered(self.peaks, self.coefficients)
+
+    def matched_tones(self) -> Tensor:
+        """The spectrum of every tone after ``matched_filter``, ``[k, i, f]``.
+
+        The inner product of two peaks of width sigma at a distance d is
+        sigma sqrt(pi) exp(-d^2 / (4 sigma^2)): a peak sqrt(2) times as wide.
+        """
+        widths = self.peaks.widths
+        wider = Peaks.around(self.peaks.positions, math.sqrt(2) * widths, self.peaks.n_bins)
+        return _rendered(wider, math.sqrt(math.pi) * widths[:, None, None] * self.coefficients)
 
 
-def refined_pitch(pitches: Pitches, spectra: Tensor, fit: JointFit, *, width: float) -> Tensor:
+def _rendered(peaks: Peaks, coefficients: Tensor) -> Tensor:
+    """The spectrum of every tone ``[k, i, f]``, from the peaks of all of them."""
+    _, n_tones, n_harmonics = coefficients.shape
+    spectra = [
+        peaks.part(slice(i * n_harmonics, (i + 1) * n_harmonics)).render(coefficients[:, i])
+        for i in range(n_tones)
+    ]
+    return torch.stack(spectra, 1)
+
+
+def refined_pitch(pitches: Pitches, matched: Tensor, fit: JointFit) -> Tensor:
     """Where each tone's harmonics are strongest when the others are taken away, ``[k, i]``.
+
+    The filter is linear: the others are taken away after it.
 
     Args:
         pitches: the tones, each to be found within ``PITCH_REACH_BINS``.
-        spectra: complex, ``[k, f]``.
+        matched: the spectra after ``matched_filter``, complex, ``[k, f]``.
         fit: of these tones to these spectra.
-        width: sigma of a peak in bins.
     """
-    rest = spectra - fit.tones.sum(1)
+    tones = fit.matched_tones()
+    rest = matched - tones.sum(1)
     columns = [
         strongest_pitch(
-            rest + fit.tones[:, i],
+            magnitude(rest + tones[:, i]),
             pitches.f0_bins[:, i],
             pitches.inharmonicity[:, i],
             n_harmonics=fit.coefficients.shape[-1],
-            width=width,
         )
-        for i in range(fit.tones.shape[1])
+        for i in range(tones.shape[1])
     ]
     return torch.stack(columns, 1)
 
 
 def strongest_pitch(
-    spectra: Tensor, f0_bins: Tensor, inharmonicity: Tensor, *, n_harmonics: int, width: float
+    strength: Tensor, f0_bins: Tensor, inharmonicity: Tensor, *, n_harmonics: int
 ) -> Tensor:
     """The pitch near a given one at which the harmonics add up to most, ``[k]``.
 
-    The strength of a harmonic is that of the spectrum against a peak there, |<g, Y>|; between bins
-    it is that of the cubic through the four around. A straight line would have its maximum at a
-    bin, and pull the pitch of a tone with few harmonics there.
+    The strength of a harmonic between bins is that of the cubic through the four around. A
+    straight line would have its maximum at a bin, and pull the pitch of a tone with few harmonics
+    there.
 
     Args:
-        spectra: complex ``[k, f]``.
+        strength: of a harmonic at every bin, ``[k, f]``.
         f0_bins: ``[k]``.
         inharmonicity: b, ``[k]``.
         n_harmonics: how many count.
-        width: sigma in bins.
     """
-    strength = peak_strength(spectra, width)
     n_steps = round(PITCH_REACH_BINS / PITCH_STEP_BINS)
-    offsets = PITCH_STEP_BINS * torch.arange(-n_steps, n_steps + 1, device=spectra.device)
+    offsets = PITCH_STEP_BINS * torch.arange(-n_steps, n_steps + 1, device=strength.device)
     pitches = (f0_bins[:, None] + offsets).clamp_min(1.0)  # k, o
     positions = harmonic_positions(pitches, inharmonicity[:, None].expand_as(pitches), n_harmonics)
-    last = spectra.shape[-1] - 1
+    last = strength.shape[-1] - 1
     below = positions.clamp(1, last - 2).floor().long()
     t = (positions - below).clamp(-1, 2)
     weights = (  # Lagrange's, of the bins at -1, 0, 1 and 2
@@ -152,12 +164,12 @@ def strongest_pitch(
     return best
 
 
-def peak_strength(spectra: Tensor, width: float) -> Tensor:
-    """|<g, Y>| for a peak g of ``width`` bins around every bin, ``[k, f]``."""
+def matched_filter(spectra: Tensor, width: float) -> Tensor:
+    """<g, Y> for a peak g of ``width`` bins around every bin, complex, ``[k, f]``."""
     reach = math.ceil(4 * width)
     offsets = torch.arange(-reach, reach + 1, device=spectra.device, dtype=spectra.real.dtype)
     peak = torch.exp(-0.5 * (offsets / width).square())
     parts = torch.view_as_real(spectra).movedim(-1, 1)  # k, 2, f
     rows = parts.reshape(-1, 1, parts.shape[-1])
     matched = functional.conv1d(rows, peak[None, None], padding=reach)
-    return magnitude(torch.view_as_complex(matched.view_as(parts).movedim(1, -1).contiguous()))
+    return torch.view_as_complex(matched.view_as(parts).movedim(1, -1).contiguous())

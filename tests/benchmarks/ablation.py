@@ -1,4 +1,4 @@
-"""What each ingredient of the preset ``standard`` is worth: ``python -m tests.benchmarks.ablation``.
+"""What the parts of the preset ``standard`` are worth: ``python -m tests.benchmarks.ablation``.
 
 Every recording is searched once per way of searching; the rest is decoded and resynthesised again
 for every seed. BSS Eval v2, means over the instruments, blind.

@@ -15,7 +15,7 @@ from musisep_cli.policy.joint import (
     PITCH_REACH_BINS,
     JointFit,
     Pitches,
-    peak_strength,
+    matched_filter,
     refined_pitch,
     strongest_pitch,
 )
@@ -173,11 +173,10 @@ def test_a_pitch_is_found_again(amplitudes: list[float]) -> None:
     truth = generator.uniform(15, MAX_F0_BINS, 60)
     given = truth + generator.uniform(-1.2, 1.2, 60)
     found = strongest_pitch(
-        tones(amplitudes, truth),
+        matched_filter(tones(amplitudes, truth), WIDTH).abs(),
         torch.from_numpy(given),
         torch.zeros(60, dtype=torch.float64),
         n_harmonics=N_HARMONICS,
-        width=WIDTH,
     )
     assert_allclose(found, truth, atol=MAX_PITCH_ERROR_BINS)
 
@@ -191,7 +190,7 @@ def test_the_pitches_of_a_mixture_are_found_again() -> None:
     spectra = mixture(truth, c / c.abs() * torch.tensor([1.0, 0.7, 0.5, 0.4]))
     pitches = Pitches(torch.ones(40, 2), given, torch.zeros(40, 2, dtype=torch.float64))
     first = fit(given, pitches.inharmonicity, pitches.on, spectra, 1e-2)
-    found = refined_pitch(pitches, spectra, first, width=WIDTH)
+    found = refined_pitch(pitches, matched_filter(spectra, WIDTH), first)
     before, after = (np.abs((x - truth).numpy()) for x in (given, found))
     assert np.median(after) <= MAX_PITCH_ERROR_BINS
     assert after.mean() < before.mean() / 2
@@ -204,7 +203,7 @@ def test_a_pitch_stays_within_reach_whatever_there_is(seed: int) -> None:
     spectra = complex_normal(6, N_BINS, seed=seed)
     spectra[0] = 0
     found = strongest_pitch(
-        spectra, f0_bins, torch.zeros(6).double(), n_harmonics=N_HARMONICS, width=WIDTH
+        spectra.abs(), f0_bins, torch.zeros(6).double(), n_harmonics=N_HARMONICS
     )
     assert bool(((found - f0_bins).abs() <= PITCH_REACH_BINS + 1e-6).all())
     assert bool((found >= 1).all())
@@ -214,4 +213,12 @@ def test_the_strength_of_a_peak_is_the_inner_product_with_it() -> None:
     spectra = complex_normal(2, 90, seed=0)
     g = dense.peaks(np.arange(90.0), WIDTH, 90)
     expected = np.abs(spectra.numpy() @ g.T)
-    assert_allclose(peak_strength(spectra, WIDTH), expected, atol=0.02)  # cut at 4 widths
+    assert_allclose(matched_filter(spectra, WIDTH).abs(), expected, atol=0.02)  # cut at 4 widths
+
+
+def test_tones_pass_the_filter_in_closed_form() -> None:
+    f0_bins = torch.tensor([[21.3, 30.1]], dtype=torch.float64)
+    c = complex_normal(1, 2, N_HARMONICS, seed=2)
+    tone_fit = fit(f0_bins, torch.zeros_like(f0_bins), torch.ones(1, 2), mixture(f0_bins, c), 1e-6)
+    expected = torch.stack([matched_filter(tone_fit.tones[:, i], WIDTH) for i in range(2)], 1)
+    assert_close(tone_fit.matched_tones(), expected, atol=2e-3, rtol=0)
