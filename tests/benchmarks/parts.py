@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from musisep_cli.config import Config, compose
+from musisep_cli.listening import Searcher
 from musisep_cli.model.dictionary import start_dictionary
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions
@@ -92,13 +93,22 @@ def measured(name: str, run: Run, note: str = "") -> Part:
 
 
 def prediction_part(preset: str, n_instruments: int = N_INSTRUMENTS) -> Part:
-    """Prediction of one second of audio."""
+    """Prediction of one second of audio: the search, where tones are decoded over time."""
     model = trainer(preset, n_instruments)
+    config = compose(preset, {"run": {"instruments": n_instruments}})
     frame = model.frame
     centres = frame.centres(len(model.signal))[:PREDICTED_FRAMES]
     spectra = frame.analyse(model.signal, centres)[:, : frame.n_network_bins]
     dictionary = model.dictionary.detach()
-    part = measured("", lambda: model.policy.predict(spectra, dictionary))
+
+    def predict() -> None:
+        if config.decoding.enabled:
+            searcher = Searcher(model.policy, config.dictionary.n_harmonics, config.search)
+            searcher.listen(spectra)
+        else:
+            model.policy.predict(spectra, dictionary)
+
+    part = measured("", predict)
     per_second = RATE_HZ / frame.hop_samples / len(centres)
     return Part(
         f"`{preset}`: prediction, 1 s of audio",
