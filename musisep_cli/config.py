@@ -59,6 +59,7 @@ MAY_BE_ZERO = {
     "policy_weight",
     "iterations",
     "pathwise_weight",
+    "octave_nats",
     "beta_1",
     "first_seed",
 }

@@ -326,7 +326,7 @@ def separate(
             "init_file": str(init_dictionary.absolute()) if init_dictionary else None,
             "frozen": freeze_dictionary or None,
         },
-        "search": dict.fromkeys(("beam", "hypotheses"), 1 if no_decode else None),
+        "search": {"beam": 1, "hypotheses": 1, "octave_nats": 0.0} if no_decode else {},
     }
     # Imported here, so that the help does not wait for PyTorch.
     from musisep_cli.cli.separate_report import Reporter

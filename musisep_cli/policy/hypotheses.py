@@ -43,13 +43,17 @@ class SearchConfig:
     """Candidates for the next tone of a set, and sets that are continued."""
     hypotheses: int = 12
     """Sets of a frame that are kept. With both at 1 it is the most probable tone after tone."""
+    octave_nats: float = 10.0
+    """The most probable set is also tried with each tone an octave lower and higher, so much less
+    probable: the network's surest errors are octaves, of tones with a weak fundamental above all.
+    0: it is not."""
     refined_pitch: bool = True
     """Whether pitches are set to where their harmonics are strongest before sets are compared."""
 
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """Sets of tones of every frame, the most probable first.
+    """Sets of tones of every frame, the most probable first, those by octaves last.
 
     Attributes:
         log_prob: of the set under the policy, whatever the order of its tones, ``[n, s]``.
@@ -95,7 +99,9 @@ def search(policy: Policy, spectra: Tensor, n_harmonics: int, config: SearchConf
     for place in range(policy.n_instruments):
         last = place + 1 == policy.n_instruments
         found = found.extended(place, config.beam, config.hypotheses if last else config.beam)
-    return found.fitted(spectra, refined_pitches=config.refined_pitch)
+    return found.with_octaves(config.octave_nats).fitted(
+        spectra, refined_pitches=config.refined_pitch
+    )
 
 
 @dataclass(frozen=True)
@@ -200,6 +206,27 @@ class _Sets:
         tone = replace(tone, direct_spectrum=tone.direct_spectrum * on[:, None])
         unused = explanation.log_prob
         return replace(self, explanation=explanation.add(tone, unused, unused))
+
+    def with_octaves(self, nats: float) -> _Sets:
+        """Besides, the most probable set with one tone an octave lower or higher."""
+        if nats == 0:
+            return self
+        n_tones = self.on.shape[-1]
+        factors = self.f0_bins.new_ones(2 * n_tones, n_tones)
+        for tone in range(n_tones):
+            factors[2 * tone : 2 * tone + 2, tone] = factors.new_tensor([0.5, 2.0])
+
+        def repeated(values: Tensor) -> Tensor:
+            return values[:, :1].expand(-1, len(factors), *values.shape[2:])
+
+        f0_bins = (repeated(self.f0_bins) * factors).clamp_min(1.0)
+        return replace(
+            self,
+            log_prob=torch.cat([self.log_prob, repeated(self.log_prob) - nats], 1),
+            on=torch.cat([self.on, repeated(self.on)], 1),
+            f0_bins=torch.cat([self.f0_bins, f0_bins], 1),
+            inharmonicity=torch.cat([self.inharmonicity, repeated(self.inharmonicity)], 1),
+        )
 
     def fitted(self, spectra: Tensor, *, refined_pitches: bool) -> Hypotheses:
         """All tones of every set fitted to the frame at once, twice if their pitches are refined.

@@ -99,7 +99,7 @@ def test_results_on_stdout_and_messages_on_stderr(finished: tuple[Path, Result])
     assert "chosen blind: lowest objective over all frames" in chosen
     assert chosen.split()[0] == str(manifest(finished[0], "mix")["chosen_seed"])
     assert "stems + residual = input to -1" in result.stdout
-    assert "on cpu, 1 thread; preset quick, 2 instruments, 2 iterations" in result.stderr
+    assert "on cpu, 1 thread; preset quick (from scratch, 2 iterations" in result.stderr
     assert "mix.wav: 0:00, 16000 Hz, mono ->" in result.stderr
     for seed in (5, 6, 7):
         assert f"seed {seed}: done after" in result.stderr

@@ -30,7 +30,7 @@ from tests import dense
 from tests.small import IDEAL_WIDTH_BINS, FreeOutputs, random_spectra, seeded, small_policy
 
 N_HARMONICS = 4
-WIDE = SearchConfig(beam=16, hypotheses=300)
+WIDE = SearchConfig(octave_nats=0.0, beam=16, hypotheses=300)
 """More than there are peaks in 32 bins, and sets of two of them."""
 LOWEST_BIN = 3
 """A pitch near bin 0 would be taken for a rest; nothing sounds there."""
@@ -192,7 +192,10 @@ def test_sets_of_a_network_that_is_always_sure_of_two_bins(n_instruments: int) -
     logits[8], logits[20] = math.log(p), math.log(1 - p)
     policy = knower(n_instruments, logits, math.log((1 - q) / q), n_frames=2)
     found = unrefined(
-        policy, random_spectra(2, 32), N_HARMONICS, SearchConfig(beam=6, hypotheses=99)
+        policy,
+        random_spectra(2, 32),
+        N_HARMONICS,
+        SearchConfig(octave_nats=0.0, beam=6, hypotheses=99),
     )
     expected = {}
     for n_tones in range(n_instruments + 1):
@@ -234,7 +237,9 @@ def test_the_narrowest_search_is_the_most_probable_tone_after_tone(n_instruments
     parameters = replace(PARAMETERS, scale_logit=1e5, on_bias=50.0)
     policy = finder(n_instruments, 1, parameters)
     spectra = random_spectra(4, 32, seed=2)
-    found = unrefined(policy, spectra, N_HARMONICS, SearchConfig(beam=1, hypotheses=1))
+    found = unrefined(
+        policy, spectra, N_HARMONICS, SearchConfig(octave_nats=0.0, beam=1, hypotheses=1)
+    )
     dictionary = torch.ones(N_HARMONICS, n_instruments, dtype=torch.float64)
     with seeded(0):
         explanation, actions = policy.predict(spectra, dictionary)
@@ -251,7 +256,7 @@ def test_the_narrowest_search_is_the_most_probable_tone_after_tone(n_instruments
 def test_as_many_sets_are_kept_as_asked_for_or_as_there_are(
     beam: int, n_kept: int, n_instruments: int, seed: int
 ) -> None:
-    config = SearchConfig(beam=beam, hypotheses=n_kept)
+    config = SearchConfig(octave_nats=0.0, beam=beam, hypotheses=n_kept)
     found = search(finder(n_instruments, seed), random_spectra(2, 32), N_HARMONICS, config)
     n_before = 1
     for _ in range(n_instruments - 1):
@@ -275,7 +280,7 @@ def test_as_many_sets_are_kept_as_asked_for_or_as_there_are(
 def test_a_frame_is_searched_whatever_the_others_are() -> None:
     policy = finder(2, 3)
     spectra = random_spectra(5, 32, seed=4)
-    config = SearchConfig(beam=3, hypotheses=5)
+    config = SearchConfig(octave_nats=0.0, beam=3, hypotheses=5)
     together = search(policy, spectra, N_HARMONICS, config)
     for n in range(5):
         alone = search(policy, spectra[n : n + 1], N_HARMONICS, config)
@@ -297,7 +302,9 @@ def test_the_right_set_explains_its_frame_and_its_tones_are_measured() -> None:
     policy = knower(2, logits, 0.0, n_frames=3)
     policy.unet.values.data[:, Output.OFFSET, 26] = math.atanh(0.5 / 0.6)
     policy.parameter_config = replace(PARAMETERS, max_offset_bins=0.6)
-    found = unrefined(policy, spectra, N_HARMONICS, SearchConfig(beam=4, hypotheses=20))
+    found = unrefined(
+        policy, spectra, N_HARMONICS, SearchConfig(octave_nats=0.0, beam=4, hypotheses=20)
+    )
     by_tones = [
         {tuple(sorted(p)): s for s, p in reversed(list(enumerate(pitches(found, n))))}
         for n in range(3)
@@ -367,3 +374,17 @@ def test_peaks_are_as_far_apart_as_their_reach_and_hold_the_mass_around_them(
         assert max(told.values()) == pytest.approx(max(expected.values()))
         for low, high in itertools.pairwise(told):
             assert high - low > PROPOSAL_REACH_BINS
+
+
+def test_the_most_probable_set_is_also_tried_an_octave_lower_and_higher() -> None:
+    policy = finder(2, 0)
+    spectra = random_spectra(3, 32)
+    plain = SearchConfig(octave_nats=0.0, beam=3, hypotheses=4)
+    without = unrefined(policy, spectra, N_HARMONICS, plain)
+    found = unrefined(policy, spectra, N_HARMONICS, replace(plain, octave_nats=7.0))
+    n_kept = without.log_prob.shape[1]
+    assert_close(found.f0_bins[:, :n_kept], without.f0_bins)
+    factors = torch.tensor([[0.5, 1.0], [2.0, 1.0], [1.0, 0.5], [1.0, 2.0]])
+    assert_close(found.f0_bins[:, n_kept:], (without.f0_bins[:, :1] * factors).clamp_min(1.0))
+    expected = (without.log_prob[:, :1] - 7.0).expand(-1, len(factors))
+    assert_close(found.log_prob[:, n_kept:], expected)
