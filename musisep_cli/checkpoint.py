@@ -84,12 +84,14 @@ class Checkpoints:
             path.unlink(missing_ok=True)
 
 
-def encode(state: State) -> bytes:
-    """A state as the content of a checkpoint."""
+def encode(state: State) -> memoryview:
+    """A state as the content of a checkpoint, in memory once: an hour's frames are large."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    content = buffer.getvalue()
-    return b"%s %s\n%s" % (_FORMAT, hashlib.sha256(content).hexdigest().encode(), content)
+    digest = hashlib.sha256(buffer.getbuffer()).hexdigest().encode()
+    buffer.seek(0, io.SEEK_END)
+    buffer.write(b"\n%s %s" % (_FORMAT, digest))
+    return buffer.getbuffer()
 
 
 def read(path: Path, run: str) -> State:
@@ -111,12 +113,12 @@ def read(path: Path, run: str) -> State:
 
 
 def _decode(path: Path, content: bytes) -> State:
-    head, _, payload = content.partition(b"\n")
-    name, _, digest = head.partition(b" ")
-    if name != _FORMAT:
-        raise CheckpointError(f"{path}: is not a checkpoint of this version of musisep")
-    if hashlib.sha256(payload).hexdigest().encode() != digest:
-        raise CheckpointError(f"{path}: is damaged or cut off (its hash is wrong)")
+    end = content.rfind(b"\n")
+    payload, (name, _, digest) = memoryview(content)[:end], content[end + 1 :].partition(b" ")
+    if name != _FORMAT or hashlib.sha256(payload).hexdigest().encode() != digest:
+        raise CheckpointError(
+            f"{path}: is damaged or cut off, or is not a checkpoint of this version of musisep"
+        )
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except _UNREADABLE as error:

@@ -26,12 +26,15 @@ class Listener:
     Args:
         policy: the network.
         dictionary: D, ``[h, i]``.
+        n_frames: of the whole recording.
         report: called after every block.
     """
 
-    def __init__(self, policy: Policy, dictionary: Tensor, report: Callable[[int], None]) -> None:
+    def __init__(
+        self, policy: Policy, dictionary: Tensor, n_frames: int, report: Callable[[int], None]
+    ) -> None:
         self.policy, self.dictionary, self.report = policy, dictionary, report
-        self.transcript = Frames(Transcript)
+        self.transcript = Frames(Transcript, n_frames)
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
         """Direct spectra ``[i, c, n, f]`` for the mean ``[n, f]`` and every channel ``[c, n, f]``.
@@ -51,7 +54,7 @@ class Listener:
         tones = [explanation.direct_tones]
         if len(channels) > 1:
             tones = [self.policy.replay(c, self.dictionary, actions).direct_tones for c in channels]
-        self.transcript.add(found, len(mean))  # nothing after it may fail
+        self.transcript.add(found)  # nothing after it may fail
         self.report(self.transcript.n_done)
         stems: Tensor = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
         return stems * audible(channels)[..., None]
@@ -64,15 +67,18 @@ class Searcher:
         policy: the network.
         n_harmonics: of a tone.
         config: how many sets.
+        n_frames: of the whole recording.
     """
 
-    def __init__(self, policy: Policy, n_harmonics: int, config: SearchConfig) -> None:
+    def __init__(
+        self, policy: Policy, n_harmonics: int, config: SearchConfig, n_frames: int
+    ) -> None:
         self.policy, self.n_harmonics, self.config = policy, n_harmonics, config
-        self.found = Frames(Hypotheses)
+        self.found = Frames(Hypotheses, n_frames)
 
     def listen(self, spectra: Tensor) -> None:
         """Search the next frames ``[n, f]``; in silence there are no tones."""
         blocks = spectra.split(FRAMES_AT_ONCE)
         found = [search(self.policy, block, self.n_harmonics, self.config) for block in blocks]
         for hypotheses, block in zip(found, blocks, strict=True):  # nothing of it may fail
-            self.found.add(hypotheses.heard(audible(block)), len(block))
+            self.found.add(hypotheses.heard(audible(block)))

@@ -234,7 +234,8 @@ class _Run:
         They are not in the checkpoints: a resumed run starts this stage anew.
         """
         start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
-        listener = Listener(self.policy, dictionary, self._resynthesised)
+        n_frames = len(self.frame.centres(self.samples.shape[-1]))
+        listener = Listener(self.policy, dictionary, n_frames, self._resynthesised)
 
         def explain(mean: Tensor, channels: Tensor) -> Tensor:
             spectra = torch.cat([mean[None], channels]).transpose(0, 1)  # n, 1 + c, f
@@ -250,9 +251,7 @@ class _Run:
         """Stems by the tones that are decoded over all frames."""
         trained = self.config.training.iterations > 0
         stage: Stage = "transcription" if trained else "listening"
-        found = self.first_found
-        if found is None or trained:
-            found = self._search(stage)
+        found = self.first_found or self._search(stage)
         decoding = self._decoding(found)
         lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
         order = order_like(reference=lifted, estimate=decoding.timbres)
@@ -314,8 +313,10 @@ class _Run:
         dictionary = first_dictionary(self.config)
         if self.config.dictionary.init_file or not self.config.decoding.enabled:
             return dictionary
-        self.first_found = self._search("listening")
-        timbres = torch.from_numpy(self._decoding(self.first_found).timbres)
+        found = self._search("listening")
+        timbres = torch.from_numpy(self._decoding(found).timbres)
+        if self.config.training.iterations == 0:
+            self.first_found = found
         return dictionary_of_timbres(timbres, self.config.dictionary)
 
     def _train(self, trainer: Trainer) -> None:
@@ -332,12 +333,12 @@ class _Run:
     def _search(self, stage: Stage) -> Hypotheses:
         """The most probable sets of tones of all frames."""
         config = self.config
-        searcher = Searcher(self.policy, config.dictionary.n_harmonics, config.search)
+        centres = self.frame.centres(len(self.mean))
+        searcher = Searcher(self.policy, config.dictionary.n_harmonics, config.search, len(centres))
         found = searcher.found
         if self.taken_up.get("stage") == stage:
             with _fitting(self.seed):
                 found.take_up(self.taken_up["frames"], self.mean.device)
-        centres = self.frame.centres(len(self.mean))
         while found.n_done < len(centres):
             block = centres[found.n_done : found.n_done + BLOCK_FRAMES]
             spectra = self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins]

@@ -94,7 +94,7 @@ class Refiner:
         self.score, self.dictionary, self.frame = score, dictionary, frame
         self.config, self.objective_config = config, objective_config
         self.timbres = learn_timbres(score, frame)
-        self.transcript = Frames(Transcript)
+        self.transcript = Frames(Transcript, len(score.amplitudes))
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
         """Spectra of the stems ``[i, c, n, f]`` for the mean ``[n, f]`` and channels ``[c, n, f]``.
@@ -182,7 +182,7 @@ class Refiner:
             objective=found.total,
             audible=audible(spectra),
         )
-        self.transcript.add(played, len(spectra))
+        self.transcript.add(played)
 
 
 def learn_timbres(score: Score, frame: GaborFrame) -> list[Timbre]:

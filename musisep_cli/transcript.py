@@ -85,34 +85,42 @@ def audible(spectra: Tensor) -> Tensor:
 class Frames(Generic[Found]):
     """What is found in consecutive frames, block after block.
 
+    The whole is reserved at the first block: joined at the end, it would be held twice.
+
     Args:
         kind: a dataclass of tensors whose first axis is that of the frames.
+        n_frames: of the whole recording.
     """
 
-    def __init__(self, kind: type[Found]) -> None:
+    def __init__(self, kind: type[Found], n_frames: int) -> None:
         self.kind: Any = kind
-        self.blocks: list[Found] = []
-        self.n_done = 0
+        self.n_frames, self.n_done = n_frames, 0
+        self.held: dict[str, Tensor] = {}
 
-    def add(self, found: Found, n_frames: int) -> None:
+    def add(self, found: Found) -> None:
         """What was found in the next frames."""
-        self.blocks.append(found)
-        self.n_done += n_frames
+        self._put({field.name: getattr(found, field.name) for field in fields(self.kind)})
 
     def take_up(self, tensors: dict[str, Tensor], device: torch.device) -> None:
         """Begin with what ``tensors`` gave in an earlier run."""
-        found = self.kind(**{name: values.to(device) for name, values in tensors.items()})
-        self.blocks = []
-        self.add(found, len(next(iter(tensors.values()))))
+        self.n_done, self.held = 0, {}
+        self._put({f.name: tensors[f.name].to(device) for f in fields(self.kind)})
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that was found so far, by name."""
-        return dict(vars(self.joined()))
+        """All that was found so far, by name; in a file it takes no more than its frames need."""
+        complete = self.n_done == self.n_frames
+        found = vars(self.joined())
+        return {name: values if complete else values.clone() for name, values in found.items()}
 
     def joined(self) -> Found:
-        """All that was found so far; held once from then on."""
-        if len(self.blocks) > 1:
-            names = [field.name for field in fields(self.kind)]
-            blocks = {name: [getattr(block, name) for block in self.blocks] for name in names}
-            self.blocks = [self.kind(**{name: torch.cat(blocks[name]) for name in names})]
-        return self.blocks[0]
+        """All that was found so far."""
+        found: Found = self.kind(**{name: held[: self.n_done] for name, held in self.held.items()})
+        return found
+
+    def _put(self, block: dict[str, Tensor]) -> None:
+        (n_frames,) = {len(values) for values in block.values()}
+        for name, values in block.items():
+            if name not in self.held:
+                self.held[name] = values.new_empty(self.n_frames, *values.shape[1:])
+            self.held[name][self.n_done : self.n_done + n_frames] = values
+        self.n_done += n_frames

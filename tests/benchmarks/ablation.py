@@ -28,8 +28,9 @@ from tests.benchmarks.quality import CASES, references
 ROWS: dict[str, Settings] = {
     "all": {},
     "without decoding: the most probable tones of each frame": {
-        "search": {"beam": 1, "hypotheses": 1}
+        "search": {"beam": 1, "hypotheses": 1, "octave_nats": 0.0}
     },
+    "without octaves of the most probable set": {"search": {"octave_nats": 0.0}},
     "without refined pitches before sets are compared": {"search": {"refined_pitch": False}},
     "4 sets of tones per frame instead of 12": {"search": {"hypotheses": 4}},
     "without the network's probability": {"decoding": {"weight_probability": 1e-9}},
@@ -95,7 +96,9 @@ class _Scene:
             started = time.monotonic()
             policy = new_policy(config, self._frame(config))
             warmstart.load(policy, config.warmstart)
-            searcher = Searcher(policy, config.dictionary.n_harmonics, config.search)
+            frame = self._frame(config)
+            n_frames = len(frame.centres(self.recording.n_samples))
+            searcher = Searcher(policy, config.dictionary.n_harmonics, config.search, n_frames)
             for spectra in self._spectra(config):
                 searcher.listen(spectra)
             self.found[config.search] = searcher.found.joined(), time.monotonic() - started

@@ -103,7 +103,9 @@ def prediction_part(preset: str, n_instruments: int = N_INSTRUMENTS) -> Part:
 
     def predict() -> None:
         if config.decoding.enabled:
-            searcher = Searcher(model.policy, config.dictionary.n_harmonics, config.search)
+            searcher = Searcher(
+                model.policy, config.dictionary.n_harmonics, config.search, len(spectra)
+            )
             searcher.listen(spectra)
         else:
             model.policy.predict(spectra, dictionary)

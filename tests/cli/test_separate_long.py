@@ -36,9 +36,10 @@ strides = [4, 4, 4, 4, 3]
 [warmstart]
 weights = ""
 
-[labelling]
+[decoding]
 starts = 2
 rounds = 2
+final_rounds = 2
 
 [training]
 iterations = 3
