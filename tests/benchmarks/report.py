@@ -7,6 +7,7 @@ These machines are shared: compare the ratios within a page, not the millisecond
 import platform
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
@@ -17,6 +18,8 @@ from tests.benchmarks.measure import Ceiling, ceiling
 from tests.benchmarks.parts import N_INSTRUMENTS, Part
 
 COMMAND = "python -m tests.benchmarks.report"
+ABLATION = Path(__file__).with_name("ablation.md")
+"""What ``tests.benchmarks.ablation`` has found, an hour's work of its own."""
 THREADS = 1
 AUTHORS_STEP_S = 8.9
 """CPU time of a training step of the authors' code, two instruments, six frames, one core."""
@@ -56,6 +59,8 @@ def page() -> Iterator[str]:
     yield from optimisation_table()
     yield ""
     yield from scale.page()
+    yield ""
+    yield ABLATION.read_text("utf-8").rstrip()
 
 
 def part_table(best: Ceiling) -> Iterator[str]:
