@@ -303,7 +303,7 @@ def peak_log_mass(logits: Tensor) -> Tensor:
         ``[k, f]``.
     """
     log_probs = functional.log_softmax(logits, -1)
-    padded = functional.pad(log_probs, (1, 1), value=LEAST_LOG_PROB)
+    padded = functional.pad(log_probs, (1, 1), value=-torch.inf)
     mass = torch.logsumexp(padded.unfold(-1, 3, 1), -1)
     reach = PROPOSAL_REACH_BINS
     highest = functional.max_pool1d(log_probs[:, None], 2 * reach + 1, 1, reach)[:, 0]
