@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_received = threading.Event()
+"""Set by ``signals_as_interrupt``: a library that calls Python back from C may swallow the
+exception, and then the next piece of work must not begin."""
 
 
 @contextmanager
@@ -20,8 +23,11 @@ def deferred() -> Iterator[threading.Event]:
     nothing is deferred.
 
     Raises:
-        KeyboardInterrupt: at the end of the block, or at the second signal.
+        KeyboardInterrupt: at the end of the block, or at the second signal; at the beginning, if
+            an earlier signal was swallowed.
     """
+    if _received.is_set():
+        raise KeyboardInterrupt
     requested = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield requested
@@ -43,17 +49,20 @@ def deferred() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM raises ``KeyboardInterrupt`` as Ctrl-C does."""
+def signals_as_interrupt() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise ``KeyboardInterrupt``, and are remembered within the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        _received.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _received.clear()

@@ -140,7 +140,7 @@ def run(job: Job, reporter: Reporter) -> int:
         )
     reporter.start(job, len(sources))
     outcomes: list[Outcome] = []
-    with interruption.termination_as_interrupt():
+    with interruption.signals_as_interrupt():
         for source in sources:
             outcome = _outcome(source, job, reporter)
             outcomes.append(outcome)
