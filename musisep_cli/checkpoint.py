@@ -1,7 +1,7 @@
 """Checkpoints: what a seed goes on from after it was stopped.
 
-A file of one line, which names the format and the SHA-256 of the rest, and the rest: a state of
-tensors and plain values as ``torch.save`` writes it. Nothing else than such values is ever read
+A state of tensors and plain values as ``torch.save`` writes it, and behind it one line that names
+the format and the state's SHA-256. Nothing else than such values is ever read
 (``weights_only``), and nothing before its hash is right. The last two are kept: whatever happens
 while the newest is written, there is one to go on from.
 """
@@ -25,7 +25,7 @@ State: TypeAlias = dict[str, Any]
 """Names to tensors, numbers, texts, and lists and dicts of them."""
 
 INTERVAL_S = 120.0
-"""Time between two checkpoints. Each takes well below a second."""
+"""Time between two checkpoints. Each takes well below a second, for an hour's sound a few."""
 NEWEST, PREVIOUS = "resume.pt", "resume-previous.pt"
 _FORMAT = b"musisep-checkpoint-1"
 _UNREADABLE = (EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.PickleError)

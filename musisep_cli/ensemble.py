@@ -73,7 +73,7 @@ def separate(
         samples: ``[t]`` or ``[t, c]``.
         sample_rate_hz: its sample rate.
         n_instruments: number of melodic instruments, each one tone at a time.
-        preset: ``quick`` or ``paper``; by default as the command, by device.
+        preset: ``standard``, ``quick`` or ``paper``; by default as the command, by device.
         settings: section -> key -> value, as in a file for ``--config``.
         seeds: independent trainings, of which one is chosen.
         first_seed: the first one's seed.

@@ -152,7 +152,7 @@ class _Run:
         self.checkpoints = checkpoints
         self.taken_up: State = {}
         self.trainer: Trainer | None = None
-        self.first_found: Hypotheses | None = None
+        self.decoded: tuple[Hypotheses, Decoding] | None = None
         self.curve: list[StepReport] = []
         self.stretch: list[StepReport] = []
         self.portions = Portions()
@@ -164,6 +164,7 @@ class _Run:
         for block in blocks(recording.n_samples):
             self.mean[block] = (self.samples[:, block] * self.gain).mean(0)
         self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
+        self.centres = self.frame.centres(recording.n_samples)
         self.policy = new_policy(config, self.frame).to(device)
 
     def take_up(self, state: State) -> None:
@@ -234,8 +235,7 @@ class _Run:
         They are not in the checkpoints: a resumed run starts this stage anew.
         """
         start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
-        n_frames = len(self.frame.centres(self.samples.shape[-1]))
-        listener = Listener(self.policy, dictionary, n_frames, self._resynthesised)
+        listener = Listener(self.policy, dictionary, len(self.centres), self._resynthesised)
 
         def explain(mean: Tensor, channels: Tensor) -> Tensor:
             spectra = torch.cat([mean[None], channels]).transpose(0, 1)  # n, 1 + c, f
@@ -251,8 +251,7 @@ class _Run:
         """Stems by the tones that are decoded over all frames."""
         trained = self.config.training.iterations > 0
         stage: Stage = "transcription" if trained else "listening"
-        found = self.first_found or self._search(stage)
-        decoding = self._decoding(found)
+        found, decoding = self.decoded or self._decode(stage)
         lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
         order = order_like(reference=lifted, estimate=decoding.timbres)
         refiner = Refiner(
@@ -268,14 +267,12 @@ class _Run:
             self._resynthesised(refiner.transcript.n_done)
             return stems
 
-        n_frames = len(found.misfit)
-        done = Progress(self.seed, stage, n_frames, n_frames)
+        done = Progress(self.seed, stage, len(self.centres), len(self.centres))
         stems = self._stems(explain, lambda: self._state(done, vars(found)))
         return stems, refiner.transcript.joined()
 
     def _resynthesised(self, n_frames: int) -> None:
-        total = len(self.frame.centres(self.samples.shape[-1]))
-        self.on_progress(Progress(self.seed, "resynthesis", n_frames, total))
+        self.on_progress(Progress(self.seed, "resynthesis", n_frames, len(self.centres)))
 
     def _stems(self, explain: Explain, state: Callable[[], State]) -> Stems:
         """All stems, on the shelf; an interrupted run goes on from the state before them."""
@@ -313,11 +310,10 @@ class _Run:
         dictionary = first_dictionary(self.config)
         if self.config.dictionary.init_file or not self.config.decoding.enabled:
             return dictionary
-        found = self._search("listening")
-        timbres = torch.from_numpy(self._decoding(found).timbres)
-        if self.config.training.iterations == 0:
-            self.first_found = found
-        return dictionary_of_timbres(timbres, self.config.dictionary)
+        found, decoding = self._decode("listening")
+        if self.config.training.iterations == 0:  # the network stays as it is, and so do they
+            self.decoded = found, decoding
+        return dictionary_of_timbres(torch.from_numpy(decoding.timbres), self.config.dictionary)
 
     def _train(self, trainer: Trainer) -> None:
         """Trains to the end; keeps the training curve."""
@@ -333,25 +329,26 @@ class _Run:
     def _search(self, stage: Stage) -> Hypotheses:
         """The most probable sets of tones of all frames."""
         config = self.config
-        centres = self.frame.centres(len(self.mean))
-        searcher = Searcher(self.policy, config.dictionary.n_harmonics, config.search, len(centres))
+        n_frames = len(self.centres)
+        searcher = Searcher(self.policy, config.dictionary.n_harmonics, config.search, n_frames)
         found = searcher.found
         if self.taken_up.get("stage") == stage:
             with _fitting(self.seed):
                 found.take_up(self.taken_up["frames"], self.mean.device)
-        while found.n_done < len(centres):
-            block = centres[found.n_done : found.n_done + BLOCK_FRAMES]
+        while found.n_done < n_frames:
+            block = self.centres[found.n_done : found.n_done + BLOCK_FRAMES]
             spectra = self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins]
             self.portions.map(searcher.listen, spectra)
-            progress = Progress(self.seed, stage, found.n_done, len(centres))
+            progress = Progress(self.seed, stage, found.n_done, n_frames)
             self._reached(progress, partial(self._searched, progress, found))
         return found.joined()
 
     def _searched(self, progress: Progress, found: Frames[Hypotheses]) -> State:
         return self._state(progress, found.tensors())
 
-    def _decoding(self, found: Hypotheses) -> Decoding:
-        """Which tones sound and who plays them."""
+    def _decode(self, stage: Stage) -> tuple[Hypotheses, Decoding]:
+        """All frames searched; which of the tones sound and who plays them."""
+        found = self._search(stage)
         candidates = Candidates(
             log_prob=found.log_prob.cpu().numpy(),
             misfit=found.misfit.cpu().numpy(),
@@ -359,7 +356,7 @@ class _Run:
             loudness=found.loudness.cpu().numpy(),
             timbres=found.timbre.cpu().numpy(),
         )
-        return decode(candidates, self.config.decoding, self.seed)
+        return found, decode(candidates, self.config.decoding, self.seed)
 
 
 def level_gain(recording: Recording, config: Config) -> float:

@@ -5,7 +5,7 @@ over. All tones are fitted to the mixture at once. Where two harmonics meet, the
 whose they are; there the instrument's timbre at this pitch decides. Then every pitch is set to
 where its harmonics are strongest, and all is fitted once more.
 
-Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics, ``f`` bins, ``c`` channels, ``o`` offsets.
+Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics, ``f`` bins, ``c`` channels.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Refiner:
         With these the least squares is the most probable c under Y = sum c_h g_h + noise and
         c_h normal with the expected power.
         """
-        free = free_harmonics(self._positions(score), score.pitches.on, self.frame.ideal_width_bins)
+        free = _free(score, self.frame)
         semitones = pitch_semitones(score.pitches.f0_bins, self.frame)
         expected = torch.stack(
             [
@@ -135,10 +135,6 @@ class Refiner:
         strongest = score.amplitudes.amax((1, 2), keepdim=True).clamp_min(1e-12)
         relative = (expected / strongest).clamp_min(LEAST_EXPECTED)
         return (self.config.timbre_noise / relative).square().flatten(1)
-
-    def _positions(self, score: Score) -> Tensor:
-        n_harmonics = score.amplitudes.shape[-1]
-        return harmonic_positions(score.pitches.f0_bins, score.pitches.inharmonicity, n_harmonics)
 
     def _fit(self, score: Score, spectra: Tensor, tikhonov: Tensor) -> JointFit:
         return JointFit.of(
@@ -153,7 +149,7 @@ class Refiner:
         """Share of every instrument in every bin, ``[n, i, f]``."""
         width = self.config.mask_width * self.frame.ideal_width_bins
         peaks = Peaks.around(
-            self._positions(score),
+            _positions(score),
             torch.full_like(score.pitches.f0_bins, width),
             self.frame.n_network_bins,
         )
@@ -187,25 +183,25 @@ class Refiner:
 
 def learn_timbres(score: Score, frame: GaborFrame) -> list[Timbre]:
     """The timbre of every instrument by pitch, from all its tones."""
-    n_harmonics = score.amplitudes.shape[-1]
-    free = torch.cat(
-        [
-            free_harmonics(
-                harmonic_positions(f0_bins, inharmonicity, n_harmonics), on, frame.ideal_width_bins
-            )
-            for f0_bins, inharmonicity, on in zip(
-                score.pitches.f0_bins.split(BLOCK_FRAMES),
-                score.pitches.inharmonicity.split(BLOCK_FRAMES),
-                score.pitches.on.split(BLOCK_FRAMES),
-                strict=True,
-            )
-        ]
-    )
+    starts = range(0, len(score.amplitudes), BLOCK_FRAMES)
+    blocks = (score.block(slice(start, start + BLOCK_FRAMES)) for start in starts)
+    free = torch.cat([_free(block, frame) for block in blocks])
     semitones = pitch_semitones(score.pitches.f0_bins, frame)
     return [
         Timbre.learn(semitones[:, i], score.amplitudes[:, i], free[:, i])
         for i in range(score.pitches.on.shape[1])
     ]
+
+
+def _positions(score: Score) -> Tensor:
+    """Of all harmonics in bins, ``[n, i, h]``."""
+    n_harmonics = score.amplitudes.shape[-1]
+    return harmonic_positions(score.pitches.f0_bins, score.pitches.inharmonicity, n_harmonics)
+
+
+def _free(score: Score, frame: GaborFrame) -> Tensor:
+    """How much every harmonic stands alone, ``[n, i, h]``."""
+    return free_harmonics(_positions(score), score.pitches.on, frame.ideal_width_bins)
 
 
 def pitch_semitones(f0_bins: Tensor, frame: GaborFrame) -> Tensor:

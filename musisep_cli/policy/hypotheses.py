@@ -195,15 +195,13 @@ class _Sets:
             bins: proposals of every parent, ``[parents, c]``.
             child: the one that was taken, or c for a rest, ``[k]``.
         """
-        child = child.clamp_max(bins.shape[1] - 1)  # of a rest any: nothing is subtracted
+        child = child.clamp_max(bins.shape[1] - 1)  # of a rest any: only rests follow
         distribution = distribution.continued(parents)
         explanation = self.explanation.taken(parents)
         slot = torch.full_like(parents, place)
         action = distribution.at(slot, bins[parents, child])
         raw = distribution.read(action)
         tone = self.policy.tone(distribution, action, raw, explanation, self.dictionary)
-        on = self.on[..., place].flatten()
-        tone = replace(tone, direct_spectrum=tone.direct_spectrum * on[:, None])
         unused = explanation.log_prob
         return replace(self, explanation=explanation.add(tone, unused, unused))
 
