@@ -28,10 +28,9 @@ STEPS, BLOCKS = 4, 2
 and compiles."""
 LONGEST_S = 6.0
 """A machine so slow or busy that it takes longer is measured by the first training steps alone."""
-ARRAYS_PER_STEM, MORE_ARRAYS = 4, 12
-"""Copies of the recording's size that are held at once, as measured on 20 s and 60 s of stereo with
-two instruments: of every stem the chosen, the current and those in the making; the recording
-itself, and sums in float64."""
+COPIES = 2
+"""Of the recording's size that are held at once: itself, and its mean over the channels for the
+network. An hour of stereo took 1.7; stems go to the disk."""
 
 
 class _SlowError(Exception):
@@ -87,8 +86,7 @@ def estimate(recording: Recording, config: Config, device: torch.device) -> Esti
     step_s, frame_s = _measure(frame, recording.n_channels, config, device)
     n_frames = len(frame.centres(recording.n_samples))
     n_iterations = config.training.iterations
-    n_arrays = ARRAYS_PER_STEM * config.run.instruments + MORE_ARRAYS
-    grown_bytes = n_arrays * recording.samples.nbytes
+    grown_bytes = COPIES * recording.samples.nbytes + n_frames * _frame_bytes(config)
     held_bytes = _peak_memory_bytes()
     return Estimate(
         preset=config.preset,
@@ -131,6 +129,18 @@ def _measure(
     others = {stage for stage, _ in marks[1:]} - {"training"}
     blocks_s = sum(_typical_s(marks, stage) for stage in others)
     return _typical_s(marks, "training"), blocks_s / BLOCK_FRAMES + last_s / n_frames
+
+
+def _frame_bytes(config: Config) -> int:
+    """What is kept of a frame until all are known, and once more while it is saved.
+
+    The sets of tones: half-precision timbres, three numbers and a flag per tone, two per set.
+    """
+    if not config.decoding.enabled:
+        return 0
+    n_tones = config.run.instruments
+    n_sets = config.search.hypotheses + 2 * n_tones
+    return 2 * n_sets * (n_tones * (2 * config.dictionary.n_harmonics + 13) + 8)
 
 
 def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:
