@@ -4,6 +4,9 @@ A state of tensors and plain values as ``torch.save`` writes it, and behind it o
 the format and the state's SHA-256. Nothing else than such values is ever read
 (``weights_only``), and nothing before its hash is right. The last two are kept: whatever happens
 while the newest is written, there is one to go on from.
+
+What was found in the frames lies beside them in files that are only added to (``spool``): a
+checkpoint says how much of it there was, and the hash of that.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,14 +24,18 @@ import torch
 
 from musisep_cli.errors import CheckpointError
 from musisep_cli.files import atomic_path
+from musisep_cli.spool import Spool
 
 State: TypeAlias = dict[str, Any]
 """Names to tensors, numbers, texts, and lists and dicts of them."""
 
 INTERVAL_S = 120.0
-"""Time between two checkpoints. Each takes well below a second, for an hour's sound a few."""
+"""Time between two checkpoints. Each takes well below a second."""
 NEWEST, PREVIOUS = "resume.pt", "resume-previous.pt"
-_FORMAT = b"musisep-checkpoint-1"
+FRAMES = re.compile(r"resume-(listening|transcription)\.frames")
+"""Names of the files of what was found in the frames, one for each stage in which they are heard:
+while the second is young, a checkpoint of the first may be the last that is whole."""
+_FORMAT = b"musisep-checkpoint-2"
 _UNREADABLE = (EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.PickleError)
 """What torch raises at content that is none of its own, among others."""
 
@@ -42,8 +50,8 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, run: str, stopped: Callable[[], bool]) -> None:
+        self.folder, self.run, self.stopped = folder, run, stopped
         self.newest, self.previous = folder / NEWEST, folder / PREVIOUS
-        self.run, self.stopped = run, stopped
         self.saved_s = time.monotonic()
 
     def load(self) -> tuple[State | None, list[str]]:
@@ -53,10 +61,39 @@ class Checkpoints:
             if not path.exists():
                 continue
             try:
-                return read(path, self.run), problems
+                state = read(path, self.run)
+                if state.get("frames"):
+                    self.reopen(state).close()
+                return state, problems
             except CheckpointError as error:
                 problems.append(str(error))
         return None, problems
+
+    def spool(self, stage: str) -> Spool:
+        """An empty file for what is found in the frames, to be closed.
+
+        Raises:
+            OutputError: the file system refuses.
+        """
+        return Spool.create(self._frames(stage))
+
+    def reopen(self, state: State) -> Spool:
+        """The file of what was found in the frames, as it was at a state, to be closed.
+
+        Raises:
+            CheckpointError: it is damaged, or the state tells of none.
+        """
+        return Spool.reopen(self._frames(str(state.get("stage"))), state["frames"])
+
+    def scratch(self) -> Spool:
+        """A file that nobody goes on from, on the same disk, to be closed."""
+        return Spool.temporary(self.folder)
+
+    def _frames(self, stage: str) -> Path:
+        path = self.folder / f"resume-{stage}.frames"
+        if not FRAMES.fullmatch(path.name):
+            raise CheckpointError(f"{self.folder}: a checkpoint is of no known stage")
+        return path
 
     def offer(self, state: Callable[[], State]) -> None:
         """To be called wherever the work can be taken up again: keeps the state if it is time.
@@ -65,10 +102,19 @@ class Checkpoints:
             KeyboardInterrupt: the work is to end; the state is kept.
             OutputError: the file system refuses; the checkpoints are as they were.
         """
-        stopped = self.stopped()
-        if stopped or time.monotonic() - self.saved_s >= INTERVAL_S:
+        self.pause(state)
+        if time.monotonic() - self.saved_s >= INTERVAL_S:
             self._save(state())
-        if stopped:
+
+    def pause(self, state: Callable[[], State]) -> None:
+        """To be called where the work can be put down, but has not come further.
+
+        Raises:
+            KeyboardInterrupt: the work is to end; the state is kept.
+            OutputError: the file system refuses; the checkpoints are as they were.
+        """
+        if self.stopped():
+            self._save(state())
             raise KeyboardInterrupt
 
     def _save(self, state: State) -> None:
@@ -79,13 +125,21 @@ class Checkpoints:
         self.saved_s = time.monotonic()
 
     def remove(self) -> None:
-        """Remove both, when the seed is done."""
+        """Remove them all, when the seed is done."""
         for path in (self.newest, self.previous):
             path.unlink(missing_ok=True)
+        self.remove_unused()
+
+    def remove_unused(self) -> None:
+        """Remove frames that no checkpoint can tell of."""
+        if not (self.newest.exists() or self.previous.exists()):
+            for path in list(self.folder.iterdir()):
+                if FRAMES.fullmatch(path.name):
+                    path.unlink()
 
 
 def encode(state: State) -> memoryview:
-    """A state as the content of a checkpoint, in memory once: an hour's frames are large."""
+    """A state as the content of a checkpoint."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest().encode()

@@ -18,13 +18,18 @@ many), ``a`` assignments of tones to instruments, ``h`` harmonics; ``p = s a`` s
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import permutations
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+
+from musisep_cli.framewise import Derived, FrameRows, Framewise, stretches
+from musisep_cli.spool import Spool
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Choice: TypeAlias = NDArray[np.int64]
@@ -34,6 +39,8 @@ next frame, ``[last - first, p before, p after]``."""
 
 EXCERPT_STRETCHES, STRETCH_FRAMES = 8, 1024
 """The starts are tried on this much of a recording: 87 seconds, wherever it is longer."""
+FRAMES_AT_ONCE = EXCERPT_STRETCHES * STRETCH_FRAMES
+"""Most frames that are held in memory."""
 TRANSITIONS_AT_ONCE = 2_000_000
 """Transitions that are held in memory."""
 
@@ -72,8 +79,8 @@ class DecodingConfig:
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Hypotheses of every frame.
+class Candidates(FrameRows):
+    """Hypotheses of some frames.
 
     Attributes:
         log_prob: ``[n, s]``.
@@ -92,19 +99,8 @@ class Candidates:
     def only(self, hypotheses: Choice) -> Candidates:
         """With one hypothesis per frame, ``[n]``."""
         frames = np.arange(len(hypotheses))
-        return self._each(lambda values: values[frames, hypotheses][:, None])
-
-    def excerpt(self) -> Candidates:
-        """Stretches from all over a long recording, enough to learn what the instruments are."""
-        n_frames = len(self.log_prob)
-        if n_frames <= EXCERPT_STRETCHES * STRETCH_FRAMES:
-            return self
-        starts = np.linspace(0, n_frames - STRETCH_FRAMES, EXCERPT_STRETCHES).astype(np.int64)
-        frames = (starts[:, None] + np.arange(STRETCH_FRAMES)).ravel()
-        return self._each(lambda values: values[frames])
-
-    def _each(self, change: Callable[[Array], Array]) -> Candidates:
-        return Candidates(*(change(getattr(self, field.name)) for field in fields(self)))
+        columns = (getattr(self, field.name) for field in fields(self))
+        return Candidates(*(values[frames, hypotheses][:, None] for values in columns))
 
 
 @dataclass(frozen=True)
@@ -138,7 +134,18 @@ class Decoding:
         )
 
 
-def decode(candidates: Candidates, config: DecodingConfig, seed: int) -> Decoding:
+def _go_on() -> None:
+    """Nothing ends the work."""
+
+
+def decode(
+    candidates: Framewise[Candidates],
+    config: DecodingConfig,
+    seed: int,
+    *,
+    scratch: Callable[[], Spool] = Spool.temporary,
+    pause: Callable[[], None] = _go_on,
+) -> Decoding:
     """The cheapest path through all frames.
 
     First the path is chosen without knowing any instrument, then its tones are labelled from
@@ -148,10 +155,15 @@ def decode(candidates: Candidates, config: DecodingConfig, seed: int) -> Decodin
         candidates: hypotheses of every frame.
         config: weights.
         seed: of the random starts.
+        scratch: opens a file for what a long recording needs besides.
+        pause: called block after block; may raise to end the work.
+
+    Raises:
+        OutputError: the disk is full.
     """
-    scene = _Scene(candidates, config)
+    scene = _Scene(candidates, config, scratch, pause)
     path = scene.path_of_anyone()
-    excerpt = _Scene(candidates.only(path.hypotheses).excerpt(), config)
+    excerpt = _Scene(excerpt_of(candidates, path.hypotheses), config, scratch, pause)
     settled = (excerpt.settle(start, config.rounds) for start in excerpt.starts(seed))
     labelled = min(settled, key=lambda found: found.cost)
     best = scene.settle(labelled, config.final_rounds)
@@ -177,49 +189,104 @@ def order_like(*, reference: Array, estimate: Array) -> Choice:
     return order
 
 
-class _Scene:
-    """All hypotheses of a recording, and the costs that do not change from round to round."""
+def excerpt_of(candidates: Framewise[Candidates], hypotheses: Choice) -> Candidates:
+    """Stretches from all over a long recording, enough to learn what the instruments are.
 
-    def __init__(self, candidates: Candidates, config: DecodingConfig) -> None:
-        self.candidates, self.config = candidates, config
-        self.pitch = candidates.pitch_semitones
-        self.n_frames, self.n_hypotheses, self.n_instruments = self.pitch.shape
-        self.assignments = np.array(list(permutations(range(self.n_instruments))))  # a, i
-        probable = candidates.loudness[:, 0]  # n, m
-        # The loudness-weighted mean loudness: rests, however many, do not lower it.
-        loud = (probable**2).sum() / max(float(probable.sum()), 1e-12)
-        level = candidates.loudness / max(float(loud), 1e-12)
+    Args:
+        candidates: all.
+        hypotheses: the only ones that are wanted, ``[n]``.
+    """
+    n_frames = len(candidates)
+    parts = [slice(0, n_frames)]
+    if n_frames > EXCERPT_STRETCHES * STRETCH_FRAMES:
+        starts = np.linspace(0, n_frames - STRETCH_FRAMES, EXCERPT_STRETCHES).astype(np.int64)
+        parts = [slice(start, start + STRETCH_FRAMES) for start in starts]
+    chosen = [candidates[part].only(hypotheses[part]) for part in parts]
+    names = (field.name for field in fields(Candidates))
+    return Candidates(*(np.concatenate([getattr(c, name) for c in chosen]) for name in names))
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """Hypotheses of some frames, and the costs that do not change from round to round.
+
+    Attributes:
+        pitch: MIDI numbers, ``[n, s, m]``.
+        timbres: ``[n, s, m, h]``.
+        weights: how much say a tone has, from 0 to 1, ``[n, s, m]``.
+        evidence: cost of the hypotheses, whoever plays them, ``[n, s]``.
+    """
+
+    pitch: Array
+    timbres: Array
+    weights: Array
+    evidence: Array
+
+    @classmethod
+    def of(cls, candidates: Candidates, config: DecodingConfig, loud: float) -> _Weighed:
+        """Weighed by how loud a tone usually is."""
+        level = candidates.loudness / max(loud, 1e-12)
         say = np.sqrt(np.minimum(level, 1.0))
-        self.weights = np.where(level < config.faint, 0.0, say)  # n, s, m
+        weights = np.where(level < config.faint, 0.0, say)
         evidence = (
             config.weight_misfit * candidates.misfit
             - config.weight_probability * candidates.log_prob
         )
-        evidence += config.weight_rest * (1 - self.weights).sum(2)
-        self.evidence = say.max((1, 2))[:, None] * evidence  # n, s
+        evidence += config.weight_rest * (1 - weights).sum(2)
+        return cls(
+            pitch=candidates.pitch_semitones,
+            timbres=candidates.timbres,
+            weights=weights,
+            evidence=say.max((1, 2))[:, None] * evidence,
+        )
+
+
+class _Scene:
+    """All hypotheses of a recording: wherever they are kept, a block of frames at a time."""
+
+    def __init__(
+        self,
+        candidates: Framewise[Candidates],
+        config: DecodingConfig,
+        scratch: Callable[[], Spool],
+        pause: Callable[[], None],
+    ) -> None:
+        self.config, self.scratch, self.pause = config, scratch, pause
+        self.n_frames = len(candidates)
+        _, self.n_hypotheses, self.n_instruments = candidates[:1].pitch_semitones.shape
+        self.assignments = np.array(list(permutations(range(self.n_instruments))))  # a, i
+        self.blocks = list(stretches(self.n_frames, FRAMES_AT_ONCE))
+        # The loudness-weighted mean loudness: rests, however many, do not lower it.
+        squares, total = 0, 0
+        for block in self.blocks:
+            probable = candidates[block].loudness[:, 0]  # n, m
+            squares, total = squares + (probable**2).sum(), total + probable.sum()
+        loud = float(squares / max(float(total), 1e-12))
+        self.frames = Derived(candidates, partial(_Weighed.of, config=config, loud=loud))
 
     def starts(self, seed: int) -> list[Decoding]:
         """First labels: by pitch, then by likeness to the timbres of random loud frames."""
         generator = np.random.default_rng(seed)
+        frames = self.frames[:]
         first = np.zeros(self.n_frames, np.int64)
-        tones = [np.argsort(-self.pitch[:, 0], axis=1)]
-        weakest = self.weights[:, 0].min(1)
+        tones = [np.argsort(-frames.pitch[:, 0], axis=1)]
+        weakest = frames.weights[:, 0].min(1)
         loud = np.flatnonzero(weakest >= np.quantile(weakest, 0.5))
         for frame in generator.choice(loud, self.config.starts - 1):
-            misfit = self._timbre_cost(self.candidates.timbres[frame, 0].astype(np.float64))
+            misfit = self._timbre_cost(frames, frames.timbres[frame, 0].astype(np.float64))
             tones.append(self.assignments[self._by_assignment(misfit)[:, 0].argmin(1)])
         return [self._learn(first, choice) for choice in tones]
 
     def path_of_anyone(self) -> Decoding:
         """The cheapest path if all instruments were alike."""
-        costs = np.repeat(self.evidence[..., None], len(self.assignments), -1)
-        return self._cheapest(costs)
+        n_assignments = len(self.assignments)
+        return self._cheapest(lambda frames: np.repeat(frames.evidence, n_assignments, -1))
 
     def settle(self, known: Decoding, rounds: int) -> Decoding:
         """Choose with what is known of the instruments and learn in turn, until nothing changes."""
-        found = self._cheapest(self._costs(known))
+        found = self._cheapest(partial(self._costs, known=known))
         for _ in range(rounds - 1):
-            again = self._cheapest(self._costs(found))
+            again = self._cheapest(partial(self._costs, known=found))
             changed = np.any(again.hypotheses != found.hypotheses) or np.any(
                 again.tones != found.tones
             )
@@ -228,34 +295,34 @@ class _Scene:
                 break
         return found
 
-    def _costs(self, known: Decoding) -> Array:
-        """Of every hypothesis and assignment, if the instruments are as known, ``[n, s, a]``."""
+    def _costs(self, frames: _Weighed, known: Decoding) -> Array:
+        """Of every hypothesis and assignment, if the instruments are as known, ``[n, p]``."""
+        self.pause()
         config = self.config
         mean, spread = known.register_semitones, known.spread_semitones
-        deviation = (self.pitch[..., None] - mean) / spread  # n, s, m, i
+        deviation = (frames.pitch[..., None] - mean) / spread  # n, s, m, i
         register = np.minimum(0.5 * deviation**2 + np.log(spread), 8.0)
-        cost = self._timbre_cost(known.timbres) + config.weight_register * register
-        by_assignment = self._by_assignment(self.weights[..., None] * cost)
-        costs: Array = by_assignment + self.evidence[..., None]
-        return costs
+        cost = self._timbre_cost(frames, known.timbres) + config.weight_register * register
+        by_assignment = self._by_assignment(frames.weights[..., None] * cost)
+        costs: Array = by_assignment + frames.evidence[..., None]
+        return costs.reshape(len(costs), -1)
 
-    def _cheapest(self, costs: Array) -> Decoding:
-        """The cheapest path for costs ``[n, s, a]``, and what the instruments are like on it."""
-        path, cost = cheapest_path(costs.reshape(self.n_frames, -1), self._transitions)
+    def _cheapest(self, costs: Callable[[_Weighed], Array]) -> Decoding:
+        """The cheapest path for costs ``[n, p]``, and what the instruments are like on it."""
+        with closing(self.scratch()) as before:
+            path, cost = cheapest_path(Derived(self.frames, costs), self._transitions, before)
         hypotheses, assignment = np.divmod(path, len(self.assignments))
         return replace(self._learn(hypotheses, self.assignments[assignment]), cost=cost)
 
     def _learn(self, hypotheses: Choice, tones: Choice) -> Decoding:
         """Timbre and register of every instrument from what it plays."""
-        weights, pitch = (self._played(v, hypotheses, tones) for v in (self.weights, self.pitch))
+        played = [self._played(block, hypotheses[block], tones[block]) for block in self.blocks]
+        weights, pitch = (np.concatenate([part[k] for part in played]) for k in range(2))
         total = np.maximum(weights.sum(0), 1e-12)
         mean = (weights * pitch).sum(0) / total
         spread = np.sqrt((weights * (pitch - mean) ** 2).sum(0) / total)
-        timbres = np.zeros((self.n_instruments, self.candidates.timbres.shape[-1]))
-        for instrument in range(self.n_instruments):
-            chosen = np.arange(self.n_frames), hypotheses, tones[:, instrument]
-            timbres[instrument] = weights[:, instrument] @ self.candidates.timbres[chosen]
-        timbres /= np.maximum(np.linalg.norm(timbres, axis=-1, keepdims=True), 1e-12)
+        timbres = sum((part[2] for part in played), np.float64(0))
+        timbres = timbres / np.maximum(np.linalg.norm(timbres, axis=-1, keepdims=True), 1e-12)
         return Decoding(
             hypotheses=hypotheses,
             tones=tones,
@@ -265,19 +332,26 @@ class _Scene:
             cost=np.inf,
         )
 
-    def _played(self, values: Array, hypotheses: Choice, tones: Choice) -> Array:
-        """Values ``[n, s, m]`` of the tones that the instruments play, ``[n, i]``."""
-        of_frame = values[np.arange(self.n_frames), hypotheses]
-        played: Array = np.take_along_axis(of_frame, tones, 1)
-        return played
+    def _played(
+        self, block: slice, hypotheses: Choice, tones: Choice
+    ) -> tuple[Array, Array, Array]:
+        """Weights and pitches ``[n, i]`` that the instruments play, sum of timbres ``[i, h]``."""
+        self.pause()
+        frames, rows = self.frames[block], np.arange(len(hypotheses))
+        weights, pitch = (
+            np.take_along_axis(values[rows, hypotheses], tones, 1)
+            for values in (frames.weights, frames.pitch)
+        )
+        timbres = [
+            weights[:, i] @ frames.timbres[rows, hypotheses, tones[:, i]]
+            for i in range(self.n_instruments)
+        ]
+        return weights, pitch, np.stack(timbres).astype(np.float64)
 
-    def _timbre_cost(self, timbres: Array) -> Array:
+    def _timbre_cost(self, frames: _Weighed, timbres: Array) -> Array:
         """Weighted squared sine between the timbres of tones and instruments, ``[n, s, m, i]``."""
         columns = timbres.T.astype(np.float32)
-        cosine = np.empty((*self.pitch.shape, self.n_instruments), np.float32)
-        for first in range(0, self.n_frames, STRETCH_FRAMES):  # half-precision numbers in memory
-            block = slice(first, first + STRETCH_FRAMES)
-            cosine[block] = self.candidates.timbres[block].astype(np.float32) @ columns
+        cosine = frames.timbres.astype(np.float32) @ columns
         cost: Array = self.config.weight_timbre * (1 - cosine**2)
         return cost
 
@@ -290,15 +364,11 @@ class _Scene:
 
     def _transitions(self, first: int, last: int) -> Array:
         """As ``Transitions``: what the instruments' leaps cost."""
-        config = self.config
-        before, after = slice(first, last), slice(first + 1, last + 1)
-        semitones = np.abs(
-            self.pitch[before, :, :, None, None] - self.pitch[after, None, None, :, :]
-        )  # n, s, m, s, m
+        config, frames = self.config, self.frames[first : last + 1]
+        pitch, weights = frames.pitch, frames.weights
+        semitones = np.abs(pitch[:-1, :, :, None, None] - pitch[1:, None, None])  # n, s, m, s, m
         cost = np.minimum(np.log1p(semitones / config.leap_scale_semitones), config.leap_limit)
-        heard = np.minimum(
-            self.weights[before, :, :, None, None], self.weights[after, None, None, :, :]
-        )
+        heard = np.minimum(weights[:-1, :, :, None, None], weights[1:, None, None])
         cost = (config.weight_leap * cost * heard).astype(np.float32)
         n_assignments = len(self.assignments)
         total = np.zeros((last - first, *2 * (self.n_hypotheses, n_assignments)), np.float32)
@@ -308,34 +378,42 @@ class _Scene:
         return total.reshape(-1, n_states, n_states)
 
 
-def cheapest_path(costs: Array, transitions: Transitions) -> tuple[Choice, float]:
+def cheapest_path(
+    costs: Framewise[Array], transitions: Transitions, before: Spool
+) -> tuple[Choice, float]:
     """Viterbi's algorithm: the sequence of states with the least sum of costs.
 
     Args:
         costs: of every state at every step, ``[n, p]``.
         transitions: of going from one state to another, block after block.
+        before: an empty spool, for the best way to every state.
 
     Returns:
         States ``[n]``, and their cost.
 
     >>> costs = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
     >>> stay = 2.0 * (1 - np.eye(2))
-    >>> path, cost = cheapest_path(costs, lambda first, last: np.stack([stay] * (last - first)))
+    >>> with closing(Spool.temporary()) as before:
+    ...     path, cost = cheapest_path(costs, lambda k, m: np.stack([stay] * (m - k)), before)
     >>> path.tolist(), cost
     ([0, 0, 0], 1.0)
     """
-    n_steps, n_states = costs.shape
-    before = np.zeros((n_steps, n_states), np.int32)
-    least = costs[0]
-    block = max(1, TRANSITIONS_AT_ONCE // n_states**2)
-    for first in range(0, n_steps - 1, block):
-        last = min(first + block, n_steps - 1)
-        for step, transition in enumerate(transitions(first, last), first + 1):
+    least = costs[:1][0]
+    at_once = max(1, min(FRAMES_AT_ONCE, TRANSITIONS_AT_ONCE // len(least) ** 2))
+    blocks = list(stretches(len(costs) - 1, at_once))
+    for block in blocks:
+        first, last = block.start, block.stop
+        best = np.empty((last - first, len(least)), np.int32)
+        steps = zip(costs[first + 1 : last + 1], transitions(first, last), strict=True)
+        for step, (cost, transition) in enumerate(steps):
             reached = least[:, None] + transition
-            before[step] = reached.argmin(0)
-            least = reached.min(0) + costs[step]
-    path = np.zeros(n_steps, np.int64)
+            best[step] = reached.argmin(0)
+            least = reached.min(0) + cost
+        before.append(best)
+    path = np.zeros(len(costs), np.int64)
     path[-1] = least.argmin()
-    for step in range(n_steps - 1, 0, -1):
-        path[step - 1] = before[step, path[step]]
+    for block in reversed(blocks):
+        best = before[block]
+        for step in reversed(range(len(best))):
+            path[block.start + step] = best[step, path[block.start + step + 1]]
     return path, float(least.min())

@@ -67,18 +67,23 @@ class Searcher:
         policy: the network.
         n_harmonics: of a tone.
         config: how many sets.
-        n_frames: of the whole recording.
+        keep: takes what is found in the next frames.
     """
 
     def __init__(
-        self, policy: Policy, n_harmonics: int, config: SearchConfig, n_frames: int
+        self,
+        policy: Policy,
+        n_harmonics: int,
+        config: SearchConfig,
+        keep: Callable[[Hypotheses], None],
     ) -> None:
         self.policy, self.n_harmonics, self.config = policy, n_harmonics, config
-        self.found = Frames(Hypotheses, n_frames)
+        self.keep = keep
 
     def listen(self, spectra: Tensor) -> None:
         """Search the next frames ``[n, f]``; in silence there are no tones."""
         blocks = spectra.split(FRAMES_AT_ONCE)
         found = [search(self.policy, block, self.n_harmonics, self.config) for block in blocks]
-        for hypotheses, block in zip(found, blocks, strict=True):  # nothing of it may fail
-            self.found.add(hypotheses.heard(audible(block)))
+        heard = [sets.heard(audible(block)) for sets, block in zip(found, blocks, strict=True)]
+        for hypotheses in heard:  # from here on the frames must not be searched again
+            self.keep(hypotheses)

@@ -21,6 +21,7 @@ import numpy as np
 
 from musisep_cli import __version__, locks, run_folder, seed_folder
 from musisep_cli.blockwise import Blockwise, energy
+from musisep_cli.checkpoint import FRAMES
 from musisep_cli.config import Config
 from musisep_cli.errors import OutputError
 from musisep_cli.files import remove_leftovers
@@ -36,7 +37,7 @@ _NEEDED = {"input", "config", "output", "stems", "chosen_seed", "ranking", "gain
 _SUFFIXES = {".wav", ".flac", ".png", ".json", ".csv"}
 _SEED_FILE = re.compile(
     r"instrument-\d+\.(wav|flac)|(dictionary|seed)\.json|(pitch|metrics)\.csv"
-    r"|checkpoint\.pt|resume(-previous)?\.pt"
+    r"|checkpoint\.pt|resume(-previous)?\.pt|" + FRAMES.pattern
 )
 
 

@@ -12,7 +12,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config
 from musisep_cli.decoding import Candidates, Decoding, decode, order_like
 from musisep_cli.errors import CheckpointError
+from musisep_cli.framewise import Derived, Framewise
 from musisep_cli.listening import Listener, Searcher
 from musisep_cli.model.dictionary import DictionaryConfig, load, start_dictionary
 from musisep_cli.model.gabor import GaborFrame
@@ -36,10 +37,11 @@ from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.rollout import Policy
 from musisep_cli.portions import Portions
 from musisep_cli.recording import Recording
-from musisep_cli.refinement import Refiner, Score, pitch_semitones
+from musisep_cli.refinement import Decoded, Refiner, pitch_semitones
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
+from musisep_cli.spool import Spool, SpooledFrames
 from musisep_cli.training.trainer import StepReport, Trainer
-from musisep_cli.transcript import Frames, PitchTracks, Transcript, pitch_tracks
+from musisep_cli.transcript import PitchTracks, Transcript, pitch_tracks
 
 CURVE_POINTS = 1000
 """The training curve is kept as the means of this many stretches."""
@@ -118,7 +120,7 @@ def run_seed(
         device: where to compute.
         on_progress: called after every step and block.
         checkpoints: where the state is offered after every step and block.
-        state: one of them, to go on from.
+        state: one of theirs, to go on from.
         shelf: where the stems are put.
 
     Returns:
@@ -126,9 +128,14 @@ def run_seed(
 
     Raises:
         CheckpointError: the state does not fit.
+        OutputError: the disk is full.
     """
-    with _reproducible(seed, config.run.threads, device), torch.inference_mode(False):
-        run = _Run(recording, config, seed, device, on_progress, checkpoints, shelf)
+    with (
+        _reproducible(seed, config.run.threads, device),
+        torch.inference_mode(False),
+        ExitStack() as files,
+    ):
+        run = _Run(recording, config, seed, device, on_progress, checkpoints, shelf, files)
         if state is not None:
             run.take_up(state)
         return run.result()
@@ -146,13 +153,15 @@ class _Run:
         on_progress: OnProgress,
         checkpoints: Checkpoints | None,
         shelf: Shelf,
+        files: ExitStack,
     ) -> None:
-        self.recording, self.shelf = recording, shelf
+        self.recording, self.shelf, self.files = recording, shelf, files
         self.config, self.seed, self.on_progress = config, seed, on_progress
         self.checkpoints = checkpoints
         self.taken_up: State = {}
         self.trainer: Trainer | None = None
-        self.decoded: tuple[Hypotheses, Decoding] | None = None
+        self.decoded: tuple[Framewise[Hypotheses], Decoding] | None = None
+        self.spool: Spool | None = None
         self.curve: list[StepReport] = []
         self.stretch: list[StepReport] = []
         self.portions = Portions()
@@ -185,14 +194,15 @@ class _Run:
             note = f"going on with {stage} from {done} of {total}"
             self.on_progress(Progress(self.seed, stage, done, total, note=note))
 
-    def _state(self, progress: Progress, frames: dict[str, Tensor]) -> State:
-        """What ``take_up`` goes on from, with the frames of the stage that are done."""
+    def _state(self, progress: Progress) -> State:
+        """What ``take_up`` goes on from, with where the frames of the stage are that are done."""
+        of_frames = progress.stage in ("listening", "transcription")
         cuda = self.samples.is_cuda
         return {
             "stage": progress.stage,
             "done": progress.done,
             "total": progress.total,
-            "frames": frames,
+            "frames": self.spool.mark() if self.spool and of_frames else {},
             "trainer": self.trainer.state_dict() if self.trainer else {},
             "curve": [list(astuple(report)) for report in self.curve],
             "stretch": [list(astuple(report)) for report in self.stretch],
@@ -234,7 +244,7 @@ class _Run:
 
         They are not in the checkpoints: a resumed run starts this stage anew.
         """
-        start = self._state(Progress(self.seed, "resynthesis", 0, 0), {})
+        start = self._state(Progress(self.seed, "resynthesis", 0, 0))
         listener = Listener(self.policy, dictionary, len(self.centres), self._resynthesised)
 
         def explain(mean: Tensor, channels: Tensor) -> Tensor:
@@ -255,7 +265,7 @@ class _Run:
         lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
         order = order_like(reference=lifted, estimate=decoding.timbres)
         refiner = Refiner(
-            Score.of(found, decoding.ordered(order)),
+            Decoded(found, decoding.ordered(order)),
             dictionary,
             self.frame,
             self.config.resynthesis,
@@ -267,9 +277,12 @@ class _Run:
             self._resynthesised(refiner.transcript.n_done)
             return stems
 
-        done = Progress(self.seed, stage, len(self.centres), len(self.centres))
-        stems = self._stems(explain, lambda: self._state(done, vars(found)))
+        stems = self._stems(explain, partial(self._state, self._found_all(stage)))
         return stems, refiner.transcript.joined()
+
+    def _found_all(self, stage: Stage) -> Progress:
+        """Where it stands when all frames are searched, which is where decoding starts."""
+        return Progress(self.seed, stage, len(self.centres), len(self.centres))
 
     def _resynthesised(self, n_frames: int) -> None:
         self.on_progress(Progress(self.seed, "resynthesis", n_frames, len(self.centres)))
@@ -324,39 +337,54 @@ class _Run:
                 self.curve.append(_mean(self.stretch))
                 self.stretch = []
             progress = Progress(self.seed, "training", report.iteration, total, report)
-            self._reached(progress, partial(self._state, progress, {}))
+            self._reached(progress, partial(self._state, progress))
 
-    def _search(self, stage: Stage) -> Hypotheses:
+    def _search(self, stage: Stage) -> Framewise[Hypotheses]:
         """The most probable sets of tones of all frames."""
         config = self.config
         n_frames = len(self.centres)
-        searcher = Searcher(self.policy, config.dictionary.n_harmonics, config.search, n_frames)
-        found = searcher.found
-        if self.taken_up.get("stage") == stage:
-            with _fitting(self.seed):
-                found.take_up(self.taken_up["frames"], self.mean.device)
-        while found.n_done < n_frames:
-            block = self.centres[found.n_done : found.n_done + BLOCK_FRAMES]
+        self.spool = self.files.enter_context(closing(self._opened(stage)))
+        found = SpooledFrames(Hypotheses, self.spool, self.mean.device)
+        n_harmonics = config.dictionary.n_harmonics
+        searcher = Searcher(self.policy, n_harmonics, config.search, found.add)
+        while len(found) < n_frames:
+            block = self.centres[len(found) : len(found) + BLOCK_FRAMES]
             spectra = self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins]
             self.portions.map(searcher.listen, spectra)
-            progress = Progress(self.seed, stage, found.n_done, n_frames)
-            self._reached(progress, partial(self._searched, progress, found))
-        return found.joined()
+            progress = Progress(self.seed, stage, len(found), n_frames)
+            self._reached(progress, partial(self._state, progress))
+        return found
 
-    def _searched(self, progress: Progress, found: Frames[Hypotheses]) -> State:
-        return self._state(progress, found.tensors())
+    def _opened(self, stage: Stage) -> Spool:
+        """Where the frames of a stage go; with those in it that a checkpoint tells of."""
+        if self.checkpoints is None:
+            return Spool.temporary()
+        if self.taken_up.get("stage") == stage:
+            return self.checkpoints.reopen(self.taken_up)
+        return self.checkpoints.spool(stage)
 
-    def _decode(self, stage: Stage) -> tuple[Hypotheses, Decoding]:
+    def _decode(self, stage: Stage) -> tuple[Framewise[Hypotheses], Decoding]:
         """All frames searched; which of the tones sound and who plays them."""
         found = self._search(stage)
-        candidates = Candidates(
+        state = partial(self._state, self._found_all(stage))
+        decoding = decode(
+            Derived(found, self._candidates),
+            self.config.decoding,
+            self.seed,
+            scratch=self.checkpoints.scratch if self.checkpoints else Spool.temporary,
+            pause=lambda: self.checkpoints.pause(state) if self.checkpoints else None,
+        )
+        return found, decoding
+
+    def _candidates(self, found: Hypotheses) -> Candidates:
+        """Some frames' hypotheses as they are decoded."""
+        return Candidates(
             log_prob=found.log_prob.cpu().numpy(),
             misfit=found.misfit.cpu().numpy(),
             pitch_semitones=pitch_semitones(found.f0_bins, self.frame).cpu().numpy(),
             loudness=found.loudness.cpu().numpy(),
             timbres=found.timbre.cpu().numpy(),
         )
-        return found, decode(candidates, self.config.decoding, self.seed)
 
 
 def level_gain(recording: Recording, config: Config) -> float:

@@ -11,19 +11,21 @@ Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics, ``f`` bins, ``c`` channe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from musisep_cli.decoding import Decoding
+from musisep_cli.framewise import Derived, FrameRows, Framewise
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
-from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares
-from musisep_cli.timbre import Timbre, free_harmonics
+from musisep_cli.resynthesis import ResynthesisConfig, shares
+from musisep_cli.timbre import Timbre, Tones, free_harmonics
 from musisep_cli.transcript import LOWEST_HZ, Frames, Transcript, audible
 
 LEAST_EXPECTED = 1e-4
@@ -31,45 +33,53 @@ LEAST_EXPECTED = 1e-4
 
 
 @dataclass(frozen=True)
-class Score:
-    """The decoded tones, a slot per instrument.
+class Score(FrameRows):
+    """The decoded tones of some frames, a slot per instrument.
 
     Attributes:
-        pitches: the tones of every frame, ``[n, i]``.
+        pitches: the tones, ``[n, i]``.
         amplitudes: absolute harmonic amplitudes, ``[n, i, h]``.
     """
 
     pitches: Pitches
     amplitudes: Tensor
 
-    @classmethod
-    def of(cls, hypotheses: Hypotheses, decoding: Decoding) -> Score:
-        """What was decoded of the hypotheses."""
-        device = hypotheses.on.device
-        frames = torch.arange(len(hypotheses.on), device=device)[:, None]
-        chosen = torch.from_numpy(decoding.hypotheses).to(device)[:, None]
-        tones = torch.from_numpy(decoding.tones).to(device)
-        loudness = hypotheses.loudness[frames, chosen, tones]
-        timbre = hypotheses.timbre[frames, chosen, tones].to(loudness.dtype)
-        pitches = Pitches(
-            on=hypotheses.on[frames, chosen, tones].to(loudness.dtype),
-            f0_bins=hypotheses.f0_bins[frames, chosen, tones],
-            inharmonicity=hypotheses.inharmonicity[frames, chosen, tones],
-        )
-        return cls(pitches, timbre.square() * loudness[..., None])
-
-    def block(self, frames: slice) -> Score:
-        """Some consecutive frames."""
-        pitches = Pitches(
-            self.pitches.on[frames],
-            self.pitches.f0_bins[frames],
-            self.pitches.inharmonicity[frames],
-        )
-        return Score(pitches, self.amplitudes[frames])
-
     def at(self, f0_bins: Tensor) -> Score:
         """With other pitches, ``[n, i]``."""
         return replace(self, pitches=replace(self.pitches, f0_bins=f0_bins))
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The score that was decoded, a block at a time.
+
+    Attributes:
+        found: the hypotheses of all frames.
+        decoding: what was chosen of them.
+    """
+
+    found: Framewise[Hypotheses]
+    decoding: Decoding
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.found)
+
+    def __getitem__(self, block: slice) -> Score:
+        """Of some consecutive frames."""
+        found = self.found[block]
+        device = found.on.device
+        frames = torch.arange(len(found), device=device)[:, None]
+        chosen = torch.from_numpy(self.decoding.hypotheses[block]).to(device)[:, None]
+        tones = torch.from_numpy(self.decoding.tones[block]).to(device)
+        loudness = found.loudness[frames, chosen, tones]
+        timbre = found.timbre[frames, chosen, tones].to(loudness.dtype)
+        pitches = Pitches(
+            on=found.on[frames, chosen, tones].to(loudness.dtype),
+            f0_bins=found.f0_bins[frames, chosen, tones],
+            inharmonicity=found.inharmonicity[frames, chosen, tones],
+        )
+        return Score(pitches, timbre.square() * loudness[..., None])
 
 
 class Refiner:
@@ -85,7 +95,7 @@ class Refiner:
 
     def __init__(
         self,
-        score: Score,
+        score: Framewise[Score],
         dictionary: Tensor,
         frame: GaborFrame,
         config: ResynthesisConfig,
@@ -94,7 +104,7 @@ class Refiner:
         self.score, self.dictionary, self.frame = score, dictionary, frame
         self.config, self.objective_config = config, objective_config
         self.timbres = learn_timbres(score, frame)
-        self.transcript = Frames(Transcript, len(score.amplitudes))
+        self.transcript = Frames(Transcript, len(score))
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
         """Spectra of the stems ``[i, c, n, f]`` for the mean ``[n, f]`` and channels ``[c, n, f]``.
@@ -103,7 +113,7 @@ class Refiner:
         the same peaks, so that a stem keeps its place between the channels.
         """
         n_done = self.transcript.n_done
-        score = self.score.block(slice(n_done, n_done + len(mean)))
+        score = self.score[n_done : n_done + len(mean)]
         tikhonov = self._tikhonov(score)
         fit = self._fit(score, mean, tikhonov)
         matched = matched_filter(mean, self.frame.ideal_width_bins)
@@ -123,15 +133,9 @@ class Refiner:
         With these the least squares is the most probable c under Y = sum c_h g_h + noise and
         c_h normal with the expected power.
         """
-        free = _free(score, self.frame)
-        semitones = pitch_semitones(score.pitches.f0_bins, self.frame)
-        expected = torch.stack(
-            [
-                timbre.expected(semitones[:, i], score.amplitudes[:, i], free[:, i])
-                for i, timbre in enumerate(self.timbres)
-            ],
-            1,
-        )
+        tones = _tones(score, self.frame)
+        each = [timbre.expected(tones.of(i)) for i, timbre in enumerate(self.timbres)]
+        expected = torch.stack(each, 1)
         strongest = score.amplitudes.amax((1, 2), keepdim=True).clamp_min(1e-12)
         relative = (expected / strongest).clamp_min(LEAST_EXPECTED)
         return (self.config.timbre_noise / relative).square().flatten(1)
@@ -181,16 +185,9 @@ class Refiner:
         self.transcript.add(played)
 
 
-def learn_timbres(score: Score, frame: GaborFrame) -> list[Timbre]:
+def learn_timbres(score: Framewise[Score], frame: GaborFrame) -> list[Timbre]:
     """The timbre of every instrument by pitch, from all its tones."""
-    starts = range(0, len(score.amplitudes), BLOCK_FRAMES)
-    blocks = (score.block(slice(start, start + BLOCK_FRAMES)) for start in starts)
-    free = torch.cat([_free(block, frame) for block in blocks])
-    semitones = pitch_semitones(score.pitches.f0_bins, frame)
-    return [
-        Timbre.learn(semitones[:, i], score.amplitudes[:, i], free[:, i])
-        for i in range(score.pitches.on.shape[1])
-    ]
+    return Timbre.learn(Derived(score, partial(_tones, frame=frame)))
 
 
 def _positions(score: Score) -> Tensor:
@@ -199,9 +196,13 @@ def _positions(score: Score) -> Tensor:
     return harmonic_positions(score.pitches.f0_bins, score.pitches.inharmonicity, n_harmonics)
 
 
-def _free(score: Score, frame: GaborFrame) -> Tensor:
-    """How much every harmonic stands alone, ``[n, i, h]``."""
-    return free_harmonics(_positions(score), score.pitches.on, frame.ideal_width_bins)
+def _tones(score: Score, frame: GaborFrame) -> Tones:
+    """What all instruments play, with how much every harmonic stands alone."""
+    return Tones(
+        pitch_semitones(score.pitches.f0_bins, frame),
+        score.amplitudes,
+        free_harmonics(_positions(score), score.pitches.on, frame.ideal_width_bins),
+    )
 
 
 def pitch_semitones(f0_bins: Tensor, frame: GaborFrame) -> Tensor:

@@ -16,7 +16,6 @@ that has one is complete.
 from __future__ import annotations
 
 import csv
-import io
 import math
 import stat
 import string
@@ -30,7 +29,7 @@ import torch
 from musisep_cli import audio, plots
 from musisep_cli.blockwise import Blockwise, mono
 from musisep_cli.errors import ConfigError, OutputError
-from musisep_cli.files import write_json_atomic, write_text_atomic
+from musisep_cli.files import atomic_path, write_json_atomic
 from musisep_cli.model import dictionary
 from musisep_cli.pipeline import SeedResult
 from musisep_cli.training.trainer import StepReport
@@ -175,7 +174,7 @@ def write_parameters(target: Path, result: SeedResult) -> list[Path]:
     """What was learned."""
     paths = [target / name for name in PARAMETERS]
     write_json_atomic(paths[0], dictionary.to_json(torch.from_numpy(result.dictionary)))
-    write_text_atomic(paths[1], pitch_csv(result.pitch))
+    _write_pitch(paths[1], result.pitch)
     return paths
 
 
@@ -196,14 +195,14 @@ def write_pictures(
     return paths
 
 
-def curve_csv(curve: Sequence[StepReport]) -> str:
+def write_curve(path: Path, curve: Sequence[StepReport]) -> None:
     """Training curve, one row per stretch of steps; a term that was never finite stays empty."""
     header = [field.name for field in fields(StepReport)]
     rows = ([v if math.isfinite(v) else "" for v in astuple(report)] for report in curve)
-    return _csv(header, rows)
+    _write_csv(path, header, rows)
 
 
-def pitch_csv(pitch: PitchTracks) -> str:
+def _write_pitch(path: Path, pitch: PitchTracks) -> None:
     """Pitch tracks, one row per frame and instrument, instruments counted from 1."""
     rows = (
         (
@@ -216,15 +215,17 @@ def pitch_csv(pitch: PitchTracks) -> str:
         for n, time_s in enumerate(pitch.times_s)
         for i in range(len(pitch.f0_hz))
     )
-    return _csv(["instrument", "time_s", "f0_hz", "amplitude", "on"], rows)
+    _write_csv(path, ["instrument", "time_s", "f0_hz", "amplitude", "on"], rows)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def make_folder(path: Path) -> None:

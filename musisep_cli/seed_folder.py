@@ -30,16 +30,15 @@ from musisep_cli.files import (
     atomic_path,
     remove_leftovers,
     write_json_atomic,
-    write_text_atomic,
 )
 from musisep_cli.pipeline import OnProgress, Progress, SeedResult, run_seed
 from musisep_cli.ranking import SeedScore, score
 from musisep_cli.recording import Recording
 from musisep_cli.run_folder import (
     RunFolder,
-    curve_csv,
     instrument_names,
     make_folder,
+    write_curve,
     write_parameters,
 )
 
@@ -95,6 +94,7 @@ def make(
             write(folder, result, recording.sample_rate_hz, run)
         finally:
             remove_leftovers(target)  # the shelf
+            checkpoints.remove_unused()
         checkpoints.remove()
 
 
@@ -142,7 +142,7 @@ def write(folder: RunFolder, result: SeedResult, sample_rate_hz: int, run: str) 
             )
         paths += write_parameters(target, result)
         paths += [target / "metrics.csv", target / "checkpoint.pt"]
-        write_text_atomic(paths[-2], curve_csv(result.curve))
+        write_curve(paths[-2], result.curve)
         with atomic_path(paths[-1]) as temporary:
             temporary.write_bytes(result.checkpoint)
         content["files"] = {path.name: _hash(path) for path in paths}

@@ -4,7 +4,7 @@ The dictionary has one column per instrument, whatever the pitch. The body of an
 fixed frequencies, not fixed harmonics, so its column differs from register to register; where two
 tones share a harmonic, what the instrument does at this pitch elsewhere says how to divide it.
 
-Axes: ``n`` frames, ``g`` semitones, ``h`` harmonics.
+Axes: ``n`` frames, ``i`` instruments, ``g`` semitones, ``h`` harmonics.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from musisep_cli.framewise import FrameRows, Framewise, stretches
 
 LOWEST_SEMITONE = 12
 N_SEMITONES = 120
@@ -24,6 +26,30 @@ ROUNDS = 4
 LEAST_FREE = 1e-5
 """What a covered harmonic still counts: enough where there is nothing else, as in an octave."""
 TINY = 1e-30
+FRAMES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Tones(FrameRows):
+    """What an instrument plays in some frames, or what all do.
+
+    Attributes:
+        pitch_semitones: MIDI numbers, ``[n]`` or ``[n, i]``.
+        amplitudes: absolute harmonic amplitudes, 0 where it rests, ``[n, h]`` or ``[n, i, h]``.
+        free: 1 where a harmonic stands alone, 0 where another tone covers it, as ``amplitudes``.
+    """
+
+    pitch_semitones: Tensor
+    amplitudes: Tensor
+    free: Tensor
+
+    def of(self, instrument: int) -> Tones:
+        """Of one instrument, ``[n]``, from those of all."""
+        return Tones(
+            self.pitch_semitones[:, instrument],
+            self.amplitudes[:, instrument],
+            self.free[:, instrument],
+        )
 
 
 @dataclass(frozen=True)
@@ -33,44 +59,60 @@ class Timbre:
     table: Tensor
 
     @classmethod
-    def learn(cls, pitch_semitones: Tensor, amplitudes: Tensor, free: Tensor) -> Timbre:
-        """From all tones of an instrument.
+    def learn(cls, tones: Framewise[Tones]) -> list[Timbre]:
+        """Of every instrument from all its tones.
 
         Weighted least squares of amplitudes against level times table, the two in turn: the table
         at a pitch is sum_n k w l c / sum_n k w l^2, with levels l, weights w and a kernel k of the
         distance in pitch.
 
         Args:
-            pitch_semitones: MIDI numbers, ``[n]``.
-            amplitudes: absolute harmonic amplitudes, 0 where it rests, ``[n, h]``.
-            free: 1 where a harmonic stands alone, 0 where another tone covers it, ``[n, h]``.
+            tones: of all instruments, ``[n, i]``.
         """
-        place = semitone(pitch_semitones)
-        grid = torch.arange(N_SEMITONES, device=place.device, dtype=amplitudes.dtype)
-        distance = grid[:, None] - grid
-        kernels = [w * torch.exp(-0.5 * (distance / s).square()) for w, s in KERNEL]
-        kernel = torch.stack(kernels).sum(0)
-        blank = amplitudes.new_zeros(N_SEMITONES, amplitudes.shape[1])
-        level = (amplitudes * free).sum(1) / free.sum(1).clamp_min(TINY)
-        timbre = cls(blank)
+        first = tones[:1].amplitudes
+        _, n_instruments, n_harmonics = first.shape
+        kernel = _kernel(first)
+        timbres: list[Timbre | None] = [None] * n_instruments
         for _ in range(ROUNDS):
-            products = blank.index_add(0, place, free * amplitudes * level[:, None])
-            squares = blank.index_add(0, place, free * level[:, None].square())
-            timbre = cls((kernel @ products) / (kernel @ squares).clamp_min(TINY))
-            level = timbre.levels(pitch_semitones, amplitudes, free)
-        return timbre
+            products, squares = first.new_zeros(2, n_instruments, N_SEMITONES, n_harmonics)
+            for block in stretches(len(tones), FRAMES_AT_ONCE):
+                of_all = tones[block]
+                for i, timbre in enumerate(timbres):
+                    played = of_all.of(i)
+                    place = semitone(played.pitch_semitones)
+                    level = (timbre.levels(played) if timbre else _mean_level(played))[:, None]
+                    products[i].index_add_(0, place, played.free * played.amplitudes * level)
+                    squares[i].index_add_(0, place, played.free * level.square())
+            timbres = [
+                cls((kernel @ above) / (kernel @ below).clamp_min(TINY))
+                for above, below in zip(products, squares, strict=True)
+            ]
+        return [timbre for timbre in timbres if timbre]
 
-    def levels(self, pitch_semitones: Tensor, amplitudes: Tensor, free: Tensor) -> Tensor:
-        """The tones' levels by their free harmonics, ``[n]``; arguments as in ``learn``."""
-        relative = self.table[semitone(pitch_semitones)]
-        overlap = (free * relative * amplitudes).sum(1)
-        level: Tensor = overlap / (free * relative.square()).sum(1).clamp_min(TINY)
+    def levels(self, tones: Tones) -> Tensor:
+        """The levels of an instrument's tones by their free harmonics, ``[n]``."""
+        relative = self.table[semitone(tones.pitch_semitones)]
+        overlap = (tones.free * relative * tones.amplitudes).sum(1)
+        level: Tensor = overlap / (tones.free * relative.square()).sum(1).clamp_min(TINY)
         return level
 
-    def expected(self, pitch_semitones: Tensor, amplitudes: Tensor, free: Tensor) -> Tensor:
-        """What the tones' harmonics should be, ``[n, h]``; arguments as in ``learn``."""
-        level = self.levels(pitch_semitones, amplitudes, free)
-        return level[:, None] * self.table[semitone(pitch_semitones)]
+    def expected(self, tones: Tones) -> Tensor:
+        """What the harmonics of an instrument's tones should be, ``[n, h]``."""
+        return self.levels(tones)[:, None] * self.table[semitone(tones.pitch_semitones)]
+
+
+def _kernel(like: Tensor) -> Tensor:
+    """How much pitches say about each other, ``[g, g]``."""
+    grid = torch.arange(N_SEMITONES, device=like.device, dtype=like.dtype)
+    distance = grid[:, None] - grid
+    kernels = [w * torch.exp(-0.5 * (distance / s).square()) for w, s in KERNEL]
+    return torch.stack(kernels).sum(0)
+
+
+def _mean_level(tones: Tones) -> Tensor:
+    """Mean of the free harmonics, ``[n]``: the levels to begin with."""
+    mean: Tensor = (tones.amplitudes * tones.free).sum(1) / tones.free.sum(1).clamp_min(TINY)
+    return mean
 
 
 def semitone(pitch_semitones: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -83,7 +82,7 @@ def audible(spectra: Tensor) -> Tensor:
 
 
 class Frames(Generic[Found]):
-    """What is found in consecutive frames, block after block.
+    """What is found in consecutive frames, block after block, in memory.
 
     The whole is reserved at the first block: joined at the end, it would be held twice.
 
@@ -99,28 +98,15 @@ class Frames(Generic[Found]):
 
     def add(self, found: Found) -> None:
         """What was found in the next frames."""
-        self._put({field.name: getattr(found, field.name) for field in fields(self.kind)})
-
-    def take_up(self, tensors: dict[str, Tensor], device: torch.device) -> None:
-        """Begin with what ``tensors`` gave in an earlier run."""
-        self.n_done, self.held = 0, {}
-        self._put({f.name: tensors[f.name].to(device) for f in fields(self.kind)})
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All that was found so far, by name; in a file it takes no more than its frames need."""
-        complete = self.n_done == self.n_frames
-        found = vars(self.joined())
-        return {name: values if complete else values.clone() for name, values in found.items()}
-
-    def joined(self) -> Found:
-        """All that was found so far."""
-        found: Found = self.kind(**{name: held[: self.n_done] for name, held in self.held.items()})
-        return found
-
-    def _put(self, block: dict[str, Tensor]) -> None:
+        block = {field.name: getattr(found, field.name) for field in fields(self.kind)}
         (n_frames,) = {len(values) for values in block.values()}
         for name, values in block.items():
             if name not in self.held:
                 self.held[name] = values.new_empty(self.n_frames, *values.shape[1:])
             self.held[name][self.n_done : self.n_done + n_frames] = values
         self.n_done += n_frames
+
+    def joined(self) -> Found:
+        """All that was found so far."""
+        found: Found = self.kind(**{name: held[: self.n_done] for name, held in self.held.items()})
+        return found

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli.framewise import FrameRows
 from musisep_cli.model.tones import magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, lifted_magnitude
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
@@ -52,7 +53,7 @@ class SearchConfig:
 
 
 @dataclass(frozen=True)
-class Hypotheses:
+class Hypotheses(FrameRows):
     """Sets of tones of every frame, the most probable first, those by octaves last.
 
     Attributes:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli.framewise import FrameRows
 from musisep_cli.model.tones import FAR_BINS, Peaks, harmonic_positions, magnitude
 from musisep_cli.policy.phase import harmonic_coefficients
 
@@ -24,7 +25,7 @@ PITCH_REACH_BINS, PITCH_STEP_BINS = 1.5, 0.1
 
 
 @dataclass(frozen=True)
-class Pitches:
+class Pitches(FrameRows):
     """The tones of every set.
 
     Attributes:

@@ -21,8 +21,9 @@ from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import dictionary_of_timbres, level_gain, new_policy
 from musisep_cli.policy.hypotheses import Hypotheses, SearchConfig
-from musisep_cli.refinement import Refiner, Score, pitch_semitones
+from musisep_cli.refinement import Decoded, Refiner, pitch_semitones
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
+from musisep_cli.transcript import Frames
 from tests.benchmarks.quality import CASES, references
 
 ROWS: dict[str, Settings] = {
@@ -97,11 +98,12 @@ class _Scene:
             policy = new_policy(config, self._frame(config))
             warmstart.load(policy, config.warmstart)
             frame = self._frame(config)
-            n_frames = len(frame.centres(self.recording.n_samples))
-            searcher = Searcher(policy, config.dictionary.n_harmonics, config.search, n_frames)
+            found = Frames(Hypotheses, len(frame.centres(self.recording.n_samples)))
+            n_harmonics = config.dictionary.n_harmonics
+            searcher = Searcher(policy, n_harmonics, config.search, found.add)
             for spectra in self._spectra(config):
                 searcher.listen(spectra)
-            self.found[config.search] = searcher.found.joined(), time.monotonic() - started
+            self.found[config.search] = found.joined(), time.monotonic() - started
         return self.found[config.search]
 
     def _frame(self, config: Config) -> GaborFrame:
@@ -124,7 +126,7 @@ class _Scene:
         )
         decoding = decode(candidates, config.decoding, seed)
         refiner = Refiner(
-            Score.of(found, decoding),
+            Decoded(found, decoding),
             dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary),
             frame,
             config.resynthesis,

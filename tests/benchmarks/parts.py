@@ -16,9 +16,11 @@ from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions
 from musisep_cli.pipeline import new_policy
 from musisep_cli.policy.distance import objective
+from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.phase import harmonic_coefficients
 from musisep_cli.policy.rollout import branches
 from musisep_cli.training.trainer import Trainer
+from musisep_cli.transcript import Frames
 from tests.benchmarks.measure import Run, Work, cpu_s, work
 from tests.signals import duet
 
@@ -103,10 +105,9 @@ def prediction_part(preset: str, n_instruments: int = N_INSTRUMENTS) -> Part:
 
     def predict() -> None:
         if config.decoding.enabled:
-            searcher = Searcher(
-                model.policy, config.dictionary.n_harmonics, config.search, len(spectra)
-            )
-            searcher.listen(spectra)
+            found = Frames(Hypotheses, len(spectra))
+            n_harmonics = config.dictionary.n_harmonics
+            Searcher(model.policy, n_harmonics, config.search, found.add).listen(spectra)
         else:
             model.policy.predict(spectra, dictionary)
 

@@ -1,5 +1,6 @@
 """Checkpoints: runs that are stopped and go on, files that cannot be used."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musisep_cli import checkpoint
-from musisep_cli.checkpoint import NEWEST, PREVIOUS, Checkpoints, encode, read
+from musisep_cli.checkpoint import NEWEST, PREVIOUS, Checkpoints, State, encode, read
 from musisep_cli.config import Config, Settings, compose
 from musisep_cli.errors import CheckpointError, OutputError
 from musisep_cli.pipeline import SeedResult, run_seed
@@ -43,27 +44,54 @@ def never() -> bool:
     return False
 
 
-class Stop:
-    """Stops a run at a point from which it can go on, the first being 0."""
+class Stop(Checkpoints):
+    """Stops a run at a point from which it can go on, the first being 0; or in the midst of it,
+    at a block of the decoding.
+    """
 
-    def __init__(self, at: int) -> None:
-        self.at, self.count = at, count()
+    def __init__(self, folder: Path, at: int, *, decoding: bool = False) -> None:
+        super().__init__(folder, RUN, lambda: self.now)
+        self.at, self.decoding, self.now = at, decoding, False
+        self.points, self.blocks = count(), count()
+        self.offering = False
 
-    def __call__(self) -> bool:
-        return next(self.count) == self.at
+    def offer(self, state: Callable[[], State]) -> None:
+        self.offering = True
+        self.now = next(self.points) == self.at and not self.decoding
+        super().offer(state)
+        self.offering = False
+
+    def pause(self, state: Callable[[], State]) -> None:
+        if not self.offering:
+            self.now = next(self.blocks) == self.at and self.decoding
+        super().pause(state)
 
 
 def stopped_and_resumed(config: Config, folder: Path, *stops: int) -> SeedResult:
     for number, at in enumerate(stops):
-        checkpoints = Checkpoints(folder, RUN, Stop(at))
-        state, problems = checkpoints.load()
-        assert (state is None) == (number == 0)
-        assert problems == []
-        with pytest.raises(KeyboardInterrupt):
-            run_seed(recording(), config, 1, CPU, ignore, checkpoints, state)
+        stop_in(config, folder, Stop(folder, at), first=number == 0)
+    return resumed(config, folder)
+
+
+def stop_in(config: Config, folder: Path, checkpoints: Stop, *, first: bool) -> None:
+    state, problems = checkpoints.load()
+    assert (state is None) == first
+    assert problems == []
+    with pytest.raises(KeyboardInterrupt):
+        run_seed(recording(), config, 1, CPU, ignore, checkpoints, state)
+
+
+def resumed(config: Config, folder: Path) -> SeedResult:
     checkpoints = Checkpoints(folder, RUN, never)
     state, _ = checkpoints.load()
-    return run_seed(recording(), config, 1, CPU, ignore, checkpoints, state)
+    result = run_seed(recording(), config, 1, CPU, ignore, checkpoints, state)
+    checkpoints.remove()
+    assert list(folder.iterdir()) == []
+    return result
+
+
+def frames_file(folder: Path, stage: str) -> Path:
+    return folder / f"resume-{stage}.frames"
 
 
 def ignore(_: object) -> None: ...
@@ -122,14 +150,93 @@ def undisturbed() -> dict[str, SeedResult]:
 def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
     preset: str, stops: list[int], tmp_path: Path, undisturbed: dict[str, SeedResult]
 ) -> None:
-    resumed = stopped_and_resumed(settings(preset), tmp_path, *stops)
-    assert_same(resumed, undisturbed[preset])
+    found = stopped_and_resumed(settings(preset), tmp_path, *stops)
+    assert_same(found, undisturbed[preset])
+
+
+@pytest.mark.parametrize("preset", ["standard", "untrained"])
+@pytest.mark.parametrize("at", [0, 1, 40])
+def test_a_stop_while_frames_are_decoded_loses_none_of_them(
+    preset: str, at: int, tmp_path: Path, undisturbed: dict[str, SeedResult]
+) -> None:
+    config = settings(preset)
+    stop_in(config, tmp_path, Stop(tmp_path, at, decoding=True), first=True)
+    state, _ = Checkpoints(tmp_path, RUN, never).load()
+    assert state is not None
+    assert state["stage"] == "listening"
+    assert state["done"] == state["total"] == state["frames"]["rows"]
+    assert_same(resumed(config, tmp_path), undisturbed[preset])
+
+
+def test_frames_that_were_heard_after_the_checkpoint_are_heard_again(
+    tmp_path: Path, undisturbed: dict[str, SeedResult]
+) -> None:
+    # As a kill leaves it: the file is ahead of the newest checkpoint, or of the one before it.
+    config = settings("untrained")
+    stop_in(config, tmp_path, Stop(tmp_path, 1), first=True)
+    stop_in(config, tmp_path, Stop(tmp_path, 1), first=False)
+    with frames_file(tmp_path, "listening").open("ab") as stream:
+        stream.write(b"half a row")
+    (tmp_path / NEWEST).unlink()
+    assert_same(resumed(config, tmp_path), undisturbed["untrained"])
+
+
+@pytest.mark.parametrize(
+    ("place", "used"), [(-1, "the one before it"), (0, "none"), (None, "none")]
+)
+def test_frames_that_are_damaged_are_named(
+    place: int | None, used: str, tmp_path: Path, undisturbed: dict[str, SeedResult]
+) -> None:
+    config = settings("untrained")
+    for number in range(2):
+        stop_in(config, tmp_path, Stop(tmp_path, 1), first=number == 0)
+    path = frames_file(tmp_path, "listening")
+    if place is None:
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[place] ^= 1
+        path.write_bytes(content)
+    state, problems = Checkpoints(tmp_path, RUN, never).load()
+    assert (None if state is None else state["done"]) == {"none": None}.get(used, 128)
+    assert len(problems) == (2 if used == "none" else 1)
+    assert all(problem.startswith(str(path)) for problem in problems)
+    assert_same(resumed(config, tmp_path), undisturbed["untrained"])
+
+
+def test_a_checkpoint_is_small_however_much_was_heard(tmp_path: Path) -> None:
+    config = settings("untrained")
+    stop_in(config, tmp_path, Stop(tmp_path, 0), first=True)
+    early = (tmp_path / NEWEST).stat().st_size
+    stop_in(config, tmp_path, Stop(tmp_path, 4), first=False)
+    assert (tmp_path / NEWEST).stat().st_size < early + 100
+    assert frames_file(tmp_path, "listening").stat().st_size > 375 * 100
+
+
+def test_a_stage_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    stop(tmp_path, stage="../../x", frames={"rows": 1})
+    state, [problem] = Checkpoints(tmp_path, RUN, never).load()
+    assert state is None
+    assert "is of no known stage" in problem
+
+
+def test_frames_of_no_checkpoint_are_removed(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, RUN, never)
+    checkpoints.spool("listening").close()
+    checkpoints.spool("transcription").close()
+    (tmp_path / "a user's.frames").touch()
+    stop(tmp_path, number=1)
+    checkpoints.remove_unused()
+    assert len(list(tmp_path.iterdir())) == 4
+    (tmp_path / NEWEST).unlink()
+    checkpoints.remove_unused()
+    assert [path.name for path in tmp_path.iterdir()] == ["a user's.frames"]
 
 
 def test_the_time_before_the_interruption_counts(tmp_path: Path) -> None:
     config = compose("quick", TINY)
     with pytest.raises(KeyboardInterrupt):
-        run_seed(recording(), config, 1, CPU, ignore, Checkpoints(tmp_path, RUN, Stop(1)))
+        run_seed(recording(), config, 1, CPU, ignore, Stop(tmp_path, 1))
     state = read(tmp_path / NEWEST, RUN)
     resumed = run_seed(recording(), config, 1, CPU, ignore, None, {**state, "wall_s": 1000.0})
     assert resumed.wall_s > 1000.0
@@ -223,7 +330,7 @@ def test_a_full_disk_leaves_the_checkpoints_as_they_were(
 def test_a_state_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     config = compose("quick", TINY)
     with pytest.raises(KeyboardInterrupt):
-        run_seed(recording(), config, 1, CPU, ignore, Checkpoints(tmp_path, RUN, Stop(1)))
+        run_seed(recording(), config, 1, CPU, ignore, Stop(tmp_path, 1))
     state = read(tmp_path / NEWEST, RUN)
     for name in ("stage", "generator", "curve", "wall_s"):
         lacking = {key: value for key, value in state.items() if key != name}

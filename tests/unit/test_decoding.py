@@ -1,7 +1,9 @@
 """Decoding: Viterbi against all paths, and scenes in which one cue alone can tell what is right."""
 
 import itertools
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -19,8 +21,10 @@ from musisep_cli.decoding import (
     Transitions,
     cheapest_path,
     decode,
+    excerpt_of,
     order_like,
 )
+from musisep_cli.spool import Spool
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -46,6 +50,11 @@ def in_blocks(transitions: Array) -> Transitions:
     return lambda first, last: transitions[first:last]
 
 
+def cheapest(costs: Array, transitions: Transitions) -> tuple[Labels, float]:
+    with closing(Spool.temporary()) as before:
+        return cheapest_path(costs, transitions, before)
+
+
 @given(SEEDS, st.integers(1, 6), st.integers(1, 4), st.integers(1, 40))
 def test_the_cheapest_path_is_the_best_of_all_whatever_the_blocks(
     seed: int, n_steps: int, n_states: int, at_once: int
@@ -61,7 +70,7 @@ def test_the_cheapest_path_is_the_best_of_all_whatever_the_blocks(
     best = min(totals, key=lambda path: totals[path])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "TRANSITIONS_AT_ONCE", at_once)
-        path, cost = cheapest_path(costs, in_blocks(transitions))
+        path, cost = cheapest(costs, in_blocks(transitions))
     assert path.tolist() == list(best)
     assert cost == pytest.approx(totals[best])
 
@@ -70,7 +79,7 @@ def test_transitions_have_a_direction() -> None:
     # From 0 to 1 is free, back is dear: the path changes once and stays.
     transitions = np.broadcast_to(np.array([[0.0, 0.0], [9.0, 0.0]]), (2, 2, 2))
     costs = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 1.0]])
-    assert cheapest_path(costs, in_blocks(transitions))[0].tolist() == [0, 1, 1]
+    assert cheapest(costs, in_blocks(transitions))[0].tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize("at_once", [1, 200, 2_000_000])
@@ -85,7 +94,7 @@ def test_no_more_transitions_are_held_than_fit_and_every_one_is_asked_for_once(
         assert (last - first) * n_states**2 <= max(at_once, n_states**2)
         return np.zeros((last - first, n_states, n_states))
 
-    cheapest_path(np.zeros((31, n_states)), transitions)
+    cheapest(np.zeros((31, n_states)), transitions)
     assert asked == list(range(30))
 
 
@@ -580,17 +589,55 @@ def test_whatever_is_decoded_is_a_choice_and_finite(
     assert again.cost == found.cost
 
 
-@pytest.mark.parametrize("at_once", [1, 500])
+@pytest.mark.parametrize("name", ["TRANSITIONS_AT_ONCE", "FRAMES_AT_ONCE"])
+@pytest.mark.parametrize("at_once", [1, 7, 500])
 def test_blocks_do_not_change_what_is_decoded(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
+    name: str, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = random_scene(7, 40, 3, 2)
     plain = scene.decoded()
-    monkeypatch.setattr(decoding, "TRANSITIONS_AT_ONCE", at_once)
+    monkeypatch.setattr(decoding, name, at_once)
     found = scene.decoded()
     assert_array_equal(found.hypotheses, plain.hypotheses)
     assert_array_equal(found.tones, plain.tones)
-    assert found.cost == plain.cost
+    # To rounding: what the blocks' tones say of an instrument is added up block by block.
+    assert found.cost == pytest.approx(plain.cost, rel=1e-12)
+    assert_allclose(found.timbres, plain.timbres, atol=1e-12)
+
+
+def test_no_more_frames_are_held_than_a_block_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of one tone per frame: of many the transitions hold fewer at once.
+    n, most = 300, 32
+    scene = Scene.of(held(n)[:, :1], timbres=[FLUTE])
+    monkeypatch.setattr(decoding, "FRAMES_AT_ONCE", most)
+    monkeypatch.setattr(decoding, "STRETCH_FRAMES", most // decoding.EXCERPT_STRETCHES)
+    known, asked = scene.candidates(), []
+
+    class Watched:
+        def __len__(self) -> int:
+            return n
+
+        def __getitem__(self, frames: slice) -> Candidates:
+            block = known[frames]
+            asked.append(len(block))
+            return block
+
+    decode(Watched(), CONFIG, 0)
+    assert max(asked) == most + 1  # with the frame that the last transition leads to
+    assert sum(asked) > n
+
+
+def test_the_work_can_be_ended_at_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "FRAMES_AT_ONCE", 10)
+    known = random_scene(3, 40, 2, 2).candidates()
+    undisturbed = Mock()
+    decode(known, CONFIG, 0, pause=undisturbed)
+    n_pauses = undisturbed.call_count
+    assert n_pauses > 40 // 10 * 4
+    for n_before in (0, n_pauses // 2, n_pauses - 1):
+        pause = Mock(side_effect=[*[None] * n_before, KeyboardInterrupt])
+        with pytest.raises(KeyboardInterrupt):
+            decode(known, CONFIG, 0, pause=pause)
 
 
 def test_a_hypothesis_that_explains_nothing_changes_nothing() -> None:
@@ -654,13 +701,13 @@ def test_a_long_recording_is_decoded_by_what_is_learned_from_stretches_of_it(
 ) -> None:
     n = 300
     scene, right = Scene.of(held(n), anywhere(n, 1), timbres=[FLUTE, CLARINET]).mixed()
-    whole = scene.candidates().excerpt()
-    assert_array_equal(whole.pitch_semitones, scene.pitch)
+    whole = excerpt_of(scene.candidates(), right)
+    assert_array_equal(whole.pitch_semitones[:, 0], scene.pitch[np.arange(n), right])
     monkeypatch.setattr(decoding, "EXCERPT_STRETCHES", 4)
     monkeypatch.setattr(decoding, "STRETCH_FRAMES", 20)
-    part = scene.candidates().excerpt()
-    assert_array_equal(part.pitch_semitones[:20], scene.pitch[:20])
-    assert_array_equal(part.timbres[-20:], scene.candidates().timbres[-20:])
+    part = excerpt_of(scene.candidates(), right)
+    assert_array_equal(part.pitch_semitones[:20], whole.pitch_semitones[:20])
+    assert_array_equal(part.timbres[-20:], whole.timbres[-20:])
     assert len(part.log_prob) == 80
     found = scene.decoded()
     assert (found.hypotheses == right).mean() >= MIN_SHARE_RIGHT

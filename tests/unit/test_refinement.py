@@ -17,7 +17,7 @@ from musisep_cli.model.gabor import FrameConfig, GaborFrame
 from musisep_cli.policy.distance import ObjectiveConfig
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.joint import Pitches
-from musisep_cli.refinement import Refiner, Score, pitch_semitones
+from musisep_cli.refinement import Decoded, Refiner, Score, pitch_semitones
 from musisep_cli.resynthesis import ResynthesisConfig
 from tests import dense
 
@@ -178,8 +178,8 @@ def test_blocks_are_explained_as_the_whole_is(config: ResynthesisConfig) -> None
         for part in (slice(0, 4), slice(4, 5), slice(5, 11))
     ]
     assert_close(torch.cat(blocks, 2), whole, atol=1e-5, rtol=1e-4)
-    for name, values in one.transcript.tensors().items():
-        assert_close(several.transcript.tensors()[name], values, atol=1e-4, rtol=1e-4)
+    for name, values in vars(one.transcript.joined()).items():
+        assert_close(getattr(several.transcript.joined(), name), values, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("level", [2.0**-10, 2.0**-3])
@@ -207,7 +207,7 @@ def test_silence_and_rests_give_zeros_and_nothing_that_is_not_finite(
     assert np.abs(stems[0, 2]).max() > 0.01
     transcript = found.transcript.joined()
     assert transcript.audible.tolist() == [False, True, True]
-    for name, values in found.transcript.tensors().items():
+    for name, values in vars(found.transcript.joined()).items():
         assert bool(torch.isfinite(values.float()).all()), name
     assert_array_equal(transcript.amplitude[1].numpy(), 0)
 
@@ -273,7 +273,10 @@ def test_the_score_is_what_was_decoded_of_the_hypotheses() -> None:
         spread_semitones=np.ones(i),
         cost=0.0,
     ).ordered(np.array([1, 0]))
-    played = Score.of(found, decoded)
+    played = Decoded(found, decoded)[:]
+    later = Decoded(found, decoded)[3:5]
+    assert_close(later.amplitudes, played.amplitudes[3:5], atol=0, rtol=0)
+    assert_close(later.pitches.f0_bins, played.pitches.f0_bins[3:5], atol=0, rtol=0)
     for k in range(n):
         for instrument in range(i):
             place = k, decoded.hypotheses[k], decoded.tones[k, instrument]

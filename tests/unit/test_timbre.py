@@ -1,6 +1,7 @@
 """Timbre: tables found again from tones that cover each other, and the overlap's closed form."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli.timbre import Timbre, free_harmonics, semitone
+from musisep_cli import timbre as module
+from musisep_cli.timbre import Timbre, Tones, free_harmonics, semitone
 
 N_HARMONICS = 6
 WIDTH = 1.91
@@ -25,7 +27,7 @@ def formant(pitch_semitones: Tensor) -> Tensor:
     return relative / relative.sum(1, keepdim=True)
 
 
-def tones(seed: int, n_frames: int) -> tuple[Tensor, Tensor, Tensor]:
+def tones(seed: int, n_frames: int) -> Tones:
     """Few pitches at many levels; what is covered, a third of all, holds anything."""
     generator = np.random.default_rng(seed)
     pitch = torch.from_numpy(generator.choice([55.0, 62.0, 67.0, 79.0], n_frames))
@@ -33,14 +35,20 @@ def tones(seed: int, n_frames: int) -> tuple[Tensor, Tensor, Tensor]:
     free = torch.from_numpy((generator.random((n_frames, N_HARMONICS)) < 0.67).astype(float))
     wrong = torch.from_numpy(generator.random((n_frames, N_HARMONICS)))
     amplitudes = level * formant(pitch)
-    return pitch, torch.where(free > 0, amplitudes, wrong), free
+    return Tones(pitch, torch.where(free > 0, amplitudes, wrong), free)
+
+
+def learned(*played: Tones) -> list[Timbre]:
+    """The timbres of instruments that play at the same time."""
+    columns = zip(*(vars(of_one).values() for of_one in played), strict=True)
+    return Timbre.learn(Tones(*(torch.stack(values, 1) for values in columns)))
 
 
 def test_what_is_expected_of_covered_harmonics_is_what_they_would_be() -> None:
-    pitch, amplitudes, free = tones(0, 400)
-    timbre = Timbre.learn(pitch, amplitudes, free)
-    found = timbre.expected(pitch, amplitudes, free)
-    truth = formant(pitch)
+    played = tones(0, 400)
+    [timbre] = learned(played)
+    found = timbre.expected(played)
+    amplitudes, free, truth = played.amplitudes, played.free, formant(played.pitch_semitones)
     level = (free * amplitudes * truth).sum(1) / (free * truth**2).sum(1)
     heard = free.sum(1) > 0
     error = (found - level[:, None] * truth)[heard] / level[heard, None]
@@ -52,7 +60,7 @@ def test_what_is_expected_of_covered_harmonics_is_what_they_would_be() -> None:
 def test_a_pitch_that_is_never_heard_takes_after_those_around_it() -> None:
     pitch = torch.tensor([60.0, 90.0], dtype=torch.float64).repeat(20)
     amplitudes = formant(pitch)
-    timbre = Timbre.learn(pitch, amplitudes, torch.ones_like(amplitudes))
+    [timbre] = learned(Tones(pitch, amplitudes, torch.ones_like(amplitudes)))
     rows = timbre.table[semitone(torch.tensor([60.0, 62.0, 88.0, 90.0]))]
     shapes = rows / rows.sum(1, keepdim=True)
     assert_close(shapes[0], shapes[1], atol=0.01, rtol=0)
@@ -62,26 +70,22 @@ def test_a_pitch_that_is_never_heard_takes_after_those_around_it() -> None:
 
 @given(SEEDS, st.sampled_from([2.0**-7, 2.0**-3, 2.0**10]))
 def test_the_level_of_the_recording_does_not_matter(seed: int, level: float) -> None:
-    pitch, amplitudes, free = tones(seed, 60)
-    plain, other = (
-        Timbre.learn(pitch, factor * amplitudes, free).expected(pitch, factor * amplitudes, free)
-        for factor in (1.0, level)
-    )
+    played = tones(seed, 60)
+    louder = replace(played, amplitudes=level * played.amplitudes)
+    plain, other = (learned(each)[0].expected(each) for each in (played, louder))
     assert_close(other / level, plain, atol=1e-6, rtol=1e-3)
 
 
 @given(SEEDS, st.integers(0, 30))
 def test_rests_and_their_number_do_not_matter(seed: int, n_rests: int) -> None:
-    pitch, amplitudes, free = tones(seed, 40)
-    plain = Timbre.learn(pitch, amplitudes, free)
+    played = tones(seed, 40)
+    [plain] = learned(played)
     rests = torch.zeros(n_rests, N_HARMONICS, dtype=torch.float64)
-    with_rests = Timbre.learn(
-        torch.cat([pitch, torch.full((n_rests,), 21.0, dtype=torch.float64)]),
-        torch.cat([amplitudes, rests]),
-        torch.cat([free, rests + 1]),
-    )
+    silent = Tones(rests[:, 0] + 21, rests, rests + 1)
+    both = {name: torch.cat([x, getattr(silent, name)]) for name, x in vars(played).items()}
+    [with_rests] = learned(Tones(**both))
     assert_close(with_rests.table, plain.table, atol=1e-9, rtol=1e-6)
-    expected = with_rests.expected(rests[:, 0] + 21, rests, rests + 1)
+    expected = with_rests.expected(silent)
     assert_close(expected, rests, atol=0, rtol=0)
 
 
@@ -91,8 +95,20 @@ def test_an_instrument_that_never_plays_expects_nothing_and_nothing_infinite(
 ) -> None:
     blank = torch.zeros(5, N_HARMONICS, dtype=dtype)
     pitch = torch.tensor([-50.0, 12.0, 69.0, 131.0, 500.0], dtype=dtype)
-    timbre = Timbre.learn(pitch, blank, blank + 1)
-    assert_close(timbre.expected(pitch, blank, blank + 1), blank, atol=0, rtol=0)
+    silent = Tones(pitch, blank, blank + 1)
+    [timbre] = learned(silent)
+    assert_close(timbre.expected(silent), blank, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_neither_blocks_nor_other_instruments_change_what_is_learned(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tones(0, 50), tones(1, 50)
+    alone = [learned(each)[0].table for each in (first, second)]
+    monkeypatch.setattr(module, "FRAMES_AT_ONCE", at_once)
+    for timbre, table in zip(learned(first, second), alone, strict=True):
+        assert_close(timbre.table, table, atol=0, rtol=0)
 
 
 # Overlap
