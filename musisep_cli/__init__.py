@@ -26,7 +26,8 @@ The paper's chapters in reading order, and where each lives:
 | 4 | BSS Eval and pitch scores; any separation against references | `metrics`, `evaluation` |
 
 Around them: `recording` (samples in memory, and when they can be separated), `audio` (sound files),
-`blockwise` (samples a block at a time), `plots`, `device`, `config` (settings and presets),
+`blockwise` (samples a block at a time), `framewise` (frames a block at a time), `spool` (frames in
+a file instead of in memory), `plots`, `device`, `config` (settings and presets),
 `run_folder` (what a separation leaves on disk), `manifest` (what made it), `inspection` (what a
 file is, what a separation found), `errors`, and `cli`. So that no run is lost: `files` (whole or
 not at all), `locks` (one process at a time), `interruption` (signals wait for the next step),
@@ -36,8 +37,8 @@ not at all), `locks` (one process at a time), `interruption` (signals wait for t
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config >
 listening | refinement > training | warmstart > policy > resynthesis | decoding | timbre |
-transcript | metrics | audio | plots > model | recording | checkpoint > files | locks |
-interruption | device | blockwise | portions > errors.
+transcript | metrics | audio | plots > model | recording | checkpoint > spool > files | locks |
+interruption | device | blockwise | framewise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

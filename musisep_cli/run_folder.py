@@ -8,8 +8,10 @@
       seeds/000/                                          every seed's own stems, dictionary.json,
                                                           pitch.csv, metrics.csv, seed.json and
                                                           checkpoint.pt; until it is done resume.pt
+                                                          and resume-listening.frames
 
-Every file is written under a temporary name and renamed; ``manifest.json`` comes last, so a folder
+Every file is written under a temporary name and renamed, but for the frames, which are added to,
+and of which only that counts that ``resume.pt`` tells of; ``manifest.json`` comes last, so a folder
 that has one is complete.
 """
 

@@ -30,7 +30,10 @@ LONGEST_S = 6.0
 """A machine so slow or busy that it takes longer is measured by the first training steps alone."""
 COPIES = 2
 """Of the recording's size that are held at once: itself, and its mean over the channels for the
-network. An hour of stereo took 1.7; stems go to the disk."""
+network. Stems and what is found in the frames go to the disk."""
+FRAME_BYTES, TONE_BYTES = 80, 72
+"""What is known of a frame and of each instrument's tone in it when all is done: pitch tracks, and
+while frames are decoded which tones were chosen."""
 
 
 class _SlowError(Exception):
@@ -86,7 +89,8 @@ def estimate(recording: Recording, config: Config, device: torch.device) -> Esti
     step_s, frame_s = _measure(frame, recording.n_channels, config, device)
     n_frames = len(frame.centres(recording.n_samples))
     n_iterations = config.training.iterations
-    grown_bytes = COPIES * recording.samples.nbytes + n_frames * _frame_bytes(config)
+    frame_bytes = FRAME_BYTES + TONE_BYTES * config.run.instruments
+    grown_bytes = COPIES * recording.samples.nbytes + n_frames * frame_bytes
     held_bytes = _peak_memory_bytes()
     return Estimate(
         preset=config.preset,
@@ -129,18 +133,6 @@ def _measure(
     others = {stage for stage, _ in marks[1:]} - {"training"}
     blocks_s = sum(_typical_s(marks, stage) for stage in others)
     return _typical_s(marks, "training"), blocks_s / BLOCK_FRAMES + last_s / n_frames
-
-
-def _frame_bytes(config: Config) -> int:
-    """What is kept of a frame until all are known, and once more while it is saved.
-
-    The sets of tones: half-precision timbres, three numbers and a flag per tone, two per set.
-    """
-    if not config.decoding.enabled:
-        return 0
-    n_tones = config.run.instruments
-    n_sets = config.search.hypotheses + 2 * n_tones
-    return 2 * n_sets * (n_tones * (2 * config.dictionary.n_harmonics + 13) + 8)
 
 
 def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:

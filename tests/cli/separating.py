@@ -30,6 +30,27 @@ iterations = 2
 batch_size = 2
 """
 
+# With frames that are searched and decoded; from scratch, as the shipped weights are large.
+WARM_SETTINGS = """
+preset = "standard"
+
+[run]
+instruments = 2
+threads = 1
+seeds = 2
+
+[network]
+base_channels = 4
+strides = [4, 4, 4, 4, 4, 3]
+
+[warmstart]
+weights = ""
+
+[training]
+iterations = 4
+batch_size = 2
+"""
+
 
 def write_settings(folder: Path) -> Path:
     path = folder / "tiny.toml"

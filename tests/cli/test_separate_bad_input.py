@@ -1,6 +1,7 @@
 """Everything that can be wrong with what is given: a line or two, and no training."""
 
 import json
+import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from musisep_cli import pipeline
-from tests.cli.separating import invoke, results, separate, write_recording
+from tests.cli.separating import WARM_SETTINGS, invoke, results, separate, write_recording
 
 RATE_HZ = 16_000
 
@@ -201,6 +202,30 @@ def test_a_disk_that_fills_up_leaves_the_folder_resumable(
         monkeypatch.undo()
         separate(tmp_path, path, "-n", 1, "--resume")
         assert files(results(tmp_path, "mix")) == expected
+
+
+@pytest.fixture
+def largest_file() -> Iterator[Callable[[int], None]]:
+    """Makes the system refuse to let any file grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("n_bytes", [1_000, 150_000])
+def test_a_disk_that_fills_up_while_frames_are_heard(
+    tmp_path: Path, largest_file: Callable[[int], None], n_bytes: int
+) -> None:
+    # Of 96 frames the first block does not fit, or the second.
+    path = write_recording(tmp_path / "mix.wav", duration_s=1.0)
+    (tmp_path / "warm.toml").write_text(WARM_SETTINGS)
+    flags = ("--config", tmp_path / "warm.toml", "--out", tmp_path / "out", "--cpu")
+    largest_file(n_bytes)
+    result = invoke(path, *flags)
+    assert result.exit_code == 1
+    assert_told(result.stderr, "resume-listening.frames")
+    assert_told(result.stderr, "cannot be written (File too large). Make space and --resume")
+    assert list((results(tmp_path, "mix") / "seeds" / "000").iterdir()) == []
 
 
 def files(folder: Path) -> set[str]:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from musisep_cli import locks
 from musisep_cli.checkpoint import NEWEST, Checkpoints, State
 from tests.cli.separating import (
+    WARM_SETTINGS,
     contents,
     hashes,
     manifest,
@@ -81,6 +83,45 @@ def test_without_resume_a_seed_starts_over(
     result = separate(tmp_path, path, *FLAGS)
     assert "seed 0 starts over (--resume would go on with it)" in result.stderr
     assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
+
+
+@pytest.mark.slow
+def test_interrupted_jobs_go_on_to_the_same_files(tmp_path: Path, repository: Path) -> None:
+    # Both workers are stopped while they listen: what they go on from is a file that is added to.
+    write_recording(tmp_path / "mix.wav", duration_s=4.0, n_channels=2)
+    (tmp_path / "settings.toml").write_text(WARM_SETTINGS)
+
+    def start(out: str, *flags: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "musisep_cli", "separate", "mix.wav", "--cpu", "-o", out]
+        return subprocess.Popen(
+            [*command, "--config", "settings.toml", *flags],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(repository)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    _, messages = (undisturbed := start("undisturbed")).communicate()
+    assert undisturbed.returncode == 0, messages
+
+    process = start("out", "-j", "2")
+    seeds = [results(tmp_path, "mix") / "seeds" / name for name in ("000", "001")]
+    heard = [seed / "resume-listening.frames" for seed in seeds]
+    deadline_s = time.monotonic() + 120
+    while not all(path.exists() and path.stat().st_size > 0 for path in heard):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate()
+    assert process.returncode == 130, messages
+    assert "seeds 0, 1 in part; --resume goes on" in messages
+    assert all((seed / NEWEST).exists() for seed in seeds)
+
+    _, messages = (again := start("out", "-j", "2", "--resume")).communicate()
+    assert again.returncode == 0, messages
+    for seed in (0, 1):
+        assert f"seed {seed}: going on with " in messages
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, undisturbed: Path, strike: Any) -> None:

@@ -1,8 +1,10 @@
 """Decoding: Viterbi against all paths, and scenes in which one cue alone can tell what is right."""
 
 import itertools
+import tracemalloc
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
@@ -24,6 +26,7 @@ from musisep_cli.decoding import (
     excerpt_of,
     order_like,
 )
+from musisep_cli.errors import OutputError
 from musisep_cli.spool import Spool
 
 Array = NDArray[np.float64]
@@ -638,6 +641,54 @@ def test_the_work_can_be_ended_at_every_block(monkeypatch: pytest.MonkeyPatch) -
         pause = Mock(side_effect=[*[None] * n_before, KeyboardInterrupt])
         with pytest.raises(KeyboardInterrupt):
             decode(known, CONFIG, 0, pause=pause)
+
+
+def test_a_disk_that_is_full_ends_the_work() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("the system has no full device")
+    with pytest.raises(OutputError, match="No space left on device"):
+        decode(
+            random_scene(3, 40, 2, 2).candidates(),
+            CONFIG,
+            0,
+            scratch=lambda: Spool(full.open("rb+", buffering=0), full),
+        )
+
+
+class Endless:
+    """Frames that are made when they are asked for: the same notes again and again."""
+
+    def __init__(self, n_frames: int) -> None:
+        self.n_frames = n_frames
+        scene, _ = Scene.of(*(held(300) + k for k in range(8)), timbres=[FLUTE, CLARINET]).mixed()
+        self.known = scene.candidates()
+
+    def __len__(self) -> int:
+        return self.n_frames
+
+    def __getitem__(self, frames: slice) -> Candidates:
+        rows = np.arange(*frames.indices(self.n_frames)) % len(self.known)
+        return Candidates(*(getattr(self.known, x.name)[rows] for x in fields(self.known)))
+
+
+def test_memory_grows_by_the_chosen_tones_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two instruments: 8 bytes of hypothesis, 16 of tones, three times; weights, pitches (float64
+    # here) and copies of them while something is learned. Hypotheses take 2200, costs 128.
+    monkeypatch.setattr(decoding, "STRETCH_FRAMES", 32)
+    monkeypatch.setattr(decoding, "FRAMES_AT_ONCE", 256)
+    config = replace(CONFIG, starts=2, rounds=2)
+
+    def peak_bytes(n_frames: int) -> int:
+        frames = Endless(n_frames)
+        tracemalloc.start()
+        decode(frames, config, 0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    short, long = 1_000, 3_000
+    assert peak_bytes(long) - peak_bytes(short) < 250 * (long - short)
 
 
 def test_a_hypothesis_that_explains_nothing_changes_nothing() -> None:
