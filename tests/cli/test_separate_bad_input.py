@@ -208,6 +208,7 @@ def test_a_disk_that_fills_up_leaves_the_folder_resumable(
 def largest_file() -> Iterator[Callable[[int], None]]:
     """Makes the system refuse to let any file grow beyond so many bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert before[1] == resource.RLIM_INFINITY
     yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
@@ -226,6 +227,8 @@ def test_a_disk_that_fills_up_while_frames_are_heard(
     assert_told(result.stderr, "resume-listening.frames")
     assert_told(result.stderr, "cannot be written (File too large). Make space and --resume")
     assert list((results(tmp_path, "mix") / "seeds" / "000").iterdir()) == []
+    largest_file(resource.RLIM_INFINITY)
+    assert invoke(path, *flags, "--resume").exit_code == 0
 
 
 def files(folder: Path) -> set[str]:

@@ -17,7 +17,10 @@ RATE_HZ = 48_000
 DURATION_S = 3600
 MOST_GB = 4.0
 # A small network and fewer, wider-spaced frames keep it to minutes; the samples are what fills the
-# memory: 1.4 GB of them in float32, and as much again for each stem and the residual.
+# memory: 1.4 GB of them in float32, and as much again for each stem and the residual. What is found
+# in the frames is read and written as a file, and no file of it is mapped: so the largest resident
+# memory, which also counts pages of mapped files, leaves nothing out, and what the system keeps of
+# files in memory it does not need is not the process's.
 SETTINGS = """
 preset = "standard"
 
