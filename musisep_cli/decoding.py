@@ -297,7 +297,6 @@ class _Scene:
 
     def _costs(self, frames: _Weighed, known: Decoding) -> Array:
         """Of every hypothesis and assignment, if the instruments are as known, ``[n, p]``."""
-        self.pause()
         config = self.config
         mean, spread = known.register_semitones, known.spread_semitones
         deviation = (frames.pitch[..., None] - mean) / spread  # n, s, m, i
@@ -364,6 +363,7 @@ class _Scene:
 
     def _transitions(self, first: int, last: int) -> Array:
         """As ``Transitions``: what the instruments' leaps cost."""
+        self.pause()
         config, frames = self.config, self.frames[first : last + 1]
         pitch, weights = frames.pitch, frames.weights
         semitones = np.abs(pitch[:-1, :, :, None, None] - pitch[1:, None, None])  # n, s, m, s, m

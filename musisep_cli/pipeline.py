@@ -360,7 +360,8 @@ class _Run:
         if self.checkpoints is None:
             return Spool.temporary()
         if self.taken_up.get("stage") == stage:
-            return self.checkpoints.reopen(self.taken_up)
+            with _fitting(self.seed):
+                return self.checkpoints.reopen(self.taken_up)
         return self.checkpoints.spool(stage)
 
     def _decode(self, stage: Stage) -> tuple[Framewise[Hypotheses], Decoding]:
