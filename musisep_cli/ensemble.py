@@ -141,14 +141,20 @@ def separate_recording(
 def _make(
     seed: int,
     on_progress: OnProgress,
-    _: Stopped,
+    stopped: Stopped,
     *,
     recording: Recording,
     config: Config,
     device: torch.device,
 ) -> SeedResult:
-    """One seed in memory: a stop interrupts its report, and nothing of it is kept."""
-    return run_seed(recording, config, seed, device, on_progress)
+    """One seed in memory: nothing of it is kept when it is to stop."""
+
+    def report(progress: Progress) -> None:
+        if stopped():
+            raise KeyboardInterrupt
+        on_progress(progress)
+
+    return run_seed(recording, config, seed, device, report)
 
 
 def _separation(

@@ -1,7 +1,7 @@
 """Workers: seeds trained side by side, each in a process of its own.
 
-A worker never outlives its purpose: it looks after every step whether it is still wanted, and ends
-itself when the process that started it is gone. What it makes can put its work down first.
+A worker never outlives its purpose: what it makes can ask after every step whether it is still
+wanted, and put its work down, and it ends itself when the process that started it is gone.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from musisep_cli.pipeline import OnProgress, Progress
 Result = TypeVar("Result")
 Stopped: TypeAlias = Callable[[], bool]
 Make: TypeAlias = Callable[[int, OnProgress, Stopped], Result]
-"""What makes one seed; it can be pickled. It may ask whether it is to stop, and put its work down
-by raising."""
+"""What makes one seed; it can be pickled. It has to ask whether it is to stop, and puts its work
+down by raising."""
 
 
 def run_seeds(
@@ -122,7 +122,5 @@ class _Link:
 
     @classmethod
     def report(cls, progress: Progress) -> None:
-        """Pass progress on, or end a training that nobody waits for."""
-        if cls.is_unwanted():
-            raise MusisepError(f"seed {progress.seed} was stopped at step {progress.done}")
+        """Pass progress on. It never ends the work: that is for who knows what is to be kept."""
         cls.current.queue.put(progress)

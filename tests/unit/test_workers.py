@@ -1,0 +1,40 @@
+"""Workers: who is to stop can say what it did, and put its work down first."""
+
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from musisep_cli.pipeline import OnProgress, Progress
+from musisep_cli.workers import Stopped, run_seeds
+
+PATIENCE_S = 60.0
+
+
+def make(seed: int, on_progress: OnProgress, stopped: Stopped, *, folder: Path) -> int:
+    """Seed 0 is done at once; others go on until they are to stop, report, and note it."""
+    (folder / f"started-{seed}").touch()
+    deadline_s = time.monotonic() + PATIENCE_S
+    if seed > 0:
+        while not stopped() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        on_progress(Progress(seed, "training", 1, 2))
+        (folder / f"kept-{seed}").touch()
+        raise KeyboardInterrupt
+    while not (folder / "started-1").exists() and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    return seed
+
+
+def test_a_worker_that_nobody_waits_for_can_still_report_and_keep_its_work(tmp_path: Path) -> None:
+    reported: list[int] = []
+    seeds = run_seeds(
+        partial(make, folder=tmp_path),
+        [0, 1],
+        jobs=2,
+        on_progress=lambda progress: reported.append(progress.seed),
+    )
+    with closing(seeds) as made:
+        assert next(made) == 0
+    assert (tmp_path / "kept-1").exists()
+    assert reported == [1]
