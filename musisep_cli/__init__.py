@@ -36,7 +36,7 @@ not at all), `locks` (one process at a time), `interruption` (signals wait for t
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config >
-listening | refinement > training | warmstart > policy > resynthesis | decoding | timbre |
+listening | refinement > training | warmstart | timbre > policy > resynthesis | decoding |
 transcript | metrics | audio | plots > model | recording | checkpoint > spool > files | locks |
 interruption | device | blockwise | framewise | portions > errors.
 

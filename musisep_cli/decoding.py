@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from musisep_cli.framewise import Derived, FrameRows, Framewise, stretches
+from musisep_cli.framewise import Derived, FrameRows, Framewise, excerpt, stretches
 from musisep_cli.spool import Spool
 
 Array: TypeAlias = NDArray[np.floating[Any]]
@@ -163,8 +163,8 @@ def decode(
     """
     scene = _Scene(candidates, config, scratch, pause)
     path = scene.path_of_anyone()
-    excerpt = _Scene(excerpt_of(candidates, path.hypotheses), config, scratch, pause)
-    settled = (excerpt.settle(start, config.rounds) for start in excerpt.starts(seed))
+    part = _Scene(excerpt_of(candidates, path.hypotheses), config, scratch, pause)
+    settled = (part.settle(start, config.rounds) for start in part.starts(seed))
     labelled = min(settled, key=lambda found: found.cost)
     best = scene.settle(labelled, config.final_rounds)
     return best.ordered(np.argsort(-best.register_semitones))
@@ -196,11 +196,7 @@ def excerpt_of(candidates: Framewise[Candidates], hypotheses: Choice) -> Candida
         candidates: all.
         hypotheses: the only ones that are wanted, ``[n]``.
     """
-    n_frames = len(candidates)
-    parts = [slice(0, n_frames)]
-    if n_frames > EXCERPT_STRETCHES * STRETCH_FRAMES:
-        starts = np.linspace(0, n_frames - STRETCH_FRAMES, EXCERPT_STRETCHES).astype(np.int64)
-        parts = [slice(start, start + STRETCH_FRAMES) for start in starts]
+    parts = excerpt(len(candidates), EXCERPT_STRETCHES, STRETCH_FRAMES)
     chosen = [candidates[part].only(hypotheses[part]) for part in parts]
     names = (field.name for field in fields(Candidates))
     return Candidates(*(np.concatenate([getattr(c, name) for c in chosen]) for name in names))

@@ -35,8 +35,8 @@ class FrameRows:
         """Number of frames."""
         return len(getattr(self, fields(self)[0].name))
 
-    def __getitem__(self, frames: slice) -> Self:
-        """Some consecutive frames."""
+    def __getitem__(self, frames: Any) -> Self:
+        """Some frames: a slice, or whatever else picks rows of the fields."""
         this: Any = self
         part: Self = replace(this, **{f.name: getattr(this, f.name)[frames] for f in fields(this)})
         return part
@@ -63,11 +63,24 @@ class Derived(Generic[Known, Derived_co]):
         return self.follow(self.source[frames])
 
 
-def stretches(n_frames: int, length: int) -> Iterator[slice]:
-    """Consecutive frames, at most ``length`` at a time.
+def stretches(n_frames: int | slice, length: int) -> Iterator[slice]:
+    """Consecutive frames of a recording or of a part of it, at most ``length`` at a time.
 
     >>> list(stretches(5, 2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    for first in range(0, n_frames, length):
-        yield slice(first, min(first + length, n_frames))
+    part = n_frames if isinstance(n_frames, slice) else slice(0, n_frames)
+    for first in range(part.start, part.stop, length):
+        yield slice(first, min(first + length, part.stop))
+
+
+def excerpt(n_frames: int, n_parts: int, length: int) -> list[slice]:
+    """Parts of ``length`` frames from all over a long recording; all of one that has no more.
+
+    >>> excerpt(10, 2, 3), excerpt(6, 2, 3)
+    ([slice(0, 3, None), slice(7, 10, None)], [slice(0, 6, None)])
+    """
+    if n_frames <= n_parts * length:
+        return [slice(0, n_frames)]
+    starts = [part * (n_frames - length) // (n_parts - 1) for part in range(n_parts)]
+    return [slice(start, start + length) for start in starts]

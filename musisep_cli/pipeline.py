@@ -266,6 +266,7 @@ class _Run:
         order = order_like(reference=lifted, estimate=decoding.timbres)
         refiner = Refiner(
             Decoded(found, decoding.ordered(order)),
+            Derived(self.centres, self._spectra),
             dictionary,
             self.frame,
             self.config.resynthesis,
@@ -349,11 +350,14 @@ class _Run:
         searcher = Searcher(self.policy, n_harmonics, config.search, found.add)
         while len(found) < n_frames:
             block = self.centres[len(found) : len(found) + BLOCK_FRAMES]
-            spectra = self.frame.analyse(self.mean, block)[:, : self.frame.n_network_bins]
-            self.portions.map(searcher.listen, spectra)
+            self.portions.map(searcher.listen, self._spectra(block))
             progress = Progress(self.seed, stage, len(found), n_frames)
             self._reached(progress, partial(self._state, progress))
         return found
+
+    def _spectra(self, centres: Tensor) -> Tensor:
+        """Frames of the mean over channels as the network sees them, ``[n, f]``."""
+        return self.frame.analyse(self.mean, centres)[:, : self.frame.n_network_bins]
 
     def _opened(self, stage: Stage) -> Spool:
         """Where the frames of a stage go; with those in it that a checkpoint tells of."""

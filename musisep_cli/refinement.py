@@ -1,57 +1,46 @@
 """Refinement: the decoded tones of a frame fitted again, together and with what was learned.
 
 Departs from the paper (Section 3.8), where every tone is fitted to what the tones before it left
-over. All tones are fitted to the mixture at once. Where two harmonics meet, the mixture cannot say
-whose they are; there the instrument's timbre at this pitch decides. Then every pitch is set to
-where its harmonics are strongest, and all is fitted once more.
+over. All tones are fitted to the mixture at once, at a change of note the one that ends and the one
+that begins. Where two harmonics meet, the mixture cannot say whose they are; there the instrument's
+timbre at this pitch decides, with the tone's level in its other harmonics. Then every pitch is set
+to where its harmonics are strongest, and all is fitted once more.
 
-Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics, ``f`` bins, ``c`` channels.
+Axes: ``n`` frames, ``i`` instruments, ``t`` tones of a frame, ``h`` harmonics, ``f`` bins, ``c``
+channels. Of every frame there are the tones of the instruments, then those they played before, then
+those they play next: ``t = 3 i``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from musisep_cli.decoding import Decoding
-from musisep_cli.framewise import Derived, FrameRows, Framewise
+from musisep_cli.framewise import Framewise, excerpt, stretches
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
-from musisep_cli.resynthesis import ResynthesisConfig, shares
-from musisep_cli.timbre import Timbre, Tones, free_harmonics
+from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares
+from musisep_cli.timbre import Comb, Timbres
 from musisep_cli.transcript import LOWEST_HZ, Frames, Transcript, audible
 
 LEAST_EXPECTED = 1e-4
 """Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
-
-
-@dataclass(frozen=True)
-class Score(FrameRows):
-    """The decoded tones of some frames, a slot per instrument.
-
-    Attributes:
-        pitches: the tones, ``[n, i]``.
-        amplitudes: absolute harmonic amplitudes, ``[n, i, h]``.
-    """
-
-    pitches: Pitches
-    amplitudes: Tensor
-
-    def at(self, f0_bins: Tensor) -> Score:
-        """With other pitches, ``[n, i]``."""
-        return replace(self, pitches=replace(self.pitches, f0_bins=f0_bins))
+NOTE_SEMITONES = 0.7
+"""Tones of an instrument that are further apart are two notes, not one with vibrato."""
+EXCERPT_STRETCHES, STRETCH_FRAMES = 16, 512
+"""Timbres are learned from this much of a recording: 87 seconds, wherever it is longer."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The score that was decoded, a block at a time.
+    """The tones that were decoded, a slot per instrument, a block at a time.
 
     Attributes:
         found: the hypotheses of all frames.
@@ -65,29 +54,78 @@ class Decoded:
         """Number of frames."""
         return len(self.found)
 
-    def __getitem__(self, block: slice) -> Score:
-        """Of some consecutive frames."""
+    def __getitem__(self, block: slice) -> Pitches:
+        """Of some consecutive frames, ``[n, i]``."""
         found = self.found[block]
         device = found.on.device
         frames = torch.arange(len(found), device=device)[:, None]
         chosen = torch.from_numpy(self.decoding.hypotheses[block]).to(device)[:, None]
         tones = torch.from_numpy(self.decoding.tones[block]).to(device)
-        loudness = found.loudness[frames, chosen, tones]
-        timbre = found.timbre[frames, chosen, tones].to(loudness.dtype)
-        pitches = Pitches(
-            on=found.on[frames, chosen, tones].to(loudness.dtype),
-            f0_bins=found.f0_bins[frames, chosen, tones],
+        f0_bins = found.f0_bins[frames, chosen, tones]
+        return Pitches(
+            on=found.on[frames, chosen, tones].to(f0_bins.dtype),
+            f0_bins=f0_bins,
             inharmonicity=found.inharmonicity[frames, chosen, tones],
         )
-        return Score(pitches, timbre.square() * loudness[..., None])
+
+
+@dataclass(frozen=True)
+class NotesAround:
+    """The tones of every frame, and those of other notes near by, ``[n, 3 i]``.
+
+    A frame reaches over several hops to both sides. At a change of note it holds the end of one and
+    the beginning of the other; with one of them alone, the other's sound goes to another instrument
+    or to none.
+
+    Attributes:
+        played: the tones, ``[n, i]``.
+        reach: how many frames before and after are looked at.
+    """
+
+    played: Framewise[Pitches]
+    reach: int
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.played)
+
+    def __getitem__(self, block: slice) -> Pitches:
+        """Of some consecutive frames."""
+        first, last, _ = block.indices(len(self))
+        wide = slice(max(first - self.reach, 0), min(last + self.reach, len(self)))
+        around = self.played[wide]
+        here = torch.arange(first, last, device=around.on.device) - wide.start
+        own = around[here]
+        before = _next_notes(around, here, own, [own], -self.reach)
+        after = _next_notes(around, here, own, [own, before], self.reach)
+        columns = zip(*(vars(tones).values() for tones in (own, before, after)), strict=True)
+        return Pitches(*(torch.cat(column, 1) for column in columns))
+
+
+def _next_notes(
+    around: Pitches, here: Tensor, own: Pitches, known: list[Pitches], reach: int
+) -> Pitches:
+    """The nearest tones within ``reach`` frames that are other notes than the known, or off."""
+    found = replace(own, on=torch.zeros_like(own.on))
+    for distance in range(1, abs(reach) + 1):
+        frames = here + distance * (1 if reach > 0 else -1)
+        tones = around[frames.clamp(0, len(around) - 1)]
+        new = (tones.on > 0) & (found.on == 0)
+        for other in known:
+            semitones = 12 * torch.log2(tones.f0_bins / other.f0_bins.clamp_min(1e-6)).abs()
+            new &= (semitones > NOTE_SEMITONES) | (other.on == 0)
+        columns = zip(vars(tones).values(), vars(found).values(), strict=True)
+        found = Pitches(*(torch.where(new, tone, value) for tone, value in columns))
+    return found
 
 
 class Refiner:
     """Turns the decoded tones into spectra of the stems, block after block in order.
 
     Args:
-        score: the decoded tones of all frames.
-        dictionary: D, ``[h, i]``, for the objective.
+        played: the decoded tones of all frames, ``[n, i]``.
+        spectra: of all frames, ``[n, f]``, for the timbres.
+        dictionary: D, ``[h, i]``.
         frame: the representation.
         config: how tones become stems.
         objective_config: weights of Eq. 21.
@@ -95,16 +133,26 @@ class Refiner:
 
     def __init__(
         self,
-        score: Framewise[Score],
+        played: Framewise[Pitches],
+        spectra: Framewise[Tensor],
         dictionary: Tensor,
         frame: GaborFrame,
         config: ResynthesisConfig,
         objective_config: ObjectiveConfig,
     ) -> None:
-        self.score, self.dictionary, self.frame = score, dictionary, frame
+        self.dictionary, self.frame = dictionary, frame
         self.config, self.objective_config = config, objective_config
-        self.timbres = learn_timbres(score, frame)
-        self.transcript = Frames(Transcript, len(score))
+        self.n_harmonics, self.n_instruments = dictionary.shape
+        self.tones = NotesAround(played, config.note_reach)
+        instruments = torch.arange(self.n_instruments, device=dictionary.device)
+        self.instruments = instruments.repeat(3)  # of every tone
+        combs = [
+            self._comb(self.tones[block], spectra[block])
+            for part in excerpt(len(played), EXCERPT_STRETCHES, STRETCH_FRAMES)
+            for block in stretches(part, BLOCK_FRAMES)
+        ]
+        self.timbres = Timbres.learn(dictionary, combs)
+        self.transcript = Frames(Transcript, len(played))
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
         """Spectra of the stems ``[i, c, n, f]`` for the mean ``[n, f]`` and channels ``[c, n, f]``.
@@ -113,96 +161,90 @@ class Refiner:
         the same peaks, so that a stem keeps its place between the channels.
         """
         n_done = self.transcript.n_done
-        score = self.score[n_done : n_done + len(mean)]
-        tikhonov = self._tikhonov(score)
-        fit = self._fit(score, mean, tikhonov)
+        pitches = self.tones[n_done : n_done + len(mean)]
+        tikhonov = self._tikhonov(pitches, mean)
+        fit = self._fit(pitches, mean, tikhonov)
         matched = matched_filter(mean, self.frame.ideal_width_bins)
-        score = score.at(refined_pitch(score.pitches, matched, fit))
-        fit = self._fit(score, mean, tikhonov)
-        self._note(score, mean, fit)
+        pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, fit))
+        fit = self._fit(pitches, mean, tikhonov)
+        self._note(pitches, mean, fit)
         if self.config.stems == "mask":
-            masks = self._masks(score, fit.coefficients) * audible(mean)[:, None, None]
+            masks = self._masks(pitches, fit.coefficients) * audible(mean)[:, None, None]
             return masks.transpose(0, 1)[:, None] * channels
-        tones = torch.stack([self._fit(score, channel, tikhonov).tones for channel in channels])
-        stems: Tensor = tones.permute(2, 0, 1, 3) * audible(channels)[..., None]
-        return stems
+        fits = [self._fit(pitches, channel, tikhonov) for channel in channels]
+        stems = torch.stack([self._by_instrument(fit.tones) for fit in fits]).permute(2, 0, 1, 3)
+        return stems * audible(channels)[..., None]
 
-    def _tikhonov(self, score: Score) -> Tensor:
-        """Weights of |c_h|^2, ``[n, i h]``: noise power over the power that the timbre expects.
+    def _comb(self, pitches: Pitches, spectra: Tensor) -> Comb:
+        return Comb.of(
+            pitches,
+            self.instruments,
+            pitch_semitones(pitches.f0_bins, self.frame),
+            spectra,
+            n_harmonics=self.n_harmonics,
+            width=self.frame.ideal_width_bins,
+        )
+
+    def _tikhonov(self, pitches: Pitches, spectra: Tensor) -> Tensor:
+        """Weights of |c_h|^2, ``[n, t h]``: noise power over the power that the timbre expects.
 
         With these the least squares is the most probable c under Y = sum c_h g_h + noise and
         c_h normal with the expected power.
         """
-        tones = _tones(score, self.frame)
-        each = [timbre.expected(tones.of(i)) for i, timbre in enumerate(self.timbres)]
-        expected = torch.stack(each, 1)
-        strongest = score.amplitudes.amax((1, 2), keepdim=True).clamp_min(1e-12)
+        expected = self.timbres.expected(self._comb(pitches, spectra))
+        strongest = expected.amax((1, 2), keepdim=True).clamp_min(1e-12)
         relative = (expected / strongest).clamp_min(LEAST_EXPECTED)
         return (self.config.timbre_noise / relative).square().flatten(1)
 
-    def _fit(self, score: Score, spectra: Tensor, tikhonov: Tensor) -> JointFit:
+    def _fit(self, pitches: Pitches, spectra: Tensor, tikhonov: Tensor) -> JointFit:
         return JointFit.of(
-            score.pitches,
+            pitches,
             spectra,
-            n_harmonics=score.amplitudes.shape[-1],
+            n_harmonics=self.n_harmonics,
             width=self.frame.ideal_width_bins,
             tikhonov=tikhonov,
         )
 
-    def _masks(self, score: Score, coefficients: Tensor) -> Tensor:
+    def _masks(self, pitches: Pitches, coefficients: Tensor) -> Tensor:
         """Share of every instrument in every bin, ``[n, i, f]``."""
         width = self.config.mask_width * self.frame.ideal_width_bins
         peaks = Peaks.around(
-            _positions(score),
-            torch.full_like(score.pitches.f0_bins, width),
+            harmonic_positions(pitches.f0_bins, pitches.inharmonicity, self.n_harmonics),
+            torch.full_like(pitches.f0_bins, width),
             self.frame.n_network_bins,
         )
-        absolute = magnitude(coefficients) * score.pitches.on[..., None]
+        absolute = magnitude(coefficients) * pitches.on[..., None]
         envelopes = peaks.render(torch.complex(absolute, torch.zeros_like(absolute))).real
-        return shares(envelopes, self.config.mask_floor)
+        return shares(self._by_instrument(envelopes), self.config.mask_floor)
 
-    def _note(self, score: Score, spectra: Tensor, fit: JointFit) -> None:
+    def _by_instrument(self, tones: Tensor) -> Tensor:
+        """Sums over the tones of an instrument, ``[n, i, ...]``, of what is ``[n, t, ...]``."""
+        together: Tensor = tones.unflatten(1, (-1, self.n_instruments)).sum(1)
+        return together
+
+    def _note(self, pitches: Pitches, spectra: Tensor, fit: JointFit) -> None:
         """Keep what was played, and how well that explains the frames (Eq. 21)."""
-        relative = self.dictionary.T.expand_as(fit.coefficients.real)
-        amplitude = amplitude_estimate(fit.coefficients, relative) * score.pitches.on
+        relative = self.dictionary.T[self.instruments].expand_as(fit.coefficients.real)
+        amplitude = amplitude_estimate(fit.coefficients, relative) * pitches.on
         phase = fit.coefficients / magnitude(fit.coefficients).clamp_min(1e-12)
         from_dictionary = JointFit(fit.peaks, amplitude[..., None] * relative * phase)
         found = objective(
             reference=spectra,
             dictionary_tones=from_dictionary.tones,
             direct_tones=fit.tones,
-            on=score.pitches.on,
+            on=pitches.on,
             config=self.objective_config,
         )
+        own = slice(0, self.n_instruments)
         played = Transcript(
-            f0_bins=score.pitches.f0_bins,
-            inharmonicity=score.pitches.inharmonicity,
-            amplitude=amplitude,
-            on=score.pitches.on,
+            f0_bins=pitches.f0_bins[:, own],
+            inharmonicity=pitches.inharmonicity[:, own],
+            amplitude=amplitude[:, own],
+            on=pitches.on[:, own],
             objective=found.total,
             audible=audible(spectra),
         )
         self.transcript.add(played)
-
-
-def learn_timbres(score: Framewise[Score], frame: GaborFrame) -> list[Timbre]:
-    """The timbre of every instrument by pitch, from all its tones."""
-    return Timbre.learn(Derived(score, partial(_tones, frame=frame)))
-
-
-def _positions(score: Score) -> Tensor:
-    """Of all harmonics in bins, ``[n, i, h]``."""
-    n_harmonics = score.amplitudes.shape[-1]
-    return harmonic_positions(score.pitches.f0_bins, score.pitches.inharmonicity, n_harmonics)
-
-
-def _tones(score: Score, frame: GaborFrame) -> Tones:
-    """What all instruments play, with how much every harmonic stands alone."""
-    return Tones(
-        pitch_semitones(score.pitches.f0_bins, frame),
-        score.amplitudes,
-        free_harmonics(_positions(score), score.pitches.on, frame.ideal_width_bins),
-    )
 
 
 def pitch_semitones(f0_bins: Tensor, frame: GaborFrame) -> Tensor:

@@ -1,145 +1,208 @@
-"""Timbre: how strong an instrument's harmonics are to be expected at a pitch (not in the paper).
+"""Timbre: how strong an instrument's harmonics are at a pitch, and how loud its tones are.
+
+Not in the paper. Where two tones share a harmonic, the mixture cannot say whose it is. What the
+instrument does at this pitch elsewhere, and how loud the tone is in its other harmonics, can.
 
 The dictionary has one column per instrument, whatever the pitch. The body of an instrument favours
-fixed frequencies, not fixed harmonics, so its column differs from register to register; where two
-tones share a harmonic, what the instrument does at this pitch elsewhere says how to divide it.
+fixed frequencies, not fixed harmonics, so its column differs from register to register: here every
+instrument has one per semitone, T[i, g, h]. At the bins f_j of all harmonics of a frame's tones the
+recording's magnitudes are
 
-Axes: ``n`` frames, ``i`` instruments, ``g`` semitones, ``h`` harmonics.
+    |Y[f_j]| = sum_t l_t sum_h T[i_t, g_t, h] exp(-(f_j - f_th)^2 / (2 sigma^2)),
+
+with the levels l_t of the tones. Levels and table follow in turn from the least Kullback-Leibler
+divergence, by multiplicative updates that keep them positive (Lee and Seung, Algorithms for
+non-negative matrix factorization, NIPS 2000); the pitches say where harmonics may be.
+
+Axes: ``n`` frames, ``i`` instruments, ``g`` semitones, ``t`` tones of a frame, ``h`` harmonics;
+``j = t h``, all harmonics of a frame.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from musisep_cli.framewise import FrameRows, Framewise, stretches
+from musisep_cli.model.tones import harmonic_positions, magnitude
+from musisep_cli.policy.joint import Pitches
 
 LOWEST_SEMITONE = 12
 N_SEMITONES = 120
 KERNEL = ((1.0, 1.0), (0.015, 6.0), (1e-4, 1e3))
 """Weight and width in semitones of what other pitches say: most from the same, a little from those
 around, the rest only where there is nothing else."""
-ROUNDS = 4
+ROUNDS = 15
 """Of learning the table from the tones' levels and the levels from the table."""
-LEAST_FREE = 1e-5
-"""What a covered harmonic still counts: enough where there is nothing else, as in an octave."""
-TINY = 1e-30
-FRAMES_AT_ONCE = 64
+UPDATES, LEVEL_UPDATES = 3, 30
+"""Of the levels in every round, and where the table is known."""
+BACKGROUND = 1e-3
+"""What there is besides the tones, relative to a frame's strongest harmonic."""
+LEAST_RELATIVE = 1e-5
+"""No harmonic is weaker, relative to the tone's strongest: an update could never raise a 0."""
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class Tones(FrameRows):
-    """What an instrument plays in some frames, or what all do.
+class Comb:
+    """Some frames at the harmonics of their tones.
 
     Attributes:
-        pitch_semitones: MIDI numbers, ``[n]`` or ``[n, i]``.
-        amplitudes: absolute harmonic amplitudes, 0 where it rests, ``[n, h]`` or ``[n, i, h]``.
-        free: 1 where a harmonic stands alone, 0 where another tone covers it, as ``amplitudes``.
+        instruments: that play the tones, ``[t]``.
+        semitones: row of every tone in its instrument's table, ``[n, t]``.
+        strength: |Y| at every harmonic, 0 for those of tones that are off, ``[n, j]``.
+        nearest: which of a tone's harmonics is nearest to this one, ``[n, j, t]``.
+        overlap: how much of its peak is there, 0 for tones that are off, ``[n, j, t]``.
     """
 
-    pitch_semitones: Tensor
-    amplitudes: Tensor
-    free: Tensor
+    instruments: Tensor
+    semitones: Tensor
+    strength: Tensor
+    nearest: Tensor
+    overlap: Tensor
 
-    def of(self, instrument: int) -> Tones:
-        """Of one instrument, ``[n]``, from those of all."""
-        return Tones(
-            self.pitch_semitones[:, instrument],
-            self.amplitudes[:, instrument],
-            self.free[:, instrument],
+    @classmethod
+    def of(
+        cls,
+        pitches: Pitches,
+        instruments: Tensor,
+        semitones: Tensor,
+        spectra: Tensor,
+        *,
+        n_harmonics: int,
+        width: float,
+    ) -> Comb:
+        """The frames seen where their tones have harmonics.
+
+        Of a tone only the harmonic nearest to a place counts there; at 30 Hz the next ones are four
+        widths away.
+
+        Args:
+            pitches: of all tones, ``[n, t]``.
+            instruments: that play them, ``[t]``.
+            semitones: MIDI numbers, ``[n, t]``.
+            spectra: complex, ``[n, f]``.
+            n_harmonics: of every tone.
+            width: sigma of a peak in bins.
+        """
+        positions = harmonic_positions(pitches.f0_bins, pitches.inharmonicity, n_harmonics)
+        sounding = (pitches.on > 0)[..., None] & (positions <= spectra.shape[-1] - 1)
+        places = positions.flatten(1)  # n, j
+        rows = places[:, None].expand(-1, positions.shape[1], -1).contiguous()  # n, t, j
+        above = torch.searchsorted(positions.contiguous(), rows).clamp(1, n_harmonics - 1)
+        distances = [(positions.gather(2, h) - rows).abs() for h in (above - 1, above)]
+        nearest = torch.where(distances[1] < distances[0], above, above - 1)
+        overlap = torch.exp(-0.5 * (torch.minimum(*distances) / width).square())
+        sound = sounding.to(overlap.dtype)
+        overlap *= sound.gather(2, nearest) * sound.flatten(1)[:, None]
+        return cls(
+            instruments=instruments,
+            semitones=(semitones.round().long() - LOWEST_SEMITONE).clamp(0, N_SEMITONES - 1),
+            strength=_between_bins(magnitude(spectra), places) * sound.flatten(1),
+            nearest=nearest.to(torch.uint8).transpose(1, 2),
+            overlap=overlap.transpose(1, 2),
         )
+
+    @property
+    def background(self) -> Tensor:
+        """What there is besides the tones, ``[n, 1]``."""
+        strongest = self.strength.amax(1, keepdim=True)
+        return (BACKGROUND * strongest).clamp_min(TINY)
 
 
 @dataclass(frozen=True)
-class Timbre:
-    """Expected relative harmonic amplitudes of one instrument, ``table [g, h]``."""
+class Timbres:
+    """Relative harmonic amplitudes of all instruments by pitch, ``table [i, g, h]``."""
 
     table: Tensor
 
     @classmethod
-    def learn(cls, tones: Framewise[Tones]) -> list[Timbre]:
-        """Of every instrument from all its tones.
+    def learn(cls, dictionary: Tensor, combs: Sequence[Comb]) -> Timbres:
+        """From the tones of some frames.
 
-        Weighted least squares of amplitudes against level times table, the two in turn: the table
-        at a pitch is sum_n k w l c / sum_n k w l^2, with levels l, weights w and a kernel k of the
-        distance in pitch.
+        With the ratio r = |Y| / model, an update multiplies T by sum l g r / sum l g over all
+        harmonics that reach a place, weighted by a kernel k of the distance in pitch:
+
+            T[i, g, h] = sum_g' k[g, g'] sum l g T r / sum_g' k[g, g'] sum l g.
 
         Args:
-            tones: of all instruments, ``[n, i]``.
+            dictionary: D, where every pitch starts from, ``[h, i]``.
+            combs: the frames, in blocks.
         """
-        first = tones[:1].amplitudes
-        _, n_instruments, n_harmonics = first.shape
-        kernel = _kernel(first)
-        timbres: list[Timbre | None] = [None] * n_instruments
+        n_harmonics, n_instruments = dictionary.shape
+        table = dictionary.T[:, None].repeat(1, N_SEMITONES, 1).clamp_min(LEAST_RELATIVE)
+        timbres = cls(table)
+        grid = torch.arange(N_SEMITONES, device=table.device, dtype=table.dtype)
+        distance = grid[:, None] - grid
+        kernel = torch.stack([w * torch.exp(-0.5 * (distance / s).square()) for w, s in KERNEL])
+        levels = [_first_levels(comb) for comb in combs]
         for _ in range(ROUNDS):
-            products, squares = first.new_zeros(2, n_instruments, N_SEMITONES, n_harmonics)
-            for block in stretches(len(tones), FRAMES_AT_ONCE):
-                of_all = tones[block]
-                for i, timbre in enumerate(timbres):
-                    played = of_all.of(i)
-                    place = semitone(played.pitch_semitones)
-                    level = (timbre.levels(played) if timbre else _mean_level(played))[:, None]
-                    products[i].index_add_(0, place, played.free * played.amplitudes * level)
-                    squares[i].index_add_(0, place, played.free * level.square())
-            timbres = [
-                cls((kernel @ above) / (kernel @ below).clamp_min(TINY))
-                for above, below in zip(products, squares, strict=True)
+            levels = [
+                timbres.levels(comb, start, UPDATES)
+                for comb, start in zip(combs, levels, strict=True)
             ]
-        return [timbre for timbre in timbres if timbre]
+            products, weights = table.new_zeros(2, table.numel())
+            for comb, level in zip(combs, levels, strict=True):
+                relative, index = timbres._relative(comb)
+                weight = comb.overlap * level[:, None]
+                model = (weight * relative).sum(-1) + comb.background
+                ratio = (comb.strength + comb.background) / model
+                products.index_add_(0, index, (weight * relative * ratio[..., None]).flatten())
+                weights.index_add_(0, index, weight.flatten())
+            products, weights = kernel.sum(0) @ torch.stack([products, weights]).view(
+                2, n_instruments, N_SEMITONES, n_harmonics
+            )
+            heard = weights.amax((1, 2), keepdim=True) > TINY
+            learned = products / weights.clamp_min(TINY)
+            learned = learned / learned.amax(2, keepdim=True).clamp_min(TINY)
+            timbres = cls(torch.where(heard, learned.clamp_min(LEAST_RELATIVE), table))
+        return timbres
 
-    def levels(self, tones: Tones) -> Tensor:
-        """The levels of an instrument's tones by their free harmonics, ``[n]``."""
-        relative = self.table[semitone(tones.pitch_semitones)]
-        overlap = (tones.free * relative * tones.amplitudes).sum(1)
-        level: Tensor = overlap / (tones.free * relative.square()).sum(1).clamp_min(TINY)
-        return level
+    def levels(self, comb: Comb, start: Tensor, n_updates: int) -> Tensor:
+        """Levels of all tones, 0 for those that are off, ``[n, t]``.
 
-    def expected(self, tones: Tones) -> Tensor:
-        """What the harmonics of an instrument's tones should be, ``[n, h]``."""
-        return self.levels(tones)[:, None] * self.table[semitone(tones.pitch_semitones)]
+        An update multiplies l_t by sum_j B_jt r_j / sum_j B_jt, with B_jt what the tone at level 1
+        gives at f_j.
+
+        Args:
+            comb: the frames.
+            start: first levels, ``[n, t]``.
+            n_updates: of the levels.
+        """
+        relative, _ = self._relative(comb)
+        templates = relative * comb.overlap  # n, j, t
+        total = templates.sum(1)
+        level = start
+        for _ in range(n_updates):
+            model = (templates @ level[..., None])[..., 0] + comb.background
+            ratio = (comb.strength + comb.background) / model
+            level = level * (ratio[:, None] @ templates)[:, 0] / total.clamp_min(TINY)
+        return level * (total > 0)
+
+    def expected(self, comb: Comb) -> Tensor:
+        """What the harmonics of all tones should be, ``[n, t, h]``."""
+        level = self.levels(comb, _first_levels(comb), LEVEL_UPDATES)
+        return level[..., None] * self.table[comb.instruments, comb.semitones]
+
+    def _relative(self, comb: Comb) -> tuple[Tensor, Tensor]:
+        """T of the nearest harmonics ``[n, j, t]``, and where they are in the flat table."""
+        n_harmonics = self.table.shape[-1]
+        rows = comb.instruments * N_SEMITONES + comb.semitones  # n, t
+        index = rows[:, None] * n_harmonics + comb.nearest
+        return self.table.flatten()[index], index.flatten()
 
 
-def _kernel(like: Tensor) -> Tensor:
-    """How much pitches say about each other, ``[g, g]``."""
-    grid = torch.arange(N_SEMITONES, device=like.device, dtype=like.dtype)
-    distance = grid[:, None] - grid
-    kernels = [w * torch.exp(-0.5 * (distance / s).square()) for w, s in KERNEL]
-    return torch.stack(kernels).sum(0)
+def _first_levels(comb: Comb) -> Tensor:
+    """Every tone as loud as the strongest harmonic of the frame, ``[n, t]``."""
+    strongest = comb.strength.amax(1, keepdim=True)
+    return strongest.repeat(1, len(comb.instruments))
 
 
-def _mean_level(tones: Tones) -> Tensor:
-    """Mean of the free harmonics, ``[n]``: the levels to begin with."""
-    mean: Tensor = (tones.amplitudes * tones.free).sum(1) / tones.free.sum(1).clamp_min(TINY)
-    return mean
-
-
-def semitone(pitch_semitones: Tensor) -> Tensor:
-    """Row of a pitch in the table."""
-    return (pitch_semitones.round().long() - LOWEST_SEMITONE).clamp(0, N_SEMITONES - 1)
-
-
-def free_harmonics(positions: Tensor, on: Tensor, width: float) -> Tensor:
-    """1 where a harmonic stands alone, falling to almost 0 where another tone's harmonic is.
-
-    Two peaks of width sigma at a distance d overlap as exp(-d^2 / (4 sigma^2)).
-
-    Args:
-        positions: in bins, ``[n, i, h]``.
-        on: u, 0 or 1, ``[n, i]``.
-        width: sigma in bins.
-
-    Returns:
-        ``[n, i, h]``.
-    """
-    free = torch.ones_like(positions)
-    n_instruments = positions.shape[1]
-    for one in range(n_instruments):
-        for other in range(n_instruments):
-            if one != other:
-                distance = positions[:, one, :, None] - positions[:, other, None, :]
-                nearest = distance.abs().amin(-1)  # n, h
-                covered = torch.exp(-(nearest / (2 * width)).square()) * on[:, other, None]
-                free[:, one] *= 1 - covered
-    return free.clamp_min(LEAST_FREE)
+def _between_bins(values: Tensor, positions: Tensor) -> Tensor:
+    """Values ``[n, f]`` at positions ``[n, j]``, on straight lines between bins."""
+    places = positions.clamp(0, values.shape[-1] - 1)
+    below = places.floor().long().clamp_max(values.shape[-1] - 2)
+    part = places - below
+    return (1 - part) * values.gather(1, below) + part * values.gather(1, below + 1)

@@ -1,6 +1,5 @@
-"""Timbre: tables found again from tones that cover each other, and the overlap's closed form."""
+"""Timbre: levels and tables found again from tones that cover each other."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,136 +7,238 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli import timbre as module
-from musisep_cli.timbre import Timbre, Tones, free_harmonics, semitone
+from musisep_cli.policy.joint import Pitches
+from musisep_cli.timbre import (
+    LEAST_RELATIVE,
+    LOWEST_SEMITONE,
+    N_SEMITONES,
+    Comb,
+    Timbres,
+)
 
-N_HARMONICS = 6
+N_HARMONICS, N_BINS = 6, 600
 WIDTH = 1.91
+BIN_HZ = 8.0
 SEEDS = st.integers(0, 2**20)
+INSTRUMENTS = torch.tensor([0, 1])
 
 
-def formant(pitch_semitones: Tensor) -> Tensor:
-    """Relative amplitudes of an instrument whose body favours what is near 1 kHz, [n, h]."""
-    f0_hz = 440 * 2 ** ((pitch_semitones - 69) / 12)
+def bodies(semitones: Tensor) -> Tensor:
+    """Relative amplitudes of two instruments, [i, n, h]: one favours what is near 1 kHz."""
+    f0_hz = 440 * 2 ** ((semitones - 69) / 12)
     h = torch.arange(1, N_HARMONICS + 1, dtype=torch.float64)
-    relative = torch.exp(-(((f0_hz[:, None] * h - 1000) / 800) ** 2)) + 0.05 / h
-    return relative / relative.sum(1, keepdim=True)
+    formant = torch.exp(-(((f0_hz[:, None] * h - 1000) / 800) ** 2)) + 0.05 / h
+    odd = torch.where(h % 2 == 1, 1 / h, 0.02).expand_as(formant)
+    both = torch.stack([formant, odd])
+    return both / both.amax(2, keepdim=True)
 
 
-def tones(seed: int, n_frames: int) -> Tones:
-    """Few pitches at many levels; what is covered, a third of all, holds anything."""
+def bins(semitones: Tensor) -> Tensor:
+    return 440 * 2 ** ((semitones - 69) / 12) / BIN_HZ
+
+
+def scene(seed: int, n_frames: int, first: list[float], second: list[float]) -> tuple[Comb, Tensor]:
+    """Two instruments at random ones of their pitches; and their harmonics, [n, t, h]."""
     generator = np.random.default_rng(seed)
-    pitch = torch.from_numpy(generator.choice([55.0, 62.0, 67.0, 79.0], n_frames))
-    level = torch.from_numpy(10 ** generator.uniform(-2, 0, (n_frames, 1)))
-    free = torch.from_numpy((generator.random((n_frames, N_HARMONICS)) < 0.67).astype(float))
-    wrong = torch.from_numpy(generator.random((n_frames, N_HARMONICS)))
-    amplitudes = level * formant(pitch)
-    return Tones(pitch, torch.where(free > 0, amplitudes, wrong), free)
+    semitones = torch.from_numpy(
+        np.stack([generator.choice(pitches, n_frames) for pitches in (first, second)], 1)
+    )
+    levels = torch.from_numpy(10 ** generator.uniform(-1.5, 0, (n_frames, 2)))
+    each = [bodies(semitones[:, i])[i] for i in range(2)]
+    harmonics = levels[..., None] * torch.stack(each, 1)
+    return comb_of(semitones, torch.ones_like(semitones), harmonics), harmonics
 
 
-def learned(*played: Tones) -> list[Timbre]:
-    """The timbres of instruments that play at the same time."""
-    columns = zip(*(vars(of_one).values() for of_one in played), strict=True)
-    return Timbre.learn(Tones(*(torch.stack(values, 1) for values in columns)))
+def comb_of(semitones: Tensor, on: Tensor, harmonics: Tensor) -> Comb:
+    """Frames in which magnitudes add up."""
+    grid = torch.arange(N_BINS, dtype=torch.float64)
+    f0_bins = bins(semitones)
+    positions = f0_bins[..., None] * torch.arange(1, N_HARMONICS + 1)
+    g = torch.exp(-0.5 * ((grid - positions[..., None]) / WIDTH) ** 2)  # n, t, h, f
+    spectra = ((on[..., None] * harmonics)[..., None] * g).sum((1, 2))
+    pitches = Pitches(on, f0_bins, torch.zeros_like(f0_bins))
+    return Comb.of(
+        pitches,
+        INSTRUMENTS[: on.shape[1]],
+        semitones,
+        spectra.to(torch.complex128),
+        n_harmonics=N_HARMONICS,
+        width=WIDTH,
+    )
 
 
-def test_what_is_expected_of_covered_harmonics_is_what_they_would_be() -> None:
-    played = tones(0, 400)
-    [timbre] = learned(played)
-    found = timbre.expected(played)
-    amplitudes, free, truth = played.amplitudes, played.free, formant(played.pitch_semitones)
-    level = (free * amplitudes * truth).sum(1) / (free * truth**2).sum(1)
-    heard = free.sum(1) > 0
-    error = (found - level[:, None] * truth)[heard] / level[heard, None]
-    # Other pitches have a little say: what is left is their difference.
-    assert float(error.abs().max()) < 0.05
-    assert float(error.abs().mean()) < 0.003
+def known() -> Timbres:
+    """The true tables."""
+    rows = torch.arange(N_SEMITONES, dtype=torch.float64) + LOWEST_SEMITONE
+    return Timbres(bodies(rows))
 
 
-def test_a_pitch_that_is_never_heard_takes_after_those_around_it() -> None:
-    pitch = torch.tensor([60.0, 90.0], dtype=torch.float64).repeat(20)
-    amplitudes = formant(pitch)
-    [timbre] = learned(Tones(pitch, amplitudes, torch.ones_like(amplitudes)))
-    rows = timbre.table[semitone(torch.tensor([60.0, 62.0, 88.0, 90.0]))]
-    shapes = rows / rows.sum(1, keepdim=True)
-    assert_close(shapes[0], shapes[1], atol=0.01, rtol=0)
-    assert_close(shapes[3], shapes[2], atol=0.01, rtol=0)
-    assert float((shapes[1] - shapes[2]).abs().max()) > 0.1
+def start(comb: Comb) -> Tensor:
+    return comb.strength.amax(1, keepdim=True).repeat(1, comb.semitones.shape[1])
+
+
+def divergence(timbres: Timbres, comb: Comb, level: Tensor) -> NDArray[np.float64]:
+    """Kullback-Leibler divergence of every frame, in loops over the model's definition."""
+    n_frames, n_places = comb.strength.shape
+    total = np.zeros(n_frames)
+    for n in range(n_frames):
+        background = float(comb.background[n, 0])
+        for j in range(n_places):
+            model = background
+            for t, instrument in enumerate(comb.instruments.tolist()):
+                row = timbres.table[instrument, int(comb.semitones[n, t])]
+                relative = float(row[int(comb.nearest[n, j, t])])
+                model += float(level[n, t]) * relative * float(comb.overlap[n, j, t])
+            seen = float(comb.strength[n, j]) + background
+            total[n] += seen * np.log(seen / model) - seen + model
+    return total
+
+
+# Combs
+
+
+@given(SEEDS, st.integers(1, 3))
+def test_a_comb_is_the_spectrum_at_the_harmonics_and_the_peaks_nearest(
+    seed: int, n_tones: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    f0_bins = generator.uniform(20, 90, (2, n_tones))
+    on = (generator.random((2, n_tones)) < 0.7).astype(float)
+    spectra = generator.normal(size=(2, 200)) + 1j * generator.normal(size=(2, 200))
+    comb = Comb.of(
+        Pitches(*(torch.from_numpy(x) for x in (on, f0_bins, 1e-4 * on))),
+        torch.zeros(n_tones, dtype=torch.long),
+        torch.full((2, n_tones), 60.0),
+        torch.from_numpy(spectra),
+        n_harmonics=N_HARMONICS,
+        width=WIDTH,
+    )
+    h = np.arange(1, N_HARMONICS + 1)
+    positions = f0_bins[..., None] * h * np.sqrt(1 + (1e-4 * on)[..., None] * h**2)
+    for n in range(2):
+        for t in range(n_tones):
+            for k in range(N_HARMONICS):
+                j, place = t * N_HARMONICS + k, positions[n, t, k]
+                inside = bool(on[n, t]) and place <= 199
+                expected = np.interp(place, np.arange(200), abs(spectra[n])) if inside else 0
+                assert float(comb.strength[n, j]) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+                for other in range(n_tones):
+                    distances = abs(positions[n, other] - place)
+                    nearest = int(distances.argmin())
+                    heard = inside and on[n, other] and positions[n, other, nearest] <= 199
+                    peak = np.exp(-0.5 * (distances[nearest] / WIDTH) ** 2) if heard else 0
+                    assert float(comb.overlap[n, j, other]) == pytest.approx(peak, abs=1e-9)
+                    if peak > 1e-6:
+                        assert int(comb.nearest[n, j, other]) == nearest
+
+
+# Levels
+
+
+def test_levels_are_found_again_also_where_harmonics_are_shared() -> None:
+    comb, harmonics = scene(0, 60, [67.0, 72.0], [55.0, 60.0])  # a twelfth, an octave, ...
+    levels = known().levels(comb, start(comb), 300)
+    assert_close(levels, harmonics.amax(2), rtol=0.05, atol=2e-3)  # lines between bins
+    expected = known().expected(comb)
+    error = (expected - harmonics).abs().amax((1, 2)) / harmonics.amax((1, 2))
+    assert float(error.median()) < 0.05
+
+
+@given(SEEDS)
+def test_no_update_of_the_levels_makes_the_divergence_larger(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    comb, _ = scene(seed, 2, [61.3, 66.0], [54.0, 59.9])
+    comb = replace(comb, strength=torch.rand(comb.strength.shape, generator=generator).double())
+    before = start(comb)
+    for n_updates in (1, 1, 5):
+        after = known().levels(comb, before, n_updates)
+        assert (divergence(known(), comb, after) <= divergence(known(), comb, before) + 1e-9).all()
+        before = after
 
 
 @given(SEEDS, st.sampled_from([2.0**-7, 2.0**-3, 2.0**10]))
 def test_the_level_of_the_recording_does_not_matter(seed: int, level: float) -> None:
-    played = tones(seed, 60)
-    louder = replace(played, amplitudes=level * played.amplitudes)
-    plain, other = (learned(each)[0].expected(each) for each in (played, louder))
-    assert_close(other / level, plain, atol=1e-6, rtol=1e-3)
+    comb, _ = scene(seed, 10, [67.0, 72.0], [55.0, 60.0])
+    louder = replace(comb, strength=level * comb.strength)
+    dictionary = torch.rand(N_HARMONICS, 2, generator=torch.Generator().manual_seed(1)).double()
+    plain, other = (Timbres.learn(dictionary, [c]).expected(c) for c in (comb, louder))
+    assert_close(other / level, plain, atol=1e-9, rtol=1e-6)
 
 
-@given(SEEDS, st.integers(0, 30))
-def test_rests_and_their_number_do_not_matter(seed: int, n_rests: int) -> None:
-    played = tones(seed, 40)
-    [plain] = learned(played)
-    rests = torch.zeros(n_rests, N_HARMONICS, dtype=torch.float64)
-    silent = Tones(rests[:, 0] + 21, rests, rests + 1)
-    both = {name: torch.cat([x, getattr(silent, name)]) for name, x in vars(played).items()}
-    [with_rests] = learned(Tones(**both))
-    assert_close(with_rests.table, plain.table, atol=1e-9, rtol=1e-6)
-    expected = with_rests.expected(silent)
-    assert_close(expected, rests, atol=0, rtol=0)
+# Tables
+
+
+def test_tables_are_learned_from_tones_that_cover_each_other() -> None:
+    comb, harmonics = scene(1, 400, [67.0, 72.0, 74.0], [55.0, 60.0, 58.0])
+    flat = torch.ones(N_HARMONICS, 2, dtype=torch.float64)
+    timbres = Timbres.learn(flat, [comb])
+    error = (timbres.expected(comb) - harmonics).abs() / harmonics.amax(2, keepdim=True)
+    # Other pitches have a little say: what is left is their difference.
+    assert float(error.mean()) < 0.02
+    untaught = (Timbres(torch.ones_like(timbres.table)).expected(comb) - harmonics).abs()
+    assert float((untaught / harmonics.amax(2, keepdim=True)).mean()) > 0.15
+
+
+def test_a_pitch_that_is_never_heard_takes_after_those_around_it() -> None:
+    comb, _ = scene(2, 60, [60.0, 90.0], [41.0, 43.0])
+    table = Timbres.learn(torch.ones(N_HARMONICS, 2, dtype=torch.float64), [comb]).table[0]
+    low, near_low, near_high, high = table[torch.tensor([60, 62, 88, 90]) - LOWEST_SEMITONE]
+    assert_close(low, near_low, atol=0.02, rtol=0)
+    assert_close(high, near_high, atol=0.02, rtol=0)
+    assert float((near_low - near_high).abs().max()) > 0.1
+
+
+def test_blocks_and_rests_and_their_number_do_not_matter() -> None:
+    comb, _ = scene(3, 40, [67.0, 72.0], [55.0, 60.0])
+    flat = torch.ones(N_HARMONICS, 2, dtype=torch.float64)
+    plain = Timbres.learn(flat, [comb])
+    parts = [
+        Comb(comb.instruments, *(getattr(comb, name)[rows] for name in ROWS))
+        for rows in (slice(0, 7), slice(7, 40))
+    ]
+    semitones = torch.tensor([[60.0, 47.0]] * 9, dtype=torch.float64)
+    rests = comb_of(semitones, torch.zeros_like(semitones), torch.ones(9, 2, N_HARMONICS))
+    timbres = Timbres.learn(flat, [*parts, rests])
+    assert_close(timbres.table, plain.table, atol=1e-9, rtol=1e-6)
+    assert_close(timbres.expected(rests), torch.zeros(9, 2, N_HARMONICS).double(), atol=0, rtol=0)
+
+
+ROWS = ("semitones", "strength", "nearest", "overlap")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_an_instrument_that_never_plays_expects_nothing_and_nothing_infinite(
+def test_an_instrument_that_never_plays_keeps_its_dictionary_and_expects_nothing(
     dtype: torch.dtype,
 ) -> None:
-    blank = torch.zeros(5, N_HARMONICS, dtype=dtype)
-    pitch = torch.tensor([-50.0, 12.0, 69.0, 131.0, 500.0], dtype=dtype)
-    silent = Tones(pitch, blank, blank + 1)
-    [timbre] = learned(silent)
-    assert_close(timbre.expected(silent), blank, atol=0, rtol=0)
+    semitones = torch.tensor([[60.0, -50.0], [64.0, 500.0]], dtype=dtype)
+    on = torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=dtype)
+    spectra = torch.ones(2, N_BINS, dtype=dtype)
+    comb = Comb.of(
+        Pitches(on, bins(semitones), torch.zeros_like(on)),
+        INSTRUMENTS,
+        semitones,
+        torch.complex(spectra, spectra),
+        n_harmonics=N_HARMONICS,
+        width=WIDTH,
+    )
+    dictionary = torch.rand(N_HARMONICS, 2, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    timbres = Timbres.learn(dictionary, [comb])
+    kept = dictionary[:, 1].clamp_min(LEAST_RELATIVE).expand(N_SEMITONES, -1)
+    assert_close(timbres.table[1], kept, atol=0, rtol=0)
+    assert bool(torch.isfinite(timbres.table).all())
+    assert_close(timbres.expected(comb)[:, 1], torch.zeros(2, N_HARMONICS, dtype=dtype))
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 1000])
-def test_neither_blocks_nor_other_instruments_change_what_is_learned(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = tones(0, 50), tones(1, 50)
-    alone = [learned(each)[0].table for each in (first, second)]
-    monkeypatch.setattr(module, "FRAMES_AT_ONCE", at_once)
-    for timbre, table in zip(learned(first, second), alone, strict=True):
-        assert_close(timbre.table, table, atol=0, rtol=0)
-
-
-# Overlap
-
-
-@given(SEEDS, st.integers(1, 4))
-def test_a_harmonic_is_free_as_far_as_no_other_tone_s_is_near(
-    seed: int, n_instruments: int
-) -> None:
-    generator = np.random.default_rng(seed)
-    positions = generator.uniform(10, 60, (2, n_instruments, 3))
-    on = (generator.random((2, n_instruments)) < 0.7).astype(float)
-    found = free_harmonics(torch.from_numpy(positions), torch.from_numpy(on), WIDTH)
-    for n in range(2):
-        for i in range(n_instruments):
-            for h in range(3):
-                expected = 1.0
-                for j in range(n_instruments):
-                    if j != i and on[n, j]:
-                        nearest = min(abs(positions[n, j] - positions[n, i, h]))
-                        expected *= 1 - math.exp(-(nearest**2) / (4 * WIDTH**2))
-                assert float(found[n, i, h]) == pytest.approx(expected, abs=1e-5)
-
-
-def test_the_overlap_is_that_of_the_peaks() -> None:
-    # <g, g'> / <g, g> of two Gaussians, summed over bins.
-    bins = np.arange(200)
-    for distance in (0.5, 2.0, 5.0):
-        g, other = (np.exp(-((bins - m) ** 2) / (2 * WIDTH**2)) for m in (100.2, 100.2 + distance))
-        positions = torch.tensor([[[100.2], [100.2 + distance]]], dtype=torch.float64)
-        [[found], _] = free_harmonics(positions, torch.ones(1, 2), WIDTH)[0].tolist()
-        assert found == pytest.approx(1 - g @ other / (g @ g), abs=1e-5)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_silence_expects_nothing_and_nothing_infinite(dtype: torch.dtype) -> None:
+    semitones = torch.tensor([[60.0, 55.0]], dtype=dtype)
+    silent = comb_of(semitones, torch.ones_like(semitones), torch.zeros(1, 2, N_HARMONICS))
+    timbres = Timbres.learn(torch.ones(N_HARMONICS, 2, dtype=torch.float64), [silent])
+    assert bool(torch.isfinite(timbres.table).all())
+    assert_close(
+        timbres.expected(silent), torch.zeros(1, 2, N_HARMONICS).double(), atol=1e-9, rtol=0
+    )
