@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from musisep_cli.framewise import Derived, FrameRows, Framewise, excerpt, stretches
+from musisep_cli.framewise import Derived, FrameRows, Framewise, Together, excerpt, stretches
 from musisep_cli.spool import Spool
 
 Array: TypeAlias = NDArray[np.floating[Any]]
@@ -57,6 +57,9 @@ class DecodingConfig:
     """Cost of a frame that its tones do not explain at all."""
     weight_timbre: float = 3.0
     """Cost of a tone whose timbre has nothing in common with the instrument's."""
+    weight_harmonics: float = 5.0
+    """Cost of a frame whose harmonics have nothing in common with what the instruments' timbres at
+    these pitches give: when it is decoded again, with the timbres learned; 0 decodes once."""
     weight_register: float = 0.1
     """Cost of a tone one standard deviation from the instrument's mean pitch, times 2."""
     weight_rest: float = 1.5
@@ -68,6 +71,9 @@ class DecodingConfig:
     leap_limit: float = 3.0
     min_register_semitones: float = 2.0
     """No register is learned narrower than this."""
+    note_reach: int = 4
+    """A note that an instrument ends or begins within so many frames sounds besides the frame's
+    own. 0 leaves one tone to an instrument at any time."""
     faint: float = 0.01
     """A tone fainter than this share of the usual loud one has no say."""
     starts: int = 12
@@ -158,6 +164,9 @@ def decode(
         scratch: opens a file for what a long recording needs besides.
         pause: called block after block; may raise to end the work.
 
+    Returns:
+        The path, instrument 0 the highest.
+
     Raises:
         OutputError: the disk is full.
     """
@@ -168,6 +177,39 @@ def decode(
     labelled = min(settled, key=lambda found: found.cost)
     best = scene.settle(labelled, config.final_rounds)
     return best.ordered(np.argsort(-best.register_semitones))
+
+
+def decode_again(
+    candidates: Framewise[Candidates],
+    known: Decoding,
+    misfits: Framewise[Array],
+    config: DecodingConfig,
+    *,
+    scratch: Callable[[], Spool] = Spool.temporary,
+    pause: Callable[[], None] = _go_on,
+) -> Decoding:
+    """The cheapest path where it is known how each instrument would sound at every pitch.
+
+    Args:
+        candidates: hypotheses of every frame.
+        known: the instruments.
+        misfits: of every hypothesis in every assignment of ``assignments``, ``[n, s, a]``.
+        config: weights.
+        scratch: as in ``decode``.
+        pause: as in ``decode``.
+
+    Returns:
+        The path, with the instruments as before.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    return _Scene(candidates, config, scratch, pause).path_of(known, misfits)
+
+
+def assignments(n_instruments: int) -> Choice:
+    """Which of the tones each instrument plays, in every possible way, ``[a, i]``."""
+    return np.array(list(permutations(range(n_instruments))))
 
 
 def order_like(*, reference: Array, estimate: Array) -> Choice:
@@ -210,12 +252,14 @@ class _Weighed:
         pitch: MIDI numbers, ``[n, s, m]``.
         timbres: ``[n, s, m, h]``.
         weights: how much say a tone has, from 0 to 1, ``[n, s, m]``.
+        say: how much say the frame has, ``[n]``.
         evidence: cost of the hypotheses, whoever plays them, ``[n, s]``.
     """
 
     pitch: Array
     timbres: Array
     weights: Array
+    say: Array
     evidence: Array
 
     @classmethod
@@ -233,6 +277,7 @@ class _Weighed:
             pitch=candidates.pitch_semitones,
             timbres=candidates.timbres,
             weights=weights,
+            say=say.max((1, 2)),
             evidence=say.max((1, 2))[:, None] * evidence,
         )
 
@@ -250,7 +295,7 @@ class _Scene:
         self.config, self.scratch, self.pause = config, scratch, pause
         self.n_frames = len(candidates)
         _, self.n_hypotheses, self.n_instruments = candidates[:1].pitch_semitones.shape
-        self.assignments = np.array(list(permutations(range(self.n_instruments))))  # a, i
+        self.assignments = assignments(self.n_instruments)
         self.blocks = list(stretches(self.n_frames, FRAMES_AT_ONCE))
         # The loudness-weighted mean loudness: rests, however many, do not lower it.
         squares, total = 0, 0
@@ -276,13 +321,25 @@ class _Scene:
     def path_of_anyone(self) -> Decoding:
         """The cheapest path if all instruments were alike."""
         n_assignments = len(self.assignments)
-        return self._cheapest(lambda frames: np.repeat(frames.evidence, n_assignments, -1))
+        costs = partial(np.repeat, repeats=n_assignments, axis=-1)
+        return self._cheapest(Derived(self.frames, lambda frames: costs(frames.evidence)))
+
+    def path_of(self, known: Decoding, misfits: Framewise[Array]) -> Decoding:
+        """As ``decode_again``."""
+
+        def costs(block: tuple[_Weighed, Array]) -> Array:
+            frames, misfit = block
+            harmonics = self.config.weight_harmonics * frames.say[:, None, None] * misfit
+            total: Array = self._costs(frames, known) + harmonics.reshape(len(misfit), -1)
+            return total
+
+        return self._cheapest(Derived(Together(self.frames, misfits), costs))
 
     def settle(self, known: Decoding, rounds: int) -> Decoding:
         """Choose with what is known of the instruments and learn in turn, until nothing changes."""
-        found = self._cheapest(partial(self._costs, known=known))
+        found = self._cheapest(Derived(self.frames, partial(self._costs, known=known)))
         for _ in range(rounds - 1):
-            again = self._cheapest(partial(self._costs, known=found))
+            again = self._cheapest(Derived(self.frames, partial(self._costs, known=found)))
             changed = np.any(again.hypotheses != found.hypotheses) or np.any(
                 again.tones != found.tones
             )
@@ -302,10 +359,10 @@ class _Scene:
         costs: Array = by_assignment + frames.evidence[..., None]
         return costs.reshape(len(costs), -1)
 
-    def _cheapest(self, costs: Callable[[_Weighed], Array]) -> Decoding:
+    def _cheapest(self, costs: Framewise[Array]) -> Decoding:
         """The cheapest path for costs ``[n, p]``, and what the instruments are like on it."""
         with closing(self.scratch()) as before:
-            path, cost = cheapest_path(Derived(self.frames, costs), self._transitions, before)
+            path, cost = cheapest_path(costs, self._transitions, before)
         hypotheses, assignment = np.divmod(path, len(self.assignments))
         return replace(self._learn(hypotheses, self.assignments[assignment]), cost=cost)
 

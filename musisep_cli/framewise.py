@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Known = TypeVar("Known")
+Other = TypeVar("Other")
 Known_co = TypeVar("Known_co", covariant=True)
 Derived_co = TypeVar("Derived_co", covariant=True)
 
@@ -61,6 +62,26 @@ class Derived(Generic[Known, Derived_co]):
     def __getitem__(self, frames: slice) -> Derived_co:
         """That of some consecutive frames."""
         return self.follow(self.source[frames])
+
+
+@dataclass(frozen=True)
+class Together(Generic[Known, Other]):
+    """Two things of the same frames.
+
+    >>> Together([1, 2, 3], [4, 5, 6])[1:]
+    ([2, 3], [5, 6])
+    """
+
+    first: Framewise[Known]
+    second: Framewise[Other]
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.first)
+
+    def __getitem__(self, frames: slice) -> tuple[Known, Other]:
+        """Both of some consecutive frames."""
+        return self.first[frames], self.second[frames]
 
 
 def stretches(n_frames: int | slice, length: int) -> Iterator[slice]:

@@ -27,21 +27,23 @@ from musisep_cli import warmstart
 from musisep_cli.blockwise import Shelf, Stems, blocks, energy, in_memory, mono
 from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config
-from musisep_cli.decoding import Candidates, Decoding, decode, order_like
+from musisep_cli.decoding import Decoding, order_like
 from musisep_cli.errors import CheckpointError
 from musisep_cli.framewise import Derived, Framewise
 from musisep_cli.listening import Listener, Searcher
-from musisep_cli.model.dictionary import DictionaryConfig, load, start_dictionary
+from musisep_cli.model.dictionary import load, start_dictionary
 from musisep_cli.model.gabor import GaborFrame
+from musisep_cli.notes import Decoded, NotesAround
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.rollout import Policy
 from musisep_cli.portions import Portions
 from musisep_cli.recording import Recording
-from musisep_cli.refinement import Decoded, Refiner, pitch_semitones
+from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
 from musisep_cli.spool import Spool, SpooledFrames
 from musisep_cli.training.trainer import StepReport, Trainer
 from musisep_cli.transcript import PitchTracks, Transcript, pitch_tracks
+from musisep_cli.transcription import dictionary_of_timbres, transcribe
 
 CURVE_POINTS = 1000
 """The training curve is kept as the means of this many stretches."""
@@ -265,7 +267,7 @@ class _Run:
         lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
         order = order_like(reference=lifted, estimate=decoding.timbres)
         refiner = Refiner(
-            Decoded(found, decoding.ordered(order)),
+            NotesAround(Decoded(found, decoding.ordered(order)), self.config.decoding.note_reach),
             Derived(self.centres, self._spectra),
             dictionary,
             self.frame,
@@ -372,24 +374,17 @@ class _Run:
         """All frames searched; which of the tones sound and who plays them."""
         found = self._search(stage)
         state = partial(self._state, self._found_all(stage))
-        decoding = decode(
-            Derived(found, self._candidates),
+        decoding = transcribe(
+            found,
+            Derived(self.centres, self._spectra),
+            self.frame,
             self.config.decoding,
+            self.config.dictionary,
             self.seed,
             scratch=self.checkpoints.scratch if self.checkpoints else Spool.temporary,
             pause=lambda: self.checkpoints.pause(state) if self.checkpoints else None,
         )
         return found, decoding
-
-    def _candidates(self, found: Hypotheses) -> Candidates:
-        """Some frames' hypotheses as they are decoded."""
-        return Candidates(
-            log_prob=found.log_prob.cpu().numpy(),
-            misfit=found.misfit.cpu().numpy(),
-            pitch_semitones=pitch_semitones(found.f0_bins, self.frame).cpu().numpy(),
-            loudness=found.loudness.cpu().numpy(),
-            timbres=found.timbre.cpu().numpy(),
-        )
 
 
 def level_gain(recording: Recording, config: Config) -> float:
@@ -421,18 +416,6 @@ def first_dictionary(config: Config) -> Tensor:
             n_instruments=config.run.instruments,
         )
     return start_dictionary(config.dictionary, config.run.instruments)
-
-
-def dictionary_of_timbres(timbres: Tensor, config: DictionaryConfig) -> Tensor:
-    """D ``[h, i]`` from lifted timbres ``[i, h]``: squared, with maximum 1 and the usual floor.
-
-    An instrument that was never heard has no timbre yet, and starts as the untrained one.
-    """
-    relative = timbres.square().T.float()
-    highest = relative.amax(0)
-    untrained = start_dictionary(config, len(timbres))
-    scaled = (relative / highest.clamp_min(1e-12)).clamp_min(config.start_floor)
-    return torch.where(highest > 0, scaled, untrained)
 
 
 def _mean(reports: list[StepReport]) -> StepReport:

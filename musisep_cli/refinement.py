@@ -13,117 +13,30 @@ those they play next: ``t = 3 i``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from musisep_cli.decoding import Decoding
-from musisep_cli.framewise import Framewise, excerpt, stretches
+from musisep_cli.framewise import Framewise
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
+from musisep_cli.notes import NotesAround, comb_of, learn_timbres
 from musisep_cli.policy.distance import ObjectiveConfig, objective
-from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
-from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares
-from musisep_cli.timbre import Comb, Timbres
-from musisep_cli.transcript import LOWEST_HZ, Frames, Transcript, audible
+from musisep_cli.resynthesis import ResynthesisConfig, shares
+from musisep_cli.transcript import Frames, Transcript, audible
 
 LEAST_EXPECTED = 1e-4
 """Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
-NOTE_SEMITONES = 0.7
-"""Tones of an instrument that are further apart are two notes, not one with vibrato."""
-EXCERPT_STRETCHES, STRETCH_FRAMES = 16, 512
-"""Timbres are learned from this much of a recording: 87 seconds, wherever it is longer."""
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The tones that were decoded, a slot per instrument, a block at a time.
-
-    Attributes:
-        found: the hypotheses of all frames.
-        decoding: what was chosen of them.
-    """
-
-    found: Framewise[Hypotheses]
-    decoding: Decoding
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self.found)
-
-    def __getitem__(self, block: slice) -> Pitches:
-        """Of some consecutive frames, ``[n, i]``."""
-        found = self.found[block]
-        device = found.on.device
-        frames = torch.arange(len(found), device=device)[:, None]
-        chosen = torch.from_numpy(self.decoding.hypotheses[block]).to(device)[:, None]
-        tones = torch.from_numpy(self.decoding.tones[block]).to(device)
-        f0_bins = found.f0_bins[frames, chosen, tones]
-        return Pitches(
-            on=found.on[frames, chosen, tones].to(f0_bins.dtype),
-            f0_bins=f0_bins,
-            inharmonicity=found.inharmonicity[frames, chosen, tones],
-        )
-
-
-@dataclass(frozen=True)
-class NotesAround:
-    """The tones of every frame, and those of other notes near by, ``[n, 3 i]``.
-
-    A frame reaches over several hops to both sides. At a change of note it holds the end of one and
-    the beginning of the other; with one of them alone, the other's sound goes to another instrument
-    or to none.
-
-    Attributes:
-        played: the tones, ``[n, i]``.
-        reach: how many frames before and after are looked at.
-    """
-
-    played: Framewise[Pitches]
-    reach: int
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self.played)
-
-    def __getitem__(self, block: slice) -> Pitches:
-        """Of some consecutive frames."""
-        first, last, _ = block.indices(len(self))
-        wide = slice(max(first - self.reach, 0), min(last + self.reach, len(self)))
-        around = self.played[wide]
-        here = torch.arange(first, last, device=around.on.device) - wide.start
-        own = around[here]
-        before = _next_notes(around, here, own, [own], -self.reach)
-        after = _next_notes(around, here, own, [own, before], self.reach)
-        columns = zip(*(vars(tones).values() for tones in (own, before, after)), strict=True)
-        return Pitches(*(torch.cat(column, 1) for column in columns))
-
-
-def _next_notes(
-    around: Pitches, here: Tensor, own: Pitches, known: list[Pitches], reach: int
-) -> Pitches:
-    """The nearest tones within ``reach`` frames that are other notes than the known, or off."""
-    found = replace(own, on=torch.zeros_like(own.on))
-    for distance in range(1, abs(reach) + 1):
-        frames = here + distance * (1 if reach > 0 else -1)
-        tones = around[frames.clamp(0, len(around) - 1)]
-        new = (tones.on > 0) & (found.on == 0)
-        for other in known:
-            semitones = 12 * torch.log2(tones.f0_bins / other.f0_bins.clamp_min(1e-6)).abs()
-            new &= (semitones > NOTE_SEMITONES) | (other.on == 0)
-        columns = zip(vars(tones).values(), vars(found).values(), strict=True)
-        found = Pitches(*(torch.where(new, tone, value) for tone, value in columns))
-    return found
 
 
 class Refiner:
     """Turns the decoded tones into spectra of the stems, block after block in order.
 
     Args:
-        played: the decoded tones of all frames, ``[n, i]``.
+        tones: of all frames, ``[n, t]``.
         spectra: of all frames, ``[n, f]``, for the timbres.
         dictionary: D, ``[h, i]``.
         frame: the representation.
@@ -133,26 +46,18 @@ class Refiner:
 
     def __init__(
         self,
-        played: Framewise[Pitches],
+        tones: NotesAround,
         spectra: Framewise[Tensor],
         dictionary: Tensor,
         frame: GaborFrame,
         config: ResynthesisConfig,
         objective_config: ObjectiveConfig,
     ) -> None:
-        self.dictionary, self.frame = dictionary, frame
+        self.tones, self.dictionary, self.frame = tones, dictionary, frame
         self.config, self.objective_config = config, objective_config
         self.n_harmonics, self.n_instruments = dictionary.shape
-        self.tones = NotesAround(played, config.note_reach)
-        instruments = torch.arange(self.n_instruments, device=dictionary.device)
-        self.instruments = instruments.repeat(3)  # of every tone
-        combs = [
-            self._comb(self.tones[block], spectra[block])
-            for part in excerpt(len(played), EXCERPT_STRETCHES, STRETCH_FRAMES)
-            for block in stretches(part, BLOCK_FRAMES)
-        ]
-        self.timbres = Timbres.learn(dictionary, combs)
-        self.transcript = Frames(Transcript, len(played))
+        self.timbres = learn_timbres(tones, spectra, dictionary, frame)
+        self.transcript = Frames(Transcript, len(tones))
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
         """Spectra of the stems ``[i, c, n, f]`` for the mean ``[n, f]`` and channels ``[c, n, f]``.
@@ -175,23 +80,15 @@ class Refiner:
         stems = torch.stack([self._by_instrument(fit.tones) for fit in fits]).permute(2, 0, 1, 3)
         return stems * audible(channels)[..., None]
 
-    def _comb(self, pitches: Pitches, spectra: Tensor) -> Comb:
-        return Comb.of(
-            pitches,
-            self.instruments,
-            pitch_semitones(pitches.f0_bins, self.frame),
-            spectra,
-            n_harmonics=self.n_harmonics,
-            width=self.frame.ideal_width_bins,
-        )
-
     def _tikhonov(self, pitches: Pitches, spectra: Tensor) -> Tensor:
         """Weights of |c_h|^2, ``[n, t h]``: noise power over the power that the timbre expects.
 
         With these the least squares is the most probable c under Y = sum c_h g_h + noise and
         c_h normal with the expected power.
         """
-        expected = self.timbres.expected(self._comb(pitches, spectra))
+        instruments = self.tones.instruments
+        comb = comb_of(pitches, instruments, spectra, self.frame, self.n_harmonics)
+        expected = self.timbres.expected(comb)
         strongest = expected.amax((1, 2), keepdim=True).clamp_min(1e-12)
         relative = (expected / strongest).clamp_min(LEAST_EXPECTED)
         return (self.config.timbre_noise / relative).square().flatten(1)
@@ -224,7 +121,7 @@ class Refiner:
 
     def _note(self, pitches: Pitches, spectra: Tensor, fit: JointFit) -> None:
         """Keep what was played, and how well that explains the frames (Eq. 21)."""
-        relative = self.dictionary.T[self.instruments].expand_as(fit.coefficients.real)
+        relative = self.dictionary.T[self.tones.instruments].expand_as(fit.coefficients.real)
         amplitude = amplitude_estimate(fit.coefficients, relative) * pitches.on
         phase = fit.coefficients / magnitude(fit.coefficients).clamp_min(1e-12)
         from_dictionary = JointFit(fit.peaks, amplitude[..., None] * relative * phase)
@@ -245,8 +142,3 @@ class Refiner:
             audible=audible(spectra),
         )
         self.transcript.add(played)
-
-
-def pitch_semitones(f0_bins: Tensor, frame: GaborFrame) -> Tensor:
-    """MIDI numbers, of the shape of ``f0_bins``."""
-    return 69 + 12 * torch.log2((f0_bins * frame.bin_hz).clamp_min(LOWEST_HZ) / 440)

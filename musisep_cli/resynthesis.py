@@ -36,9 +36,6 @@ class ResynthesisConfig:
     """Where tones are decoded: what the tone model misses, relative to a frame's strongest
     harmonic. The more, the more is an instrument's timbre believed against the mixture where two
     tones share a harmonic; near 0, such a harmonic is divided by chance."""
-    note_reach: int = 4
-    """Where tones are decoded: a note that the instrument ends or begins within so many frames is
-    fitted besides the frame's own. 0 leaves one tone to an instrument at any time."""
     mask_floor: float = 1e-4
     """With mask: where the tones are below this share of the frame's highest peak, what there is
     goes to the residual."""

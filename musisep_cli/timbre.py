@@ -36,8 +36,8 @@ KERNEL = ((1.0, 1.0), (0.015, 6.0), (1e-4, 1e3))
 around, the rest only where there is nothing else."""
 ROUNDS = 15
 """Of learning the table from the tones' levels and the levels from the table."""
-UPDATES, LEVEL_UPDATES = 3, 30
-"""Of the levels in every round, and where the table is known."""
+UPDATES, LEVEL_UPDATES, MISFIT_UPDATES = 3, 30, 15
+"""Of the levels: in every round, where the table is known, and to compare many sets of tones."""
 BACKGROUND = 1e-3
 """What there is besides the tones, relative to a frame's strongest harmonic."""
 LEAST_RELATIVE = 1e-5
@@ -185,6 +185,19 @@ class Timbres:
         """What the harmonics of all tones should be, ``[n, t, h]``."""
         level = self.levels(comb, _first_levels(comb), LEVEL_UPDATES)
         return level[..., None] * self.table[comb.instruments, comb.semitones]
+
+    def misfit(self, comb: Comb) -> Tensor:
+        """Least divergence of the frames' harmonics from the model, relative to their sum, ``[n]``.
+
+        With these tones at any levels. Where the tones are the right ones it is small; a tone an
+        octave too low is given away by the odd harmonics that its timbre has and the frame has not.
+        """
+        level = self.levels(comb, _first_levels(comb), MISFIT_UPDATES)
+        relative, _ = self._relative(comb)
+        model = ((relative * comb.overlap) @ level[..., None])[..., 0] + comb.background
+        seen = comb.strength + comb.background
+        divergence = (seen * (seen / model).log() - seen + model).sum(1)
+        return divergence / seen.sum(1)
 
     def _relative(self, comb: Comb) -> tuple[Tensor, Tensor]:
         """T of the nearest harmonics ``[n, j, t]``, and where they are in the flat table."""

@@ -15,15 +15,16 @@ import typer
 
 from musisep_cli import warmstart
 from musisep_cli.config import Config, Settings, compose
-from musisep_cli.decoding import Candidates, decode
 from musisep_cli.listening import Searcher
 from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
 from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.pipeline import dictionary_of_timbres, level_gain, new_policy
+from musisep_cli.notes import Decoded, NotesAround
+from musisep_cli.pipeline import level_gain, new_policy
 from musisep_cli.policy.hypotheses import Hypotheses, SearchConfig
-from musisep_cli.refinement import Decoded, Refiner, pitch_semitones
+from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
 from musisep_cli.transcript import Frames
+from musisep_cli.transcription import dictionary_of_timbres, transcribe
 from tests.benchmarks.quality import CASES, references
 
 ROWS: dict[str, Settings] = {
@@ -40,6 +41,8 @@ ROWS: dict[str, Settings] = {
     "without register": {"decoding": {"weight_register": 1e-9}},
     "without continuity": {"decoding": {"weight_leap": 1e-9}},
     "without a cost of rests": {"decoding": {"weight_rest": 1e-9}},
+    "decoded once, without the timbres at all pitches": {"decoding": {"weight_harmonics": 0.0}},
+    "one note at a time": {"decoding": {"note_reach": 0}},
     "without the timbre where harmonics are shared": {"resynthesis": {"timbre_noise": 0.01}},
     "stems of direct predictions instead of masks": {"resynthesis": {"stems": "direct"}},
 }
@@ -117,16 +120,11 @@ class _Scene:
 
     def _stems(self, found: Hypotheses, config: Config, seed: int) -> np.ndarray:
         frame = self._frame(config)
-        candidates = Candidates(
-            log_prob=found.log_prob.numpy(),
-            misfit=found.misfit.numpy(),
-            pitch_semitones=pitch_semitones(found.f0_bins, frame).numpy(),
-            loudness=found.loudness.numpy(),
-            timbres=found.timbre.numpy(),
-        )
-        decoding = decode(candidates, config.decoding, seed)
+        spectra = torch.cat(list(self._spectra(config)))
+        decoding = transcribe(found, spectra, frame, config.decoding, config.dictionary, seed)
         refiner = Refiner(
-            Decoded(found, decoding),
+            NotesAround(Decoded(found, decoding), config.decoding.note_reach),
+            spectra,
             dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary),
             frame,
             config.resynthesis,

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli.decoding import Decoding
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
+from musisep_cli.notes import NotesAround
 from musisep_cli.policy.distance import ObjectiveConfig
-from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.joint import Pitches
-from musisep_cli.refinement import Decoded, NotesAround, Refiner, pitch_semitones
+from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import ResynthesisConfig
 from tests import dense
 
@@ -30,9 +29,7 @@ N_HARMONICS = 6
 MAX_PITCH_ERROR_BINS = 0.1
 """Pitches are looked for in steps of 0.1 bin; the nearest is half of one away."""
 SEEDS = st.integers(0, 2**20)
-# The pitches of most tests leap from frame to frame: no note goes on in the next one.
-DIRECT = ResynthesisConfig(stems="direct", note_reach=0)
-MASK = ResynthesisConfig(stems="mask", note_reach=0)
+DIRECT, MASK = ResynthesisConfig(stems="direct"), ResynthesisConfig(stems="mask")
 ODD = np.array([1.0, 0.02, 0.6, 0.02, 0.4, 0.02])
 FALLING = np.array([1.0, 0.8, 0.5, 0.4, 0.2, 0.1])
 
@@ -80,17 +77,20 @@ def rested(played: Pitches, on: Tensor) -> Pitches:
     return replace(played, on=on * played.on)
 
 
-def refiner(played: Pitches, mixture: Tensor, config: ResynthesisConfig) -> Refiner:
+def refiner(played: Pitches, mixture: Tensor, config: ResynthesisConfig, reach: int = 0) -> Refiner:
+    """The pitches of most tests leap from frame to frame: no note goes on in the next one."""
     dictionary = torch.from_numpy(np.stack([ODD, FALLING], 1)[:, : played.on.shape[1]]).float()
-    return Refiner(played, mixture, dictionary, FRAME, config, ObjectiveConfig())
+    return Refiner(
+        NotesAround(played, reach), mixture, dictionary, FRAME, config, ObjectiveConfig()
+    )
 
 
 def refined(
-    played: Pitches, mixture: Spectra, config: ResynthesisConfig
+    played: Pitches, mixture: Spectra, config: ResynthesisConfig, reach: int = 0
 ) -> tuple[Spectra, Refiner]:
     """Stems [i, n, f] of one channel."""
     spectra = torch.from_numpy(mixture).to(torch.complex64)
-    found = refiner(played, spectra, config)
+    found = refiner(played, spectra, config, reach)
     return found.explain(spectra, spectra[None])[:, 0].numpy(), found
 
 
@@ -132,8 +132,8 @@ def test_stems_of_true_tones_are_the_mixture_whatever_their_kind() -> None:
         assert error_db(mixture, stems.sum(0)) < (-20 if config is DIRECT else -30)
 
 
-@given(SEEDS, st.sampled_from([MASK, ResynthesisConfig(stems="mask")]))
-def test_masks_never_add_up_to_more_than_1(seed: int, config: ResynthesisConfig) -> None:
+@given(SEEDS, st.sampled_from([0, 4]))
+def test_masks_never_add_up_to_more_than_1(seed: int, reach: int) -> None:
     generator = np.random.default_rng(seed)
     n, i = 4, 3
     played = steady(generator.uniform(1, 400, (n, i)))
@@ -142,12 +142,13 @@ def test_masks_never_add_up_to_more_than_1(seed: int, config: ResynthesisConfig)
     mixture = torch.from_numpy(generator.normal(size=(n, N_BINS, 2))).float()
     spectra = torch.view_as_complex(mixture)
     dictionary = torch.ones(6, i)
-    found = Refiner(played, spectra, dictionary, FRAME, config, ObjectiveConfig())
+    tones = NotesAround(played, reach)
+    found = Refiner(tones, spectra, dictionary, FRAME, MASK, ObjectiveConfig())
     masks = found.explain(spectra, spectra[None])[:, 0] / spectra
     assert float(masks.imag.abs().max()) < 1e-4
     assert float(masks.real.min()) > -1e-4
     assert float(masks.real.sum(0).max()) < 1 + 1e-4
-    if config.note_reach == 0:
+    if reach == 0:
         assert float(masks.abs().transpose(0, 1)[on == 0].sum()) == 0
     assert bool(torch.isfinite(found.transcript.joined().objective).all())
 
@@ -165,12 +166,12 @@ def test_a_stem_keeps_its_place_between_the_channels(config: ResynthesisConfig) 
             assert error_db(gains[c, i] * parts[i], stems[i, c]) < limit_db
 
 
-@pytest.mark.parametrize("config", [DIRECT, ResynthesisConfig(stems="mask", note_reach=3)])
-def test_blocks_are_explained_as_the_whole_is(config: ResynthesisConfig) -> None:
+@pytest.mark.parametrize(("config", "reach"), [(DIRECT, 0), (MASK, 3)])
+def test_blocks_are_explained_as_the_whole_is(config: ResynthesisConfig, reach: int) -> None:
     played, parts = duet(11)
     spectra = torch.from_numpy(parts.sum(0)).to(torch.complex64)
     channels = torch.stack([spectra, 0.5j * spectra])
-    one, several = (refiner(played, spectra, config) for _ in range(2))
+    one, several = (refiner(played, spectra, config, reach) for _ in range(2))
     whole = one.explain(spectra, channels)
     blocks = [
         several.explain(spectra[part], channels[:, part])
@@ -226,7 +227,7 @@ def test_unisons_and_exact_octaves_lose_nothing(config: ResynthesisConfig, ratio
 
 def test_what_is_noted_is_what_was_played() -> None:
     played, parts = duet(12)
-    _, found = refined(played, parts.sum(0), ResynthesisConfig(stems="mask"))
+    _, found = refined(played, parts.sum(0), MASK, 4)
     transcript = found.transcript.joined()
     assert_allclose(transcript.f0_bins, played.f0_bins, atol=MAX_PITCH_ERROR_BINS)
     first = [
@@ -236,48 +237,6 @@ def test_what_is_noted_is_what_was_played() -> None:
     assert_array_equal(transcript.on.numpy(), 1)
     silent = refined(rested(played, 0 * played.on), parts.sum(0), MASK)[1]
     assert bool((transcript.objective < 0.2 * silent.transcript.joined().objective).all())
-
-
-# Parts
-
-
-def test_pitches_in_semitones() -> None:
-    bins = torch.tensor([440.0, 880.0, 27.5, 1e-9]) / FRAME.bin_hz
-    found = pitch_semitones(bins, FRAME)
-    assert_close(found[:3], torch.tensor([69.0, 81.0, 21.0]), atol=1e-3, rtol=0)
-    assert 0 < float(found[3]) < 21  # as low as anything is played, and finite
-
-
-@given(SEEDS, st.integers(0, 4))
-def test_the_notes_around_are_the_nearest_others_of_the_same_instrument(
-    seed: int, reach: int
-) -> None:
-    generator = np.random.default_rng(seed)
-    n, i = 12, 2
-    # Runs of few pitches, with vibrato that is no note of its own, and rests.
-    notes = np.repeat(generator.choice([30.0, 40.0, 60.0], (n // 3, i)), 3, 0)
-    f0_bins = notes * 2 ** (generator.uniform(-0.3, 0.3, (n, i)) / 12)
-    on = np.repeat(generator.random((n // 2, i)) < 0.7, 2, 0)
-    played = rested(steady(f0_bins), torch.from_numpy(on).float())
-    around = NotesAround(played, reach)[:]
-    found_on = around.on.view(n, 3, i).numpy()
-    found_f0 = around.f0_bins.view(n, 3, i).numpy()
-    for k in range(n):
-        for j in range(i):
-            known = [notes[k, j]] if on[k, j] else []
-            for place, step in ((1, -1), (2, 1)):
-                frames = [k + step * d for d in range(1, reach + 1) if 0 <= k + step * d < n]
-                others = [m for m in frames if on[m, j] and notes[m, j] not in known]
-                assert found_on[k, place, j] == (len(others) > 0)
-                if others:
-                    assert found_f0[k, place, j] == pytest.approx(f0_bins[others[0], j], rel=1e-6)
-                    known.append(notes[others[0], j])
-    assert_array_equal(found_on[:, 0], played.on.numpy())
-    assert_array_equal(found_f0[:, 0], played.f0_bins.numpy())
-    for block in (slice(0, 5), slice(5, 6), slice(6, 12)):
-        part = NotesAround(played, reach)[block]
-        for name, values in vars(part).items():
-            assert_close(values * part.on, (getattr(around, name) * around.on)[block])
 
 
 def test_where_a_note_follows_another_both_are_the_instrument_s() -> None:
@@ -291,45 +250,8 @@ def test_where_a_note_follows_another_both_are_the_instrument_s() -> None:
     parts = np.stack([upper, np.array(held)])
     errors = []
     for reach in (0, 4):
-        config = ResynthesisConfig(stems="mask", note_reach=reach)
-        stems, _ = refined(steady(f0_bins), parts.sum(0), config)
+        stems, _ = refined(steady(f0_bins), parts.sum(0), MASK, reach)
         near = slice(change - 2, change + 2)
         errors.append(error_db(parts[0, near], stems[0, near]))
     assert errors[1] < -20
     assert errors[0] > errors[1] + 6
-
-
-def test_the_tones_are_what_was_decoded_of_the_hypotheses() -> None:
-    n, s, i, h = 7, 3, 2, 4
-    generator = torch.Generator().manual_seed(0)
-
-    def numbers(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator)
-
-    found = Hypotheses(
-        log_prob=numbers(n, s),
-        misfit=numbers(n, s),
-        on=numbers(n, s, i) < 0.7,
-        f0_bins=numbers(n, s, i),
-        inharmonicity=numbers(n, s, i),
-        loudness=numbers(n, s, i),
-        timbre=torch.nn.functional.normalize(numbers(n, s, i, h), dim=-1).half(),
-    )
-    rows = np.random.default_rng(0)
-    decoded = Decoding(
-        hypotheses=rows.integers(0, s, n),
-        tones=np.argsort(rows.random((n, i)), 1),
-        timbres=np.ones((i, h)),
-        register_semitones=np.ones(i),
-        spread_semitones=np.ones(i),
-        cost=0.0,
-    ).ordered(np.array([1, 0]))
-    played = Decoded(found, decoded)[:]
-    later = Decoded(found, decoded)[3:5]
-    assert_close(later.f0_bins, played.f0_bins[3:5], atol=0, rtol=0)
-    for k in range(n):
-        for instrument in range(i):
-            place = k, decoded.hypotheses[k], decoded.tones[k, instrument]
-            assert float(played.on[k, instrument]) == float(found.on[place])
-            assert played.f0_bins[k, instrument] == found.f0_bins[place]
-            assert played.inharmonicity[k, instrument] == found.inharmonicity[place]

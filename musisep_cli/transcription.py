@@ -1,0 +1,141 @@
+"""Transcription: from the hypotheses of all frames to what every instrument plays.
+
+The first decoding knows an instrument by one timbre, whatever its pitch. From what it found, the
+timbres at all pitches are learned, and every hypothesis is heard again as if these instruments
+played it: levels alone are free. So decoded once more, octaves and rests come out better.
+
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments and tones of a hypothesis, ``a``
+assignments of tones to instruments, ``h`` harmonics, ``f`` bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musisep_cli.decoding import (
+    Candidates,
+    Decoding,
+    DecodingConfig,
+    assignments,
+    decode,
+    decode_again,
+)
+from musisep_cli.framewise import Derived, Framewise, stretches
+from musisep_cli.model.dictionary import DictionaryConfig, start_dictionary
+from musisep_cli.model.gabor import GaborFrame
+from musisep_cli.notes import Decoded, NotesAround, comb_of, learn_timbres, pitch_semitones
+from musisep_cli.policy.hypotheses import Hypotheses
+from musisep_cli.policy.joint import Pitches
+from musisep_cli.resynthesis import BLOCK_FRAMES
+from musisep_cli.spool import Spool
+from musisep_cli.timbre import Timbres
+
+
+def transcribe(
+    found: Framewise[Hypotheses],
+    spectra: Framewise[Tensor],
+    frame: GaborFrame,
+    config: DecodingConfig,
+    dictionary_config: DictionaryConfig,
+    seed: int,
+    *,
+    scratch: Callable[[], Spool] = Spool.temporary,
+    pause: Callable[[], None] = lambda: None,
+) -> Decoding:
+    """What every instrument plays.
+
+    Args:
+        found: hypotheses of all frames.
+        spectra: of all frames, ``[n, f]``.
+        frame: the representation.
+        config: weights.
+        dictionary_config: of the dictionary that the timbres start from.
+        seed: of the random starts.
+        scratch: opens a file for what a long recording needs besides.
+        pause: called block after block; may raise to end the work.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    candidates = Derived(found, lambda hypotheses: candidates_of(hypotheses, frame))
+    first = decode(candidates, config, seed, scratch=scratch, pause=pause)
+    if config.weight_harmonics == 0:
+        return first
+    around = NotesAround(Decoded(found, first), config.note_reach)
+    dictionary = dictionary_of_timbres(torch.from_numpy(first.timbres), dictionary_config)
+    timbres = learn_timbres(around, spectra, dictionary.to(spectra[:1].device), frame)
+    misfits = Misfits(found, spectra, frame, timbres)
+    return decode_again(candidates, first, misfits, config, scratch=scratch, pause=pause)
+
+
+@dataclass(frozen=True)
+class Misfits:
+    """How badly the instruments would explain the harmonics of every hypothesis, ``[n, s, a]``.
+
+    Attributes:
+        found: hypotheses of all frames.
+        spectra: of all frames, ``[n, f]``.
+        frame: the representation.
+        timbres: of the instruments.
+    """
+
+    found: Framewise[Hypotheses]
+    spectra: Framewise[Tensor]
+    frame: GaborFrame
+    timbres: Timbres
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.found)
+
+    def __getitem__(self, frames: slice) -> NDArray[np.floating[Any]]:
+        """Of some consecutive frames."""
+        first, last, _ = frames.indices(len(self))
+        blocks = stretches(slice(first, last), BLOCK_FRAMES)
+        return np.concatenate([self._block(block) for block in blocks])
+
+    def _block(self, block: slice) -> NDArray[np.floating[Any]]:
+        found, spectra = self.found[block], self.spectra[block]
+        n_frames, n_hypotheses, n_instruments = found.on.shape
+        pitches = Pitches(
+            on=found.on.flatten(0, 1).to(found.f0_bins.dtype),
+            f0_bins=found.f0_bins.flatten(0, 1),
+            inharmonicity=found.inharmonicity.flatten(0, 1),
+        )
+        rows = spectra.repeat_interleave(n_hypotheses, 0)
+        # Of the tones: the inverse of which tones the instruments play.
+        players = torch.from_numpy(np.argsort(assignments(n_instruments), 1)).to(rows.device)
+        comb = comb_of(pitches, players[0], rows, self.frame, self.timbres.table.shape[-1])
+        misfits = [self.timbres.misfit(replace(comb, instruments=each)) for each in players]
+        found_misfits = torch.stack(misfits, 1).view(n_frames, n_hypotheses, -1)
+        return found_misfits.cpu().numpy()
+
+
+def candidates_of(found: Hypotheses, frame: GaborFrame) -> Candidates:
+    """Some frames' hypotheses as they are decoded."""
+    return Candidates(
+        log_prob=found.log_prob.cpu().numpy(),
+        misfit=found.misfit.cpu().numpy(),
+        pitch_semitones=pitch_semitones(found.f0_bins, frame).cpu().numpy(),
+        loudness=found.loudness.cpu().numpy(),
+        timbres=found.timbre.cpu().numpy(),
+    )
+
+
+def dictionary_of_timbres(timbres: Tensor, config: DictionaryConfig) -> Tensor:
+    """D ``[h, i]`` from lifted timbres ``[i, h]``: squared, with maximum 1 and the usual floor.
+
+    An instrument that was never heard has no timbre yet, and starts as the untrained one.
+    """
+    relative = timbres.square().T.float()
+    highest = relative.amax(0)
+    untrained = start_dictionary(config, len(timbres))
+    scaled = (relative / highest.clamp_min(1e-12)).clamp_min(config.start_floor)
+    return torch.where(highest > 0, scaled, untrained)
