@@ -21,8 +21,10 @@ from musisep_cli.decoding import (
     Decoding,
     DecodingConfig,
     Transitions,
+    assignments,
     cheapest_path,
     decode,
+    decode_again,
     excerpt_of,
     order_like,
 )
@@ -764,3 +766,32 @@ def test_a_long_recording_is_decoded_by_what_is_learned_from_stretches_of_it(
     assert (found.hypotheses == right).mean() >= MIN_SHARE_RIGHT
     assert_array_equal(found.tones, np.tile([0, 1], (n, 1)))
     assert_allclose(found.register_semitones, held(n).mean(0), atol=0.3)
+
+
+# Again, with what is known of the timbres at all pitches
+
+
+def test_decoded_again_the_harmonics_decide_where_nothing_else_does() -> None:
+    n, generator = 60, np.random.default_rng(6)
+    scene = Scene.of(*(anywhere(n, seed) for seed in range(3)), timbres=[FLUTE, FLUTE])
+    known = scene.decoded(BY_EVIDENCE)
+    hypotheses, choice = generator.integers(0, 3, n), generator.integers(0, 2, n)
+    misfits = generator.uniform(0.3, 0.5, (n, 3, 2))
+    misfits[np.arange(n), hypotheses, choice] = 0.1
+    found = decode_again(scene.candidates(), known, misfits, BY_EVIDENCE)
+    assert_array_equal(found.hypotheses, hypotheses)
+    assert_array_equal(found.tones, assignments(2)[choice])
+    alone = replace(BY_EVIDENCE, weight_rest=0.0, weight_misfit=0.0, weight_probability=0.0)
+    found = decode_again(scene.candidates(), known, misfits, alone)
+    assert found.cost == pytest.approx(alone.weight_harmonics * 0.1 * n, rel=0.2)  # of faint: less
+
+
+def test_decoded_again_with_nothing_new_to_say_nothing_changes() -> None:
+    scene, _ = Scene.of(
+        held(90), anywhere(90, 1), anywhere(90, 2), timbres=[FLUTE, CLARINET]
+    ).mixed()
+    known = scene.decoded()
+    found = decode_again(scene.candidates(), known, np.zeros((90, 3, 2)), CONFIG)
+    assert_array_equal(found.hypotheses, known.hypotheses)
+    assert_array_equal(found.tones, known.tones)
+    assert_allclose(found.timbres, known.timbres)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
@@ -15,6 +16,7 @@ from musisep_cli.policy.joint import Pitches
 from musisep_cli.timbre import (
     LEAST_RELATIVE,
     LOWEST_SEMITONE,
+    MISFIT_UPDATES,
     N_SEMITONES,
     Comb,
     Timbres,
@@ -167,6 +169,16 @@ def test_the_level_of_the_recording_does_not_matter(seed: int, level: float) -> 
     dictionary = torch.rand(N_HARMONICS, 2, generator=torch.Generator().manual_seed(1)).double()
     plain, other = (Timbres.learn(dictionary, [c]).expected(c) for c in (comb, louder))
     assert_close(other / level, plain, atol=1e-9, rtol=1e-6)
+
+
+def test_the_misfit_is_the_divergence_of_what_is_there_from_the_best_levels() -> None:
+    comb, _ = scene(4, 5, [67.0, 72.0], [55.0, 60.0])
+    misfit = known().misfit(comb)
+    level = known().levels(comb, start(comb), MISFIT_UPDATES)
+    total = (comb.strength + comb.background).sum(1).numpy()
+    assert_allclose(misfit.numpy(), divergence(known(), comb, level) / total, rtol=1e-9)
+    swapped = replace(comb, instruments=comb.instruments.flip(0))
+    assert bool((known().misfit(swapped) > 3 * misfit).all())
 
 
 # Tables
