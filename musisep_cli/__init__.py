@@ -19,8 +19,9 @@ The paper's chapters in reading order, and where each lives:
 | 3.8 | all frames -> tones -> waveforms | `listening`, `transcript`, `resynthesis` |
 | - | a start from simulated frames instead of chance, its weights | `warmstart`, `weights` |
 | - | several sets of tones per frame, each fitted at once | `policy.hypotheses`, `policy.joint` |
-| - | which tones sound and who plays them, over all frames | `decoding` |
-| - | the decoded tones fitted again, with the timbre at their pitch | `refinement`, `timbre` |
+| - | which tones sound and who plays them, over all frames | `transcription`, `decoding` |
+| - | how strong harmonics are at a pitch, how loud tones are | `timbre` |
+| - | notes that end and begin, fitted again with that timbre | `notes`, `refinement` |
 | 4 | one recording, one seed: the whole chain | `pipeline` |
 | 4 | many seeds, one of them chosen blind | `ensemble`, `ranking`, `workers` |
 | 4 | BSS Eval and pitch scores; any separation against references | `metrics`, `evaluation` |
@@ -35,10 +36,10 @@ not at all), `locks` (one process at a time), `interruption` (signals wait for t
 (a seed made and verified), `stored` (seeds found in a folder, one of them chosen).
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
-inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config >
-listening | refinement > training | warmstart | timbre > policy > resynthesis | decoding |
-transcript | metrics | audio | plots > model | recording | checkpoint > spool > files | locks |
-interruption | device | blockwise | framewise | portions > errors.
+inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config > listening
+| refinement | transcription > notes > training | warmstart | timbre > policy > resynthesis |
+decoding | transcript | metrics | audio | plots > model | recording | checkpoint > spool > files |
+locks | interruption | device | blockwise | framewise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.
