@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from musisep_cli.decoding import DecodingConfig
+from musisep_cli.device import Precision
 from musisep_cli.errors import ConfigError
 from musisep_cli.model.dictionary import DictionaryConfig
 from musisep_cli.model.gabor import FrameConfig
@@ -78,6 +79,10 @@ class RunConfig:
     threads: int = 2
     """CPU threads of one training. Fixed, and not the number of idle cores, because the last bits
     of a result depend on it."""
+    precision: Precision = "auto"
+    """Number format of the network's convolutions. Bfloat16 departs from the paper; auto takes it
+    on processors that multiply it in hardware, and float32 elsewhere. Weights, least squares,
+    rendering and loss are float32 always. The manifest names the one that was taken."""
 
     @property
     def all_seeds(self) -> range:
