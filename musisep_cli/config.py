@@ -16,8 +16,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+import torch
+
 from musisep_cli.decoding import DecodingConfig
-from musisep_cli.device import Precision
+from musisep_cli.device import Precision, resolve_precision
 from musisep_cli.errors import ConfigError
 from musisep_cli.model.dictionary import DictionaryConfig
 from musisep_cli.model.gabor import FrameConfig
@@ -143,6 +145,16 @@ def compose(preset: str, *changes: Settings) -> Config:
         config = replace(config, training=training)
     check(config)
     return config
+
+
+def resolved(config: Config, device: torch.device) -> Config:
+    """With what the machine decides decided, so that a manifest names what was taken.
+
+    >>> resolved(Config(run=RunConfig(precision="float32")), torch.device("cpu")).run.precision
+    'float32'
+    """
+    precision = resolve_precision(config.run.precision, device)
+    return replace(config, run=replace(config.run, precision=precision))
 
 
 def read_settings(path: Path) -> tuple[str | None, Settings]:

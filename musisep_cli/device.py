@@ -65,12 +65,16 @@ def _multiplies_bfloat16() -> bool:
     return bool(capabilities().get("avx512_bf16", False))
 
 
-def describe(device: torch.device, threads: int) -> str:
+def describe(device: torch.device, threads: int, precision: str) -> str:
     """The device as a user knows it, for the first line of the output.
 
-    >>> describe(torch.device("cpu"), 1)
+    >>> describe(torch.device("cpu"), 1, "float32")
     'cpu, 1 thread'
+    >>> describe(torch.device("cpu"), 2, "bfloat16")
+    'cpu, 2 threads, bfloat16'
     """
     if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu, {threads} thread{'' if threads == 1 else 's'}"
+        where = f"{device} ({torch.cuda.get_device_name(device)})"
+    else:
+        where = f"cpu, {threads} thread{'' if threads == 1 else 's'}"
+    return where if precision == "float32" else f"{where}, {precision}"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -130,7 +130,7 @@ class UNet(nn.Module):
         self, config: NetworkConfig, *, n_inputs: int, n_outputs: int, in_bfloat16: bool = False
     ) -> None:
         super().__init__()
-        self.in_bfloat16 = in_bfloat16
+        self.in_bfloat16, self.kernel = in_bfloat16, config.kernel
         channels = [config.base_channels * level for level in range(1, len(config.strides) + 1)]
         sizes = [n_inputs + 1, *channels]
         half = config.kernel // 2
@@ -165,17 +165,33 @@ class UNet(nn.Module):
                 module.weight.data = _images(module.weight.data).squeeze(2)
 
     def forward(self, spectra: Tensor) -> Tensor:
+        n_bins = spectra.shape[-1]
         if spectra.device.type != "cpu":
-            return _Pass(self, ALL_AT_ONCE)(spectra)
+            return _Pass(self, n_bins, ALL_AT_ONCE)(spectra)
         if self.in_bfloat16 and torch.is_grad_enabled():
             # The weights of the deep levels are many, and those of their gradients; they are read
             # and written once where all rows are there together. Without gradients it does not
             # pay; in float32 a little, at the price of the last bits of earlier results.
-            return _Pass(self, CHUNK_NUMBERS)(spectra)
-        numbers_per_row = self.out.in_channels * spectra.shape[-1]
+            return _Pass(self, n_bins, CHUNK_NUMBERS)(spectra)
+        numbers_per_row = self.out.in_channels * n_bins
         n_chunks = _n_chunks(len(spectra) * numbers_per_row, CHUNK_NUMBERS)
-        chunk = _Pass(self, ALL_AT_ONCE)
+        chunk = _Pass(self, n_bins, ALL_AT_ONCE)
         return torch.cat([chunk(rows) for rows in spectra.chunk(n_chunks)])
+
+    def levels(self) -> Iterator[tuple[RowConvolution, TransposedRowConvolution]]:
+        """Every level's way down and way back, from the top."""
+        for down, up in zip(self.down, reversed(self.up), strict=True):
+            yield cast(RowConvolution, down), cast(TransposedRowConvolution, up)
+
+    def dtype_of(self, n_positions: int) -> torch.dtype:
+        """What the layers around a level of so many positions compute in.
+
+        A level with no more positions than the kernel has taps computes as the weights do: some
+        taps see no image then, and for those oneDNN 3.12 gives as gradient in bfloat16 whatever the
+        memory held before.
+        """
+        wide = n_positions > max(self.kernel, 3)
+        return torch.bfloat16 if self.in_bfloat16 and wide else self.out.weight.dtype
 
     def _coordinates(self, spectra: Tensor) -> Tensor:
         """The CoordConv channel: the same value at the same frequency, however many bins."""
@@ -187,50 +203,61 @@ class UNet(nn.Module):
         return self.coordinate[:n_bins].to(spectra.dtype).expand(spectra.shape[0], 1, -1)
 
 
+@dataclass(frozen=True)
+class _Level:
+    """The layers from a level's images down and back up to them, and the type they compute in."""
+
+    dtype: torch.dtype
+    down: Down
+    up: Up
+
+
 class _Pass:
-    """One pass of a network, its weights cast once.
+    """One pass of a network over rows of a number of bins, its weights cast once.
 
     Args:
         net: the network.
+        n_bins: of the rows.
         at_once: a level takes only so many rows at once as keep its layer below this.
     """
 
-    def __init__(self, net: UNet, at_once: float) -> None:
+    def __init__(self, net: UNet, n_bins: int, at_once: float) -> None:
         self.net, self.at_once = net, at_once
-        self.dtype = torch.bfloat16 if net.in_bfloat16 else net.out.weight.dtype
-        self.down: list[Down] = _computed_in(self.dtype, net.down)
-        self.up: list[Up] = _computed_in(self.dtype, net.up)
-        self.mix: list[Down] = _computed_in(self.dtype, net.mix)
+        self.levels: list[_Level] = []
+        n_positions = n_bins
+        for down, up in net.levels():
+            dtype = net.dtype_of(n_positions)
+            self.levels.append(_Level(dtype, down.computed_in(dtype), up.computed_in(dtype)))
+            n_positions = math.ceil(n_positions / down.stride[0])
+        top: Iterable[Any] = net.mix
+        self.mix: list[Down] = [layer.computed_in(self.levels[0].dtype) for layer in top]
 
     def __call__(self, spectra: Tensor) -> Tensor:
         """All rows ``[b, n_inputs, f]`` through all layers, ``[b, n_outputs, f]``."""
         located = torch.cat([spectra, self.net._coordinates(spectra)], 1)
-        image, skip = (_images(rows.to(self.dtype)) for rows in (located, spectra))
-        return _joined([self._outputs(level) for level in self._level(0, image, skip)])
+        image, skip = (_images(rows.to(self.levels[0].dtype)) for rows in (located, spectra))
+        return _joined([self._outputs(level) for level in self._around(0, image, skip)])
 
-    def _level(self, depth: int, image: Tensor, skip: Tensor) -> Iterator[Tensor]:
+    def _around(self, depth: int, image: Tensor, skip: Tensor) -> Iterator[Tensor]:
         """Down from a level's images and back up to it, beside its skip; a few rows at a time."""
+        level = self.levels[depth]
         numbers_per_row = self.net.out.in_channels * (depth + 1) * image.shape[-1]
         n_chunks = _n_chunks(len(image) * numbers_per_row, self.at_once)
-        images, skips = _split(image, n_chunks), _split(skip, n_chunks)
-        below = _joined([self.down[depth](rows).relu_() for rows in images])
-        if depth + 1 < len(self.down):
-            below = _joined(list(self._level(depth + 1, below, below)))
-        for rows, beside in zip(_split(below, n_chunks), skips, strict=True):
-            above = self.up[-1 - depth](rows, beside.shape[-1]).relu_()
+        images, skips = (_split(rows.to(level.dtype), n_chunks) for rows in (image, skip))
+        below = _joined([level.down(rows).relu_() for rows in images])
+        if depth + 1 < len(self.levels):
+            below = _joined(list(self._around(depth + 1, below, below)))
+        for rows, beside in zip(_split(below.to(level.dtype), n_chunks), skips, strict=True):
+            above = level.up(rows, beside.shape[-1]).relu_()
             yield torch.cat([above, beside], 1)
 
-    def _outputs(self, level: Tensor) -> Tensor:
+    def _outputs(self, image: Tensor) -> Tensor:
         for layer in self.mix:
-            level = layer(level).relu_()
-        if self.net.in_bfloat16:
-            outputs: Tensor = Readout.apply(level, self.net.out.weight)  # type: ignore[no-untyped-call]
+            image = layer(image).relu_()
+        if image.dtype == torch.bfloat16:
+            outputs: Tensor = Readout.apply(image, self.net.out.weight)  # type: ignore[no-untyped-call]
             return outputs
-        return self.net.out.computed_in(self.dtype)(level).squeeze(2).contiguous()
-
-
-def _computed_in(dtype: torch.dtype, layers: Iterable[Any]) -> list[Any]:
-    return [layer.computed_in(dtype) for layer in layers]
+        return self.net.out.computed_in(image.dtype)(image).squeeze(2).contiguous()
 
 
 def _n_chunks(numbers: int, at_once: float) -> int:
