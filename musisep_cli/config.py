@@ -46,6 +46,9 @@ MAX_SEEDS = 1000
 MAX_ROLLOUTS = 729
 """S = len(exponents)^m: three exponents for up to six instruments, two for up to nine."""
 MAX_THREADS = 1024
+MAX_BFLOAT16_KERNEL = 5
+"""With a kernel of 7 and steps of 7 oneDNN 3.12 writes beyond its memory in bfloat16; up to 5
+thousands of random shapes were tried and found right."""
 MAX_FIRST_SEED = 2**32 - 1
 LARGEST_INTEGER = 2**53
 """Beyond it a whole number is no float any more; no setting comes near."""
@@ -154,6 +157,8 @@ def resolved(config: Config, device: torch.device) -> Config:
     'float32'
     """
     precision = resolve_precision(config.run.precision, device)
+    if config.run.precision == "auto" and config.network.kernel > MAX_BFLOAT16_KERNEL:
+        precision = "float32"
     return replace(config, run=replace(config.run, precision=precision))
 
 
@@ -297,6 +302,11 @@ def check(config: Config) -> None:
         ),
         (config.search.beam <= MAX_BEAM, f"[search] beam must be 1 to {MAX_BEAM}"),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),
+        (
+            config.run.precision != "bfloat16" or config.network.kernel <= MAX_BFLOAT16_KERNEL,
+            f"[network] kernel = {config.network.kernel}: with [run] precision = 'bfloat16' it must"
+            f" be at most {MAX_BFLOAT16_KERNEL}; use precision = 'float32'",
+        ),
         (
             all(stride <= config.network.kernel for stride in config.network.strides),
             "[network] strides must not exceed the kernel: bins would be skipped",

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from musisep_cli.audio import read
-from musisep_cli.config import compose
+from musisep_cli.config import Config, Settings, compose
 from musisep_cli.model.dictionary import start_dictionary
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import level_gain, new_policy
@@ -38,6 +38,7 @@ def main(
     sampling: str = "tree",
     case: str = "gm-recorder-violin",
     duration: Annotated[float, typer.Option(help="Only the first seconds.")] = 12.0,
+    max_frequency: Annotated[float, typer.Option(help="Hz; lower is less work.")] = 24_000.0,
     iterations: int = 300,
     batch_size: int = 6,
     seeds: int = 3,
@@ -53,7 +54,13 @@ def main(
     gradients = []
     for seed in range(seeds):
         for name in PRECISIONS:
-            trainer = make_trainer(preset, sampling, case, duration, batch_size, seed, name)
+            settings: Settings = {
+                "run": {"instruments": 2, "precision": name},
+                "frame": {"max_frequency_hz": max_frequency},
+                "policy": {"sampling": sampling},
+                "training": {"batch_size": batch_size},
+            }
+            trainer = make_trainer(compose(preset, settings), case, duration, seed)
             if name == "float32":
                 gradients.append(Gradients.of(trainer, seed))
             curve = train(trainer, iterations, seed)
@@ -69,22 +76,8 @@ def main(
         print(Gradients.sentence(found, when))
 
 
-def make_trainer(
-    preset: str,
-    sampling: str,
-    case: str,
-    duration_s: float,
-    batch_size: int,
-    seed: int,
-    precision: str,
-) -> Trainer:
+def make_trainer(config: Config, case: str, duration_s: float, seed: int) -> Trainer:
     """A trainer on a shared recording, as the pipeline makes it."""
-    settings = {
-        "run": {"instruments": 2, "precision": precision},
-        "policy": {"sampling": sampling},
-        "training": {"batch_size": batch_size},
-    }
-    config = compose(preset, settings)
     recording = read(DATA / case / "mix.flac", duration_s=duration_s)
     frame = GaborFrame(config.frame, recording.sample_rate_hz)
     with seeded(seed):

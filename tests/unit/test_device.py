@@ -55,6 +55,11 @@ def test_what_is_asked_for_is_taken(
     assert resolve_precision("bfloat16", device) == "bfloat16"
 
 
+def test_a_wide_kernel_is_computed_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, WITH)
+    assert resolved(compose("quick", {"network": {"kernel": 7}}), CPU).run.precision == "float32"
+
+
 def test_the_settings_name_what_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose("quick")
     assert config.run.precision == RunConfig().precision == "auto"
