@@ -177,10 +177,28 @@ DROPPED = (
         "dropped",
     ),
     Optimisation(
-        "threads by measurement; seeds batched in one model",
-        "-",
-        "unmeasured: one core of two was taken",
-        "not tried",
+        "two seeds batched in one model by grouped convolutions, forward and backward",
+        "1.1: fewer calls",
+        "0.7 to 1.1 of single layers of `paper` and `quick`, in float32 and bfloat16",
+        "dropped: processes (`--jobs`) cost nothing, see below",
+    ),
+    Optimisation(
+        "subnormal numbers flushed to zero (`torch.set_flush_denormal`)",
+        "1.05",
+        "1.00 to 1.02 of a `paper` step, 0.96 to 1.0 of `standard` prediction",
+        "dropped",
+    ),
+    Optimisation(
+        "freed memory kept by the process (`mallopt`), `paper` step in bfloat16",
+        "1.04: the time spent in the system",
+        "1.08 independent, 1.02 tree",
+        "dropped: it is a setting of the whole process, and of glibc only",
+    ),
+    Optimisation(
+        "94 channels of the last level filled up to 96, `paper` step in bfloat16",
+        "1.02: whole vectors",
+        "0.94 to 1.04",
+        "dropped",
     ),
     Optimisation(
         "1x1 convolutions as matrix products",
