@@ -38,7 +38,7 @@ def main(
     sampling: str = "tree",
     case: str = "gm-recorder-violin",
     duration: Annotated[float, typer.Option(help="Only the first seconds.")] = 12.0,
-    max_frequency: Annotated[float, typer.Option(help="Hz; lower is less work.")] = 24_000.0,
+    max_frequency: Annotated[float | None, typer.Option(help="Hz; lower is less work.")] = None,
     iterations: int = 300,
     batch_size: int = 6,
     seeds: int = 3,
@@ -56,7 +56,7 @@ def main(
         for name in PRECISIONS:
             settings: Settings = {
                 "run": {"instruments": 2, "precision": name},
-                "frame": {"max_frequency_hz": max_frequency},
+                "frame": {"max_frequency_hz": max_frequency} if max_frequency else {},
                 "policy": {"sampling": sampling},
                 "training": {"batch_size": batch_size},
             }
