@@ -9,7 +9,9 @@ import soundfile
 import torch
 from typer.testing import Result
 
+from tests.cli import separating
 from tests.cli.separating import (
+    TINY_SETTINGS,
     hashes,
     invoke,
     manifest,
@@ -20,6 +22,7 @@ from tests.cli.separating import (
 )
 
 SUM_PEAK = 1e-6  # of a peak of about 0.3: stems, residual and the sum are float32
+AUTOMATIC = TINY_SETTINGS.replace("[run]", '[run]\nprecision = "auto"')
 STEMS = ["instrument-1", "instrument-2"]
 
 
@@ -146,6 +149,7 @@ def test_the_precision_that_was_taken_is_a_setting_like_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_recording(tmp_path / "mix.wav")
+    monkeypatch.setattr(separating, "TINY_SETTINGS", AUTOMATIC)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     made = separate(tmp_path, path, "-n", 2)
     assert "1 thread, bfloat16;" in made.stderr

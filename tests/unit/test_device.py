@@ -57,11 +57,11 @@ def test_what_is_asked_for_is_taken(
 
 def test_a_wide_kernel_is_computed_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, WITH)
-    assert resolved(compose("quick", {"network": {"kernel": 7}}), CPU).run.precision == "float32"
+    assert resolved(compose("paper", {"network": {"kernel": 7}}), CPU).run.precision == "float32"
 
 
 def test_the_settings_name_what_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = compose("quick")
+    config = compose("paper")
     assert config.run.precision == RunConfig().precision == "auto"
     for capabilities, name in ((WITH, "bfloat16"), (WITHOUT, "float32")):
         pretend(monkeypatch, capabilities)
