@@ -16,7 +16,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+import torch
+
 from musisep_cli.decoding import DecodingConfig
+from musisep_cli.device import Precision, resolve_precision
 from musisep_cli.errors import ConfigError
 from musisep_cli.model.dictionary import DictionaryConfig
 from musisep_cli.model.gabor import FrameConfig
@@ -43,6 +46,9 @@ MAX_SEEDS = 1000
 MAX_ROLLOUTS = 729
 """S = len(exponents)^m: three exponents for up to six instruments, two for up to nine."""
 MAX_THREADS = 1024
+MAX_BFLOAT16_KERNEL = 5
+"""With a kernel of 7 and steps of 7 oneDNN 3.12 writes beyond its memory in bfloat16; up to 5
+thousands of random shapes were tried and found right."""
 MAX_FIRST_SEED = 2**32 - 1
 LARGEST_INTEGER = 2**53
 """Beyond it a whole number is no float any more; no setting comes near."""
@@ -78,6 +84,10 @@ class RunConfig:
     threads: int = 2
     """CPU threads of one training. Fixed, and not the number of idle cores, because the last bits
     of a result depend on it."""
+    precision: Precision = "auto"
+    """Number format of the network's convolutions. Bfloat16 departs from the paper; auto takes it
+    on processors that multiply it in hardware, and float32 elsewhere. Weights, least squares,
+    rendering and loss are float32 always. The manifest names the one that was taken."""
 
     @property
     def all_seeds(self) -> range:
@@ -138,6 +148,18 @@ def compose(preset: str, *changes: Settings) -> Config:
         config = replace(config, training=training)
     check(config)
     return config
+
+
+def resolved(config: Config, device: torch.device) -> Config:
+    """With what the machine decides decided, so that a manifest names what was taken.
+
+    >>> resolved(Config(run=RunConfig(precision="float32")), torch.device("cpu")).run.precision
+    'float32'
+    """
+    precision = resolve_precision(config.run.precision, device)
+    if config.run.precision == "auto" and config.network.kernel > MAX_BFLOAT16_KERNEL:
+        precision = "float32"
+    return replace(config, run=replace(config.run, precision=precision))
 
 
 def read_settings(path: Path) -> tuple[str | None, Settings]:
@@ -280,6 +302,11 @@ def check(config: Config) -> None:
         ),
         (config.search.beam <= MAX_BEAM, f"[search] beam must be 1 to {MAX_BEAM}"),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),
+        (
+            config.run.precision != "bfloat16" or config.network.kernel <= MAX_BFLOAT16_KERNEL,
+            f"[network] kernel = {config.network.kernel}: with [run] precision = 'bfloat16' it must"
+            f" be at most {MAX_BFLOAT16_KERNEL}; use precision = 'float32'",
+        ),
         (
             all(stride <= config.network.kernel for stride in config.network.strides),
             "[network] strides must not exceed the kernel: bins would be skipped",

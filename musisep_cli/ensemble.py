@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from musisep_cli.blockwise import Difference, sum_error
-from musisep_cli.config import MAX_WARM_INSTRUMENTS, Config, Settings, compose
+from musisep_cli.config import MAX_WARM_INSTRUMENTS, Config, Settings, compose, resolved
 from musisep_cli.device import resolve_device
 from musisep_cli.errors import InputError
 from musisep_cli.pipeline import OnProgress, Progress, SeedResult, run_seed
@@ -97,7 +97,8 @@ def separate(
     check_content(recording)
     where = resolve_device(device)
     run = {"run": {"instruments": n_instruments, "seeds": seeds, "first_seed": first_seed}}
-    config = compose(preset or default_preset(where, n_instruments), settings or {}, run)
+    composed = compose(preset or default_preset(where, n_instruments), settings or {}, run)
+    config = resolved(composed, where)
     return separate_recording(recording, config, device=where, jobs=jobs, on_progress=on_progress)
 
 

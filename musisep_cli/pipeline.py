@@ -26,7 +26,7 @@ from torch import Tensor
 from musisep_cli import warmstart
 from musisep_cli.blockwise import Shelf, Stems, blocks, energy, in_memory, mono
 from musisep_cli.checkpoint import Checkpoints, State
-from musisep_cli.config import Config
+from musisep_cli.config import Config, resolved
 from musisep_cli.decoding import Decoding, order_like
 from musisep_cli.errors import CheckpointError
 from musisep_cli.framewise import Derived, Framewise
@@ -404,6 +404,7 @@ def new_policy(config: Config, frame: GaborFrame) -> Policy:
         objective=config.objective,
         n_instruments=config.run.instruments,
         ideal_width_bins=frame.ideal_width_bins,
+        in_bfloat16=resolved(config, frame.window.device).run.precision == "bfloat16",
     )
 
 

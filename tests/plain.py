@@ -33,6 +33,39 @@ def unet(net: UNet, spectra: Tensor) -> Tensor:
     return functional.conv1d(level, net.out.weight)
 
 
+def unet_of_images(net: UNet, spectra: Tensor) -> Tensor:
+    """The same with channels last in memory: what ``UNet`` computes in float32, to the bit.
+
+    It holds for as many rows as go through the network at once.
+    """
+
+    def images(rows: Tensor) -> Tensor:
+        return rows.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+    coordinate = net.coordinate[: spectra.shape[-1]].to(spectra.dtype)
+    level = images(torch.cat([spectra, coordinate.expand(len(spectra), 1, -1)], 1))
+    skips = [images(spectra)]
+    for layer in net.down:
+        (stride,), (half,) = layer.stride, layer.padding
+        weight = layer.weight.unsqueeze(2)
+        level = functional.conv2d(level, weight, layer.bias, (1, stride), (0, half)).relu()
+        skips.append(level)
+    level = skips.pop()
+    for layer in net.up:
+        skip = skips.pop()
+        (kernel,), (stride,), (half,) = layer.kernel_size, layer.stride, layer.padding
+        missing = skip.shape[-1] - ((level.shape[-1] - 1) * stride - 2 * half + kernel)
+        weight, steps = layer.weight.unsqueeze(2), (1, stride)
+        level = functional.conv_transpose2d(
+            level, weight, layer.bias, steps, (0, half), (0, missing)
+        ).relu()
+        level = torch.cat([level, skip], 1)
+    for layer in net.mix:
+        weight, half = layer.weight.unsqueeze(2), layer.padding[0]
+        level = functional.conv2d(level, weight, layer.bias, 1, (0, half)).relu()
+    return functional.conv2d(level, net.out.weight.unsqueeze(2)).squeeze(2)
+
+
 def magnitude(values: Tensor) -> Tensor:
     """``tones.magnitude``, as the sum of two squares."""
     return (torch.view_as_real(values).square().sum(-1) + SMALLEST_SQUARE).sqrt()

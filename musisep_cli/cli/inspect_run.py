@@ -20,7 +20,7 @@ from musisep_cli.cli.inspect_files import (
     is_folder,
     write_notes,
 )
-from musisep_cli.config import Config, compose
+from musisep_cli.config import Config, compose, resolved
 from musisep_cli.device import resolve_device
 from musisep_cli.ensemble import default_preset
 from musisep_cli.errors import ConfigError, InputError, MusisepError
@@ -133,9 +133,8 @@ def run(job: Job, reporter: Reporter) -> int:
         MusisepError: nothing can be done at all; a single argument's error goes to the reporter.
     """
     device = resolve_device(job.device_name)
-    config = compose(
-        default_preset(device, job.n_instruments), {"run": {"instruments": job.n_instruments}}
-    )
+    run_settings = {"run": {"instruments": job.n_instruments}}
+    config = resolved(compose(default_preset(device, job.n_instruments), run_settings), device)
     items = _items(job.what)
     _check(job, items)
     failed = False

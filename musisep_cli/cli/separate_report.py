@@ -164,8 +164,8 @@ def _headline(job: Job) -> str:
     start = "from the weights that come with it" if job.config.warmstart.weights else "from scratch"
     steps = f"{training.iterations} iterations of {training.batch_size} frames"
     return (
-        f"musisep {__version__} on {describe(job.device, run.threads)}; preset "
-        f"{job.config.preset} ({start}, {steps if training.iterations else 'no training'}), "
+        f"musisep {__version__} on {describe(job.device, run.threads, run.precision)}; "
+        f"preset {job.config.preset} ({start}, {steps if training.iterations else 'no training'}), "
         f"{instruments}, {seeds}"
     )
 

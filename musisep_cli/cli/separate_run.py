@@ -14,7 +14,7 @@ import torch
 
 from musisep_cli import audio, ensemble, interruption, manifest, stored
 from musisep_cli.cli.inputs import Source, expand
-from musisep_cli.config import MAX_INSTRUMENTS, Config, compose, read_settings
+from musisep_cli.config import MAX_INSTRUMENTS, Config, compose, read_settings, resolved
 from musisep_cli.errors import ConfigError, InputError, MusisepError
 from musisep_cli.manifest import Manifest, State
 from musisep_cli.pipeline import first_dictionary
@@ -117,7 +117,7 @@ def configure(
             f"the number of instruments is missing: give it as -n, 1 to {MAX_INSTRUMENTS}, for "
             "example -n 2"
         )
-    return compose(chosen, settings, given)
+    return resolved(compose(chosen, settings, given), device)
 
 
 def run(job: Job, reporter: Reporter) -> int:

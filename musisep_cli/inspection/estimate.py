@@ -94,7 +94,7 @@ def estimate(recording: Recording, config: Config, device: torch.device) -> Esti
     held_bytes = _peak_memory_bytes()
     return Estimate(
         preset=config.preset,
-        device=describe(device, config.run.threads),
+        device=describe(device, config.run.threads, config.run.precision),
         n_instruments=config.run.instruments,
         n_iterations=n_iterations,
         step_s=step_s,

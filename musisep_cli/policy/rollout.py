@@ -207,6 +207,7 @@ class Policy(nn.Module):
         objective: the lift, where the network sees lifted spectra.
         n_instruments: m, the number of instruments and of tones per frame.
         ideal_width_bins: the frame's own peak width.
+        in_bfloat16: whether the network's convolutions compute in this type.
     """
 
     def __init__(
@@ -218,6 +219,7 @@ class Policy(nn.Module):
         objective: ObjectiveConfig,
         n_instruments: int,
         ideal_width_bins: float,
+        in_bfloat16: bool = False,
     ) -> None:
         super().__init__()
         self.config, self.parameter_config, self.objective_config = config, parameters, objective
@@ -229,6 +231,7 @@ class Policy(nn.Module):
             network,
             n_inputs=n_input_channels(n_instruments, by_instrument=self.by_instrument),
             n_outputs=len(Output) * n_slots,
+            in_bfloat16=in_bfloat16,
         )
         self.scales = OutputScales(parameters, n_slots)
 

@@ -6,18 +6,25 @@ Axes: ``b`` batch, ``c`` channels, ``f`` bins.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+Down: TypeAlias = Callable[[Tensor], Tensor]
+Up: TypeAlias = Callable[[Tensor, int], Tensor]
 
 CHUNK_NUMBERS = 2**22
 """On a CPU as many rows go through the network at once as keep a layer at full resolution below
 this: 16 MiB of float32. Larger tensors leave the cache, and the allocator takes them from the
 system and gives them back every time."""
+ALL_AT_ONCE = 2**60
+"""Numbers of a layer that no number of rows exceeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,22 +46,64 @@ class RowConvolution(nn.Conv1d):
     the gradients too; ``Conv1d`` itself has no such path.
     """
 
-    def forward(self, image: Tensor) -> Tensor:
-        weight = self.weight.unsqueeze(2)
-        return functional.conv2d(image, weight, self.bias, (1, *self.stride), (0, *self.padding))
+    def computed_in(self, dtype: torch.dtype) -> Down:
+        """The layer as a function of images of this type, its weights cast once for all calls."""
+        weight, bias = _cast(self, dtype)
+        stride, padding = (1, *self.stride), (0, *self.padding)
+        return lambda image: functional.conv2d(image, weight, bias, stride, padding)
 
 
 class TransposedRowConvolution(nn.ConvTranspose1d):
-    """A ``ConvTranspose1d`` in the same way; ``output_size`` holds the number of positions."""
+    """A ``ConvTranspose1d`` in the same way."""
 
-    def forward(self, image: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+    def computed_in(self, dtype: torch.dtype) -> Up:
+        """The layer as a function of images of this type and of the number of positions wanted."""
+        weight, bias = _cast(self, dtype)
         (kernel,), (stride,), padding = self.kernel_size, self.stride, int(self.padding[0])
-        shortest = (image.shape[-1] - 1) * stride - 2 * padding + kernel
-        missing = output_size[0] - shortest if output_size else 0
-        weight = self.weight.unsqueeze(2)
-        return functional.conv_transpose2d(
-            image, weight, self.bias, (1, stride), (0, padding), (0, missing)
+
+        def layer(image: Tensor, n_positions: int) -> Tensor:
+            missing = n_positions - ((image.shape[-1] - 1) * stride - 2 * padding + kernel)
+            return functional.conv_transpose2d(
+                image, weight, bias, (1, stride), (0, padding), (0, missing)
+            )
+
+        return layer
+
+
+class Readout(torch.autograd.Function):
+    """The last layer of a bfloat16 network: outputs in float32, gradients in bfloat16 again.
+
+    What it gives is read as logits and pitches. Their gradients go on into bfloat16 anyway, and a
+    1x1 convolution of float32 would take as long as all gradients of a larger layer.
+
+    Shape: images ``[b, c, 1, f]``, weight ``[o, c, 1]`` -> ``[b, o, f]``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(image, weight)
+        rows = image.squeeze(2).transpose(1, 2).to(weight.dtype)  # b, f, c
+        return functional.linear(rows, weight.squeeze(2)).transpose(1, 2).contiguous()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
+        image, weight = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        of_image, of_weight, _ = torch.ops.aten.convolution_backward(
+            _images(gradient.to(image.dtype)),
+            image,
+            weight.to(image.dtype).unsqueeze(2),
+            bias_sizes=None,
+            stride=(1, 1),
+            padding=(0, 0),
+            dilation=(1, 1),
+            transposed=False,
+            output_padding=(0, 0),
+            groups=1,
+            output_mask=(wanted[0], wanted[1], False),
         )
+        return of_image, of_weight.squeeze(2).to(weight.dtype) if wanted[1] else None
 
 
 class UNet(nn.Module):
@@ -63,6 +112,10 @@ class UNet(nn.Module):
     The decoder mirrors the encoder's channels. Any number of bins goes in: every level has
     ceil(n / stride) positions, and the way back crops to the size of the skip it meets. One more
     input channel holds the frequency of the bin (CoordConv). Glorot start weights, zero biases.
+
+    Departs from the paper, with ``in_bfloat16``: all layers but the last compute in this type, of
+    float32's range with 8 significant bits, and sum in float32 inside. The weights stay float32
+    and are cast for every pass; the last layer's outputs are float32.
 
     Shape: ``[b, n_inputs, f]`` -> ``[b, n_outputs, f]``.
 
@@ -73,8 +126,11 @@ class UNet(nn.Module):
 
     coordinate: Tensor
 
-    def __init__(self, config: NetworkConfig, *, n_inputs: int, n_outputs: int) -> None:
+    def __init__(
+        self, config: NetworkConfig, *, n_inputs: int, n_outputs: int, in_bfloat16: bool = False
+    ) -> None:
         super().__init__()
+        self.in_bfloat16, self.kernel = in_bfloat16, config.kernel
         channels = [config.base_channels * level for level in range(1, len(config.strides) + 1)]
         sizes = [n_inputs + 1, *channels]
         half = config.kernel // 2
@@ -109,28 +165,33 @@ class UNet(nn.Module):
                 module.weight.data = _images(module.weight.data).squeeze(2)
 
     def forward(self, spectra: Tensor) -> Tensor:
+        n_bins = spectra.shape[-1]
         if spectra.device.type != "cpu":
-            return self._chunk(spectra)
-        numbers_per_row = self.out.in_channels * spectra.shape[-1]
-        n_chunks = max(1, math.ceil(len(spectra) * numbers_per_row / CHUNK_NUMBERS))
-        return torch.cat([self._chunk(rows) for rows in spectra.chunk(n_chunks)])
+            return _Pass(self, n_bins, ALL_AT_ONCE)(spectra)
+        if self.in_bfloat16 and torch.is_grad_enabled():
+            # The weights of the deep levels are many, and those of their gradients; they are read
+            # and written once where all rows are there together. Without gradients it does not
+            # pay; in float32 a little, at the price of the last bits of earlier results.
+            return _Pass(self, n_bins, CHUNK_NUMBERS)(spectra)
+        numbers_per_row = self.out.in_channels * n_bins
+        n_chunks = _n_chunks(len(spectra) * numbers_per_row, CHUNK_NUMBERS)
+        chunk = _Pass(self, n_bins, ALL_AT_ONCE)
+        return torch.cat([chunk(rows) for rows in spectra.chunk(n_chunks)])
 
-    def _chunk(self, spectra: Tensor) -> Tensor:
-        """Some rows through all layers."""
-        skips = [_images(spectra)]
-        level = _images(torch.cat([spectra, self._coordinates(spectra)], 1))
-        for convolution in self.down:
-            level = convolution(level).relu_()
-            skips.append(level)
-        level = skips.pop()
-        for convolution in self.up:
-            skip = skips.pop()
-            level = convolution(level, output_size=skip.shape[-1:]).relu_()
-            level = torch.cat([level, skip], 1)
-        for convolution in self.mix:
-            level = convolution(level).relu_()
-        outputs: Tensor = self.out(level)
-        return outputs.squeeze(2).contiguous()
+    def levels(self) -> Iterator[tuple[RowConvolution, TransposedRowConvolution]]:
+        """Every level's way down and way back, from the top."""
+        for down, up in zip(self.down, reversed(self.up), strict=True):
+            yield cast(RowConvolution, down), cast(TransposedRowConvolution, up)
+
+    def dtype_of(self, n_positions: int) -> torch.dtype:
+        """What the layers around a level of so many positions compute in.
+
+        A level with no more positions than the kernel has taps computes as the weights do: some
+        taps see no image then, and for those oneDNN 3.12 gives as gradient in bfloat16 whatever the
+        memory held before.
+        """
+        wide = n_positions > max(self.kernel, 3)
+        return torch.bfloat16 if self.in_bfloat16 and wide else self.out.weight.dtype
 
     def _coordinates(self, spectra: Tensor) -> Tensor:
         """The CoordConv channel: the same value at the same frequency, however many bins."""
@@ -140,6 +201,84 @@ class UNet(nn.Module):
                 f"{n_bins} bins given, the network holds at most {len(self.coordinate)}"
             )
         return self.coordinate[:n_bins].to(spectra.dtype).expand(spectra.shape[0], 1, -1)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The layers from a level's images down and back up to them, and the type they compute in."""
+
+    dtype: torch.dtype
+    down: Down
+    up: Up
+
+
+class _Pass:
+    """One pass of a network over rows of a number of bins, its weights cast once.
+
+    Args:
+        net: the network.
+        n_bins: of the rows.
+        at_once: a level takes only so many rows at once as keep its layer below this.
+    """
+
+    def __init__(self, net: UNet, n_bins: int, at_once: float) -> None:
+        self.net, self.at_once = net, at_once
+        self.levels: list[_Level] = []
+        n_positions = n_bins
+        for down, up in net.levels():
+            dtype = net.dtype_of(n_positions)
+            self.levels.append(_Level(dtype, down.computed_in(dtype), up.computed_in(dtype)))
+            n_positions = math.ceil(n_positions / down.stride[0])
+        top: Iterable[Any] = net.mix
+        self.mix: list[Down] = [layer.computed_in(self.levels[0].dtype) for layer in top]
+
+    def __call__(self, spectra: Tensor) -> Tensor:
+        """All rows ``[b, n_inputs, f]`` through all layers, ``[b, n_outputs, f]``."""
+        located = torch.cat([spectra, self.net._coordinates(spectra)], 1)
+        image, skip = (_images(rows.to(self.levels[0].dtype)) for rows in (located, spectra))
+        return _joined([self._outputs(level) for level in self._around(0, image, skip)])
+
+    def _around(self, depth: int, image: Tensor, skip: Tensor) -> Iterator[Tensor]:
+        """Down from a level's images and back up to it, beside its skip; a few rows at a time."""
+        level = self.levels[depth]
+        numbers_per_row = self.net.out.in_channels * (depth + 1) * image.shape[-1]
+        n_chunks = _n_chunks(len(image) * numbers_per_row, self.at_once)
+        images, skips = (_split(rows.to(level.dtype), n_chunks) for rows in (image, skip))
+        below = _joined([level.down(rows).relu_() for rows in images])
+        if depth + 1 < len(self.levels):
+            below = _joined(list(self._around(depth + 1, below, below)))
+        for rows, beside in zip(_split(below.to(level.dtype), n_chunks), skips, strict=True):
+            above = level.up(rows, beside.shape[-1]).relu_()
+            yield torch.cat([above, beside], 1)
+
+    def _outputs(self, image: Tensor) -> Tensor:
+        for layer in self.mix:
+            image = layer(image).relu_()
+        if image.dtype == torch.bfloat16:
+            outputs: Tensor = Readout.apply(image, self.net.out.weight)  # type: ignore[no-untyped-call]
+            return outputs
+        return self.net.out.computed_in(image.dtype)(image).squeeze(2).contiguous()
+
+
+def _n_chunks(numbers: int, at_once: float) -> int:
+    return max(1, math.ceil(numbers / at_once))
+
+
+def _split(rows: Tensor, n_chunks: int) -> list[Tensor]:
+    """In chunks; one is the rows themselves, without a view and its gradient's copy."""
+    return [rows] if n_chunks == 1 else list(rows.chunk(n_chunks))
+
+
+def _joined(chunks: list[Tensor]) -> Tensor:
+    return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+
+
+def _cast(
+    layer: nn.Conv1d | nn.ConvTranspose1d, dtype: torch.dtype
+) -> tuple[Tensor, Tensor | None]:
+    """Weight, as of images, and bias of a layer."""
+    bias = None if layer.bias is None else layer.bias.to(dtype)
+    return layer.weight.unsqueeze(2).to(dtype), bias
 
 
 def _images(rows: Tensor) -> Tensor:

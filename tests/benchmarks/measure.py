@@ -82,7 +82,9 @@ class Ceiling:
     matrix: float
     """Operations per second of the best square matrix product."""
     convolution: float
-    """The same of the best convolution, or of its gradients."""
+    """The same of the best convolution in float32."""
+    convolution_bfloat16: float
+    """The same in bfloat16."""
     copy: float
     """Bytes per second, read and written, of copying more than the caches hold."""
 
@@ -93,17 +95,25 @@ def ceiling() -> Ceiling:
     for n in (512, 1024):
         a, b = torch.randn(n, n), torch.randn(n, n)
         rates.append(2 * n**3 / cpu_s({"": lambda a=a, b=b: a @ b}, budget_s=1)[""])
-    convolutions = []
-    for channels in (64, 128):
-        image = torch.randn(8, channels, 1, 3072).contiguous(memory_format=torch.channels_last)
-        weight = torch.randn(channels, channels, 1, 5).contiguous(memory_format=torch.channels_last)
-
-        def convolve(image: Tensor = image, weight: Tensor = weight) -> Tensor:
-            return functional.conv2d(image, weight, padding=(0, 2))
-
-        convolutions.append(2 * 8 * channels**2 * 5 * 3072 / cpu_s({"": convolve}, budget_s=1)[""])
     source = torch.randn(2**25)
     target = torch.empty_like(source)
     copied = 2 * source.numel() * source.element_size()
     copy_s = cpu_s({"": lambda: target.copy_(source)}, budget_s=1)[""]
-    return Ceiling(max(rates), max(convolutions), copied / copy_s)
+    convolutions = (_convolution_rate(dtype) for dtype in (torch.float32, torch.bfloat16))
+    return Ceiling(max(rates), *convolutions, copied / copy_s)
+
+
+def _convolution_rate(dtype: torch.dtype) -> float:
+    """Operations per second of the best convolution in this type."""
+    rates = []
+    for channels in (64, 128):
+        image, weight = (
+            torch.randn(*shape).to(dtype).contiguous(memory_format=torch.channels_last)
+            for shape in ((8, channels, 1, 3072), (channels, channels, 1, 5))
+        )
+
+        def convolve(image: Tensor = image, weight: Tensor = weight) -> Tensor:
+            return functional.conv2d(image, weight, padding=(0, 2))
+
+        rates.append(2 * 8 * channels**2 * 5 * 3072 / cpu_s({"": convolve}, budget_s=1)[""])
+    return max(rates)

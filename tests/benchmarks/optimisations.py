@@ -14,6 +14,7 @@ from musisep_cli.policy import unet
 from musisep_cli.policy.distance import radial_distance
 from musisep_cli.policy.phase import harmonic_coefficients
 from musisep_cli.policy.unet import UNet
+from musisep_cli.training.trainer import Trainer
 from tests import plain
 from tests.benchmarks.measure import Run, cpu_s
 from tests.benchmarks.parts import trainer
@@ -88,6 +89,7 @@ def kept() -> Iterator[Optimisation]:
         },
     )
     yield _steps("quick")
+    yield from _bfloat16()
 
 
 def _steps(preset: str) -> Optimisation:
@@ -98,6 +100,61 @@ def _steps(preset: str) -> Optimisation:
         "2.5: 4 instead of 10 network passes",
         {"before": lambda: independent.step(batch), "after": lambda: tree.step(batch)},
     )
+
+
+def _bfloat16() -> Iterator[Optimisation]:
+    """Whatever the processor: where it has no instructions for it, it does not pay."""
+    predicted = "1.8: oneDNN's rate on single layers is 2.0"
+    for preset, sampling in (("paper", "independent"), ("paper", "tree"), ("quick", "tree")):
+        model = trainer(preset, sampling=sampling)
+        batch = model.next_batch()
+        step = partial(_stepped, model, batch)
+        yield _compared(
+            f"bfloat16 in the convolutions, training step of `{preset}`, {sampling}",
+            predicted,
+            {"before": partial(step, in_bfloat16=False), "after": partial(step, in_bfloat16=True)},
+        )
+    standard = trainer("standard").policy.unet
+    rows = torch.randn(64, 5, 3072)
+    yield _compared(
+        "the same, network of `standard`, 64 rows forward",
+        predicted,
+        {
+            "before": partial(_forward, _in_float32, standard, rows),
+            "after": partial(_forward, _in_bfloat16, standard, rows),
+        },
+    )
+    model = trainer("paper", sampling="tree")
+    rows = torch.randn(18, 14, 6144)
+    yield _compared(
+        "deep levels on all rows in bfloat16, `paper`, 18 rows forward and backward",
+        "1.1: their weights are read once",
+        {
+            "before": partial(_gradients, _by_chunks, model.policy.unet, rows),
+            "after": partial(_gradients, _in_bfloat16, model.policy.unet, rows),
+        },
+    )
+
+
+def _stepped(model: Trainer, batch: Tensor, *, in_bfloat16: bool) -> None:
+    with patch.object(model.policy.unet, "in_bfloat16", in_bfloat16):
+        model.step(batch)
+
+
+def _in_float32(net: UNet, spectra: Tensor) -> Tensor:
+    with patch.object(net, "in_bfloat16", False):
+        return net(spectra)
+
+
+def _in_bfloat16(net: UNet, spectra: Tensor) -> Tensor:
+    with patch.object(net, "in_bfloat16", True):
+        return net(spectra)
+
+
+def _by_chunks(net: UNet, spectra: Tensor) -> Tensor:
+    """In bfloat16, every chunk of rows through the whole network by itself."""
+    n_rows = unet.CHUNK_NUMBERS // (net.out.in_channels * spectra.shape[-1])
+    return torch.cat([_in_bfloat16(net, rows) for rows in spectra.split(n_rows)])
 
 
 DROPPED = (
@@ -114,24 +171,34 @@ DROPPED = (
         "dropped",
     ),
     Optimisation(
-        "bfloat16 in the convolutions (the processor has avx512_bf16)",
-        "1.8: oneDNN's rate on single layers is 2.0",
-        "1.6 of a `paper` step, 1.3 of `standard` prediction, 1.1 of a `quick` step",
-        "dropped: not shown that nothing changes. `quick`, 4 s, batches of 2, mean objective of "
-        "steps 201 to 240, seeds 0 to 5, in thousandths: 4.4 3.2 2.6 3.0 2.4 2.9 in float32, "
-        "3.7 3.2 2.6 3.8 2.8 3.1 in bfloat16 (the last layer in float32 for seeds 3 to 5)",
-    ),
-    Optimisation(
         "`torch.compile`, network of `standard`, 32 rows forward",
         "1.2: fused activations",
         "1.04, after 92 s of start-up",
         "dropped",
     ),
     Optimisation(
-        "threads by measurement; seeds batched in one model",
-        "-",
-        "unmeasured: one core of two was taken",
-        "not tried",
+        "two seeds batched in one model by grouped convolutions, forward and backward",
+        "1.1: fewer calls",
+        "0.7 to 1.1 of single layers of `paper` and `quick`, in float32 and bfloat16",
+        "dropped: processes (`--jobs`) cost nothing, see below",
+    ),
+    Optimisation(
+        "subnormal numbers flushed to zero (`torch.set_flush_denormal`)",
+        "1.05",
+        "1.00 to 1.02 of a `paper` step, 0.96 to 1.0 of `standard` prediction",
+        "dropped",
+    ),
+    Optimisation(
+        "freed memory kept by the process (`mallopt`), `paper` step in bfloat16",
+        "1.04: the time spent in the system",
+        "1.08 independent, 1.02 tree",
+        "dropped: it is a setting of the whole process, and of glibc only",
+    ),
+    Optimisation(
+        "94 channels of the last level filled up to 96, `paper` step in bfloat16",
+        "1.02: whole vectors",
+        "0.94 to 1.04",
+        "dropped",
     ),
     Optimisation(
         "1x1 convolutions as matrix products",

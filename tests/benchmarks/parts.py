@@ -1,7 +1,7 @@
 """What a separation is made of, each part by itself."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from operator import mul
 
@@ -38,13 +38,14 @@ class Part:
     seconds: float
     work: Work
     note: str = ""
+    in_bfloat16: bool = False
 
     def plus(self, other: "Part") -> "Part":
         """Both together, under this one's name."""
         total = Work(
             self.work.operations + other.work.operations, self.work.bytes + other.work.bytes
         )
-        return Part(self.name, self.seconds + other.seconds, total, self.note)
+        return Part(self.name, self.seconds + other.seconds, total, self.note, other.in_bfloat16)
 
 
 def signal() -> Tensor:
@@ -90,8 +91,8 @@ def frame_parts() -> Iterator[Part]:
     )
 
 
-def measured(name: str, run: Run, note: str = "") -> Part:
-    return Part(name, cpu_s({"": run})[""], work(run), note)
+def measured(name: str, run: Run, note: str = "", *, in_bfloat16: bool = False) -> Part:
+    return Part(name, cpu_s({"": run})[""], work(run), note, in_bfloat16)
 
 
 def prediction_part(preset: str, n_instruments: int = N_INSTRUMENTS) -> Part:
@@ -118,6 +119,7 @@ def prediction_part(preset: str, n_instruments: int = N_INSTRUMENTS) -> Part:
         part.seconds * per_second,
         Work(part.work.operations * per_second, part.work.bytes * per_second),
         "analysis and synthesis not included",
+        model.policy.unet.in_bfloat16,
     )
 
 
@@ -126,7 +128,12 @@ def step_parts(preset: str, sampling: str) -> Iterator[Part]:
     model = trainer(preset, sampling=sampling)
     batch = model.next_batch()
     name = f"`{preset}`, {sampling}: "
-    whole = measured(f"{name}training step", lambda: model.step(batch), f"{len(batch)} frames")
+    whole = measured(
+        f"{name}training step",
+        lambda: model.step(batch),
+        f"{len(batch)} frames",
+        in_bfloat16=model.policy.unet.in_bfloat16,
+    )
     pieces = [
         *_network_parts(model, len(batch)),
         _rendering(model, len(batch)),
@@ -135,7 +142,7 @@ def step_parts(preset: str, sampling: str) -> Iterator[Part]:
     ]
     yield whole
     for part in pieces:
-        yield Part(f"{name}{part.name}", part.seconds, part.work, part.note)
+        yield replace(part, name=f"{name}{part.name}")
     rest_s = whole.seconds - sum(part.seconds for part in pieces)
     yield Part(f"{name}the rest", rest_s, Work(), "sampling, copies, input; by subtraction")
 
@@ -169,8 +176,10 @@ def _network_parts(model: Trainer, n_frames: int) -> Iterator[Part]:
 
     times = cpu_s({"forward": forward, "both": backward})
     done = work(forward)
-    yield Part("network forward", times["forward"], done, f"rows {'+'.join(map(str, n_rows))}")
-    yield Part("network backward", times["both"] - times["forward"], work(backward) - done)
+    rows = f"rows {'+'.join(map(str, n_rows))}"
+    backward_s = times["both"] - times["forward"]
+    yield Part("network forward", times["forward"], done, rows, unet.in_bfloat16)
+    yield Part("network backward", backward_s, work(backward) - done, "", unet.in_bfloat16)
 
 
 def _rendering(model: Trainer, n_frames: int) -> Part:

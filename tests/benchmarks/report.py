@@ -7,6 +7,7 @@ These machines are shared: compare the ratios within a page, not the millisecond
 import platform
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,8 +19,8 @@ from tests.benchmarks.measure import Ceiling, ceiling
 from tests.benchmarks.parts import N_INSTRUMENTS, Part
 
 COMMAND = "python -m tests.benchmarks.report"
-ABLATION = Path(__file__).with_name("ablation.md")
-"""What ``tests.benchmarks.ablation`` has found, an hour's work of its own."""
+PAGES = ("precision.md", "seeds.md", "ablation.md")
+"""What the programs of these names have found, up to an hour's work each."""
 THREADS = 1
 AUTHORS_STEP_S = 8.9
 """CPU time of a training step of the authors' code, two instruments, six frames, one core."""
@@ -49,7 +50,9 @@ def page() -> Iterator[str]:
     yield "The machine's best through PyTorch, in the same process:"
     yield (
         f"matrix product {best.matrix / 1e9:.0f} GFLOP/s, convolution "
-        f"{best.convolution / 1e9:.0f} GFLOP/s, copy {best.copy / 1e9:.1f} GB/s (read and written)."
+        f"{best.convolution / 1e9:.0f} GFLOP/s and in bfloat16 "
+        f"{best.convolution_bfloat16 / 1e9:.0f} GFLOP/s, copy {best.copy / 1e9:.1f} GB/s (read and "
+        "written)."
     )
     yield ""
     yield "No GPU was lent: its rows are **unmeasured**."
@@ -59,8 +62,9 @@ def page() -> Iterator[str]:
     yield from optimisation_table()
     yield ""
     yield from scale.page()
-    yield ""
-    yield ABLATION.read_text("utf-8").rstrip()
+    for page in PAGES:
+        yield ""
+        yield Path(__file__).with_name(page).read_text("utf-8").rstrip()
 
 
 def part_table(best: Ceiling) -> Iterator[str]:
@@ -70,8 +74,9 @@ def part_table(best: Ceiling) -> Iterator[str]:
     yield (
         "Operations are those of convolutions and matrix products, two per multiply-add; bytes all"
         " inputs and outputs of all operations, as if nothing were ever cached. The share of the"
-        " best is the operations' rate over the convolution rate; where there are no operations to"
-        " speak of, the bytes' over the copy rate, above 100 % where caches do help."
+        " best is the operations' rate over the convolution rate, of bfloat16 where the network"
+        " computes in it; where there are no operations to speak of, the bytes' over the copy rate,"
+        " above 100 % where caches do help."
     )
     yield ""
     yield "| part | CPU time | GFLOP | GB | GFLOP/s | of best | note |"
@@ -88,7 +93,7 @@ def part_table(best: Ceiling) -> Iterator[str]:
             if ": network" in part.name:
                 network = network.plus(part)
         name = f"`{preset}`, {sampling}: network, both"
-        yield part_row(Part(name, network.seconds, network.work), best)
+        yield part_row(replace(network, name=name), best)
     for preset in PREDICTIONS:
         part = parts.prediction_part(preset)
         predictions[preset] = part.seconds
@@ -101,8 +106,8 @@ def part_row(part: Part, best: Ceiling) -> str:
     if part.work == parts.Work():
         return f"| {part.name} | {time_text(part.seconds)} | | | | | {part.note} |"
     rate = part.work.operations / part.seconds
-    share = rate / best.convolution
-    of_best = f"{share:.0%}"
+    share = rate / (best.convolution_bfloat16 if part.in_bfloat16 else best.convolution)
+    of_best = f"{share:.0%}{' of bfloat16' if part.in_bfloat16 else ''}"
     if share < 0.02:
         of_best = f"{part.work.bytes / part.seconds / best.copy:.0%} of copy"
     return (

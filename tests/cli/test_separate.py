@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from typer.testing import Result
 
+from tests.cli import separating
 from tests.cli.separating import (
+    TINY_SETTINGS,
     hashes,
     invoke,
     manifest,
@@ -19,6 +22,7 @@ from tests.cli.separating import (
 )
 
 SUM_PEAK = 1e-6  # of a peak of about 0.3: stems, residual and the sum are float32
+AUTOMATIC = TINY_SETTINGS.replace("[run]", '[run]\nprecision = "auto"')
 STEMS = ["instrument-1", "instrument-2"]
 
 
@@ -139,6 +143,26 @@ def test_the_manifest_makes_the_same_again(finished: tuple[Path, Result], tmp_pa
     assert result.exit_code == 0, result.output
     assert hashes(results(tmp_path, "mix")) == hashes(made)
     assert manifest(tmp_path, "mix")["config"] == manifest(folder, "mix")["config"]
+
+
+def test_the_precision_that_was_taken_is_a_setting_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    monkeypatch.setattr(separating, "TINY_SETTINGS", AUTOMATIC)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    made = separate(tmp_path, path, "-n", 2)
+    assert "1 thread, bfloat16;" in made.stderr
+    settings = manifest(tmp_path, "mix")["config"]
+    assert settings["run"]["precision"] == "bfloat16"
+    # On another machine its seeds are not mixed with others, unless it is asked for.
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    refused = separate(tmp_path, path, "-n", 2, "--seeds", 2, "--resume", exit_code=1)
+    assert "[run] precision = bfloat16, now float32" in refused.stderr
+    same = results(tmp_path, "mix") / "manifest.json"
+    again = invoke(path, "--config", same, "-o", tmp_path / "out", "--seeds", 2)
+    assert again.exit_code == 0, again.output
+    assert manifest(tmp_path, "mix")["config"]["run"]["precision"] == "bfloat16"
 
 
 def test_several_jobs_give_the_same_bytes(finished: tuple[Path, Result], tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ def test_wrong_usage(tmp_path: Path, flags: tuple[str, ...]) -> None:
         ("[training]\niteration = 5", "unknown setting 'iteration' in [training]"),
         ("[training]\niterations = 'many'", "must be a whole number"),
         ("[training]\niterations = 0x" + "f" * 40, "too large"),
+        ("[run]\nprecision = 'half'", "must be one of 'auto', 'float32', 'bfloat16'"),
+        ("[run]\nprecision = 'bfloat16'\n[network]\nkernel = 7", "it must be at most 5"),
         ("[trainig]\niterations = 5", "did you mean 'training'"),
         ("training = 5", "must be a section"),
         ("preset = 5", "'preset' must be one of"),

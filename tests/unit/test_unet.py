@@ -1,6 +1,8 @@
 """U-Net: the authors' size, any number of bins, start weights, receptive field."""
 
+import copy
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.testing import assert_close
 
 from musisep_cli.policy import unet
@@ -17,6 +20,9 @@ from tests.small import seeded
 
 SMALL = NetworkConfig(base_channels=8, strides=(4, 3, 2))
 NOMINAL = 24
+MAX_BFLOAT16_ERROR = 0.02
+"""Relative. A number has 8 bits, so is off by up to 0.004, and so again in every layer, forward
+and backward."""
 
 
 def small_net(n_inputs: int = 5, n_outputs: int = 7) -> UNet:
@@ -121,6 +127,90 @@ def test_the_paper_s_network_equals_the_plain_one_to_float32_rounding(paper: UNe
         fast, slow = paper(spectra), plain.unet(paper, spectra)
     scale = float(slow.abs().max())
     assert_close(fast, slow, atol=3e-6 * scale, rtol=0)
+
+
+def with_gradients(net: UNet, spectra: Tensor, forward: Callable[..., Tensor]) -> list[Tensor]:
+    """Outputs, and their gradients in a positive direction by the input and all weights."""
+    spectra = spectra.clone().requires_grad_()
+    outputs = forward(net, spectra)
+    direction = noise(*outputs.shape).abs().to(outputs)
+    return [outputs, *torch.autograd.grad(outputs, [spectra, *net.parameters()], direction)]
+
+
+def test_in_float32_it_is_the_loop_over_its_layers_to_the_bit(paper: UNet) -> None:
+    # Whatever is done for bfloat16, results in float32 stay.
+    spectra = noise(6, 14, 6144).float()
+    assert len(spectra) * 80 * 6144 < unet.CHUNK_NUMBERS
+    fast, slow = (
+        with_gradients(paper, spectra, forward) for forward in (UNet.forward, plain.unet_of_images)
+    )
+    for a, b in zip(fast, slow, strict=True):
+        assert_close(a, b, atol=0, rtol=0)
+
+
+def positive_net(*, in_bfloat16: bool) -> UNet:
+    """All weights positive: with such inputs nothing cancels, and no unit is off in one type only.
+
+    What is left are roundings.
+    """
+    with seeded(0):
+        net = UNet(
+            NetworkConfig(base_channels=16, strides=(4, 3, 2)),
+            n_inputs=5,
+            n_outputs=7,
+            in_bfloat16=in_bfloat16,
+        )
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.abs_()
+    return net
+
+
+@pytest.mark.filterwarnings("ignore:TF32")  # torch's own words on reading its flags
+@pytest.mark.parametrize("n_bins", [24, 17, 1])
+@pytest.mark.parametrize("n_chunk", [1, 4, 9])
+@pytest.mark.parametrize("onednn", [True, False])
+def test_bfloat16_is_float32_to_its_rounding(n_bins: int, n_chunk: int, onednn: bool) -> None:
+    # With oneDNN and without it, as where the processor has no instructions for bfloat16.
+    spectra = noise(9, 5, n_bins).float().abs()
+    exact = with_gradients(positive_net(in_bfloat16=False), spectra, UNet.forward)
+    with pytest.MonkeyPatch.context() as patch, torch.backends.mkldnn.flags(enabled=onednn):
+        patch.setattr(unet, "CHUNK_NUMBERS", n_chunk * 16 * n_bins)
+        net = positive_net(in_bfloat16=True)
+        short = with_gradients(net, spectra, UNet.forward)
+        with torch.no_grad():
+            predicted = net(spectra)
+    assert_close(predicted, exact[0].detach(), rtol=MAX_BFLOAT16_ERROR, atol=0)
+    for a, b in zip(short, exact, strict=True):
+        assert_close(a, b, rtol=MAX_BFLOAT16_ERROR, atol=0)
+
+
+def test_outputs_of_a_bfloat16_network_are_float32() -> None:
+    # A logit is not rounded to 8 bits, nor is the weight it is read with.
+    net, spectra = positive_net(in_bfloat16=True), noise(3, 5, 24).float()
+    with torch.no_grad():
+        outputs = net(spectra)
+        net.out.weight *= 1 + 2**-12
+        assert not torch.equal(outputs, outputs.bfloat16().float())
+        assert not torch.equal(outputs, net(spectra))
+
+
+def test_weights_of_a_bfloat16_network_stay_float32() -> None:
+    net = positive_net(in_bfloat16=True)
+    assert {weight.dtype for weight in net.parameters()} == {torch.float32}
+    assert net.state_dict().keys() == positive_net(in_bfloat16=False).state_dict().keys()
+
+
+def test_the_paper_s_gradients_keep_their_direction_in_bfloat16(paper: UNet) -> None:
+    # Units that are on in one and off in the other turn it by some degrees.
+    short = copy.deepcopy(paper)
+    short.in_bfloat16 = True
+    spectra = noise(4, 14, 6144).float()
+    one, other = (
+        torch.cat([x.flatten() for x in with_gradients(net, spectra, UNet.forward)[2:]])
+        for net in (paper, short)
+    )
+    assert float(functional.cosine_similarity(one, other, 0)) > 0.99
 
 
 def test_the_coordinate_is_the_same_at_the_same_bin() -> None:
