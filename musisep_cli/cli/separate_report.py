@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ class Reporter:
             show(self.results, _headline(job))
         else:
             self._say(_headline(job))
+        for warning in [] if self.quiet else _crowding(job):
+            self._say(f"warning: {warning}")
         if self.verbose:
             for line in _settings(job):
                 self._say(line)
@@ -154,6 +157,23 @@ def _warnings(recording: Recording) -> list[str]:
     """What the user should know of a recording before hours are spent on it."""
     character = judge(recording)
     return describe_sound(recording).warnings() + (character.warnings() if character else [])
+
+
+def _crowding(job: Job) -> list[str]:
+    """More threads than cores wait for each other actively: two trainings take longer than one."""
+    at_once, threads = min(job.jobs, job.config.run.seeds), job.config.run.threads
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if (
+        job.device.type != "cpu"
+        or 1 in (at_once, threads)
+        or not cores
+        or at_once * threads <= cores
+    ):
+        return []
+    return [
+        f"{at_once} trainings of {threads} threads each on {cores} cores: that is slower than "
+        f"one after the other; use --threads {max(1, cores // at_once)}"
+    ]
 
 
 def _headline(job: Job) -> str:

@@ -77,3 +77,23 @@ def test_melodic_lines_need_no_warning(tmp_path: Path) -> None:
     path = tmp_path / "mix.wav"
     soundfile.write(path, clean(), RATE_HZ, subtype="FLOAT")
     assert "warning" not in separate(tmp_path, path, "-n", 1, "--iterations", 1).stderr
+
+
+@pytest.mark.parametrize(
+    ("jobs", "seeds", "threads", "warned"),
+    [(2, 2, 2, True), (2, 2, 1, False), (1, 2, 4, False), (2, 1, 2, False), (4, 4, 1, False)],
+)
+def test_more_threads_than_cores_are_worth_a_warning(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    jobs: int,
+    seeds: int,
+    threads: int,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    path = tmp_path / "mix.wav"
+    soundfile.write(path, clean(), RATE_HZ, subtype="FLOAT")
+    flags = ("-n", 1, "-j", jobs, "--seeds", seeds, "--threads", threads, "--dry-run")
+    shown = separate(tmp_path, path, *flags).stderr
+    assert ("that is slower than one after the other; use --threads 1" in shown) == warned
