@@ -66,6 +66,8 @@ MAY_BE_ZERO = {
     "iterations",
     "pathwise_weight",
     "octave_nats",
+    "weight_harmonics",
+    "note_reach",
     "beta_1",
     "first_seed",
 }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
+from musisep_cli.config import compose
 from musisep_cli.decoding import DecodingConfig, assignments
 from musisep_cli.model.dictionary import DictionaryConfig
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
@@ -126,3 +127,8 @@ def test_notes_that_are_an_octave_off_as_a_whole_are_repaired() -> None:
     )
     assert once < 0.9
     assert again == 1.0
+
+
+def test_the_second_decoding_and_the_second_note_can_be_switched_off() -> None:
+    config = compose("standard", {"decoding": {"weight_harmonics": 0.0, "note_reach": 0}})
+    assert config.decoding == DecodingConfig(enabled=True, weight_harmonics=0.0, note_reach=0)
