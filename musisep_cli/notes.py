@@ -7,6 +7,7 @@ harmonics, ``f`` bins.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ class NotesAround:
     played: Framewise[Pitches]
     reach: int
 
-    @property
+    @cached_property
     def instruments(self) -> Tensor:
         """Which of them plays each of the tones, ``[t]``."""
         own = self.played[:1].on

@@ -136,7 +136,8 @@ class Timbres:
         timbres = cls(table)
         grid = torch.arange(N_SEMITONES, device=table.device, dtype=table.dtype)
         distance = grid[:, None] - grid
-        kernel = torch.stack([w * torch.exp(-0.5 * (distance / s).square()) for w, s in KERNEL])
+        kernels = [w * torch.exp(-0.5 * (distance / s).square()) for w, s in KERNEL]
+        kernel = torch.stack(kernels).sum(0)
         levels = [_first_levels(comb) for comb in combs]
         for _ in range(ROUNDS):
             levels = [
@@ -151,7 +152,7 @@ class Timbres:
                 ratio = (comb.strength + comb.background) / model
                 products.index_add_(0, index, (weight * relative * ratio[..., None]).flatten())
                 weights.index_add_(0, index, weight.flatten())
-            products, weights = kernel.sum(0) @ torch.stack([products, weights]).view(
+            products, weights = kernel @ torch.stack([products, weights]).view(
                 2, n_instruments, N_SEMITONES, n_harmonics
             )
             heard = weights.amax((1, 2), keepdim=True) > TINY

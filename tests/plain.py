@@ -1,13 +1,19 @@
 """Fast parts of the policy written plainly: oracles, and what the benchmark compares with."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from musisep_cli.model.tones import SMALLEST_SQUARE, harmonic_positions
 from musisep_cli.policy.unet import UNet
 
 TIKHONOV = 1e-3
+
+
+def _way_back(layer: nn.ConvTranspose1d, level: Tensor, skip: Tensor) -> tuple[int, int, int]:
+    """Stride and padding, and how many positions the plain result is short of the skip's."""
+    (kernel,), (stride,), half = layer.kernel_size, layer.stride, int(layer.padding[0])
+    return stride, half, skip.shape[-1] - ((level.shape[-1] - 1) * stride - 2 * half + kernel)
 
 
 def unet(net: UNet, spectra: Tensor) -> Tensor:
@@ -22,8 +28,7 @@ def unet(net: UNet, spectra: Tensor) -> Tensor:
     level = skips.pop()
     for layer in net.up:
         skip = skips.pop()
-        (kernel,), (stride,), (half,) = layer.kernel_size, layer.stride, layer.padding
-        missing = skip.shape[-1] - ((level.shape[-1] - 1) * stride - 2 * half + kernel)
+        stride, half, missing = _way_back(layer, level, skip)
         level = functional.conv_transpose1d(
             level, layer.weight, layer.bias, stride, half, missing
         ).relu()
@@ -53,8 +58,7 @@ def unet_of_images(net: UNet, spectra: Tensor) -> Tensor:
     level = skips.pop()
     for layer in net.up:
         skip = skips.pop()
-        (kernel,), (stride,), (half,) = layer.kernel_size, layer.stride, layer.padding
-        missing = skip.shape[-1] - ((level.shape[-1] - 1) * stride - 2 * half + kernel)
+        stride, half, missing = _way_back(layer, level, skip)
         weight, steps = layer.weight.unsqueeze(2), (1, stride)
         level = functional.conv_transpose2d(
             level, weight, layer.bias, steps, (0, half), (0, missing)

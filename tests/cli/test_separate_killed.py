@@ -10,28 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.separating import contents, write_recording
+from tests.cli.separating import WARM_SETTINGS, contents, write_recording
 
 N_KILLS = 30
-SETTINGS = """
-preset = "standard"
-
-[run]
-instruments = 2
-threads = 1
-seeds = 2
-
-[network]
-base_channels = 4
-strides = [4, 4, 4, 4, 4, 3]
-
-[warmstart]
-weights = ""
-
-[training]
-iterations = 30
-batch_size = 2
-"""
 # As the command, but for checkpoints that come often enough for runs of seconds.
 PROGRAM = (
     "from musisep_cli import checkpoint; checkpoint.INTERVAL_S = 0.05;"
@@ -42,6 +23,7 @@ LONGEST_LIFE_S = 6.0
 
 def start(folder: Path, out: str, repository: Path) -> subprocess.Popen[str]:
     flags = ["separate", "songs", "--config", "settings.toml", "-o", out, "--resume", "--cpu"]
+    flags += ["--iterations", "30"]
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *flags],
         cwd=folder,
@@ -56,7 +38,7 @@ def start(folder: Path, out: str, repository: Path) -> subprocess.Popen[str]:
 def test_a_batch_that_is_killed_thirty_times(tmp_path: Path, repository: Path) -> None:
     for name in ("a", "b", "c"):
         write_recording(tmp_path / "songs" / f"{name}.wav", duration_s=1.0, n_channels=2)
-    (tmp_path / "settings.toml").write_text(SETTINGS)
+    (tmp_path / "settings.toml").write_text(WARM_SETTINGS)
     undisturbed = start(tmp_path, "undisturbed", repository)
     undisturbed.communicate()
     assert undisturbed.returncode == 0
