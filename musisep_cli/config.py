@@ -300,7 +300,16 @@ def check(config: Config) -> None:
         ),
         (
             config.decoding.enabled or config.resynthesis.stems == "direct",
-            "[resynthesis] stems = 'mask' needs [decoding] enabled = true",
+            "[resynthesis] stems = 'wiener' needs [decoding] enabled = true",
+        ),
+        (
+            config.resynthesis.change_window <= 1,
+            "[resynthesis] change_window must be at most 1: windows get shorter, not longer",
+        ),
+        (
+            config.frame.hop_zetas <= 3 * config.resynthesis.change_window,
+            "[resynthesis] change_window is too short for [frame] hop_zetas: the signal between "
+            "frames would be lost",
         ),
         (config.search.beam <= MAX_BEAM, f"[search] beam must be 1 to {MAX_BEAM}"),
         (config.network.kernel % 2 == 1, "[network] kernel must be odd"),

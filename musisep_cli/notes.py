@@ -115,16 +115,24 @@ def _next_notes(
 
 
 def comb_of(
-    pitches: Pitches, instruments: Tensor, spectra: Tensor, frame: GaborFrame, n_harmonics: int
+    pitches: Pitches,
+    instruments: Tensor,
+    spectra: Tensor,
+    frame: GaborFrame,
+    n_harmonics: int,
+    width: float | None = None,
 ) -> Comb:
-    """Frames ``[n, f]`` at the harmonics of their tones ``[n, t]``, by instruments ``[t]``."""
+    """Frames ``[n, f]`` at the harmonics of their tones ``[n, t]``, by instruments ``[t]``.
+
+    Peaks are ``width`` bins wide; of the frame's own windows they have the ideal width.
+    """
     return Comb.of(
         pitches,
         instruments,
         pitch_semitones(pitches.f0_bins, frame),
         spectra,
         n_harmonics=n_harmonics,
-        width=frame.ideal_width_bins,
+        width=width or frame.ideal_width_bins,
     )
 
 

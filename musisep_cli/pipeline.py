@@ -280,7 +280,8 @@ class _Run:
             self._resynthesised(refiner.transcript.n_done)
             return stems
 
-        stems = self._stems(explain, partial(self._state, self._found_all(stage)))
+        state = partial(self._state, self._found_all(stage))
+        stems = self._stems(explain, state, refiner.scales)
         return stems, refiner.transcript.joined()
 
     def _found_all(self, stage: Stage) -> Progress:
@@ -290,11 +291,13 @@ class _Run:
     def _resynthesised(self, n_frames: int) -> None:
         self.on_progress(Progress(self.seed, "resynthesis", n_frames, len(self.centres)))
 
-    def _stems(self, explain: Explain, state: Callable[[], State]) -> Stems:
+    def _stems(
+        self, explain: Explain, state: Callable[[], State], scales: Tensor | None = None
+    ) -> Stems:
         """All stems, on the shelf; an interrupted run goes on from the state before them."""
 
         def stretches() -> Iterator[NDArray[np.float32]]:
-            for stretch in resynthesise(self.frame, self.samples, explain, self.gain):
+            for stretch in resynthesise(self.frame, self.samples, explain, self.gain, scales):
                 self._offer(state)
                 yield stretch.transpose(1, 2).cpu().numpy()
 

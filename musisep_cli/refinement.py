@@ -1,10 +1,26 @@
 """Refinement: the decoded tones of a frame fitted again, together and with what was learned.
 
 Departs from the paper (Section 3.8), where every tone is fitted to what the tones before it left
-over. All tones are fitted to the mixture at once, at a change of note the one that ends and the one
-that begins. Where two harmonics meet, the mixture cannot say whose they are; there the instrument's
-timbre at this pitch decides, with the tone's level in its other harmonics. Then every pitch is set
-to where its harmonics are strongest, and all is fitted once more.
+over, and a stem is the sum of its tones. All tones are fitted to the mixture at once, at a change
+of note the one that ends and the one that begins, and what they leave over is shared out. With
+the harmonics g_h and the noise e_i of instrument i, which is all that it does and no tone has,
+
+    Y[f] = sum_i (sum_{h of i} c_h g_h[f] + e_i[f]),
+    c_h ~ N(0, p_h),  e_i[f] ~ N(0, m_i[f] n[f]),  sum_i m_i[f] = 1,
+
+a stem's expectation, given Y, is that of Wiener's filter:
+
+    S_i = sum_{h of i} c_h g_h + m_i (Y - sum_h c_h g_h),
+    c = argmin sum_f |Y - sum_h c_h g_h|^2 / n + sum_h |c_h|^2 / p_h.
+
+Two harmonics that meet in one bin are told apart by their frequencies, and where these are the
+same by p: what the instruments' timbres at these pitches lead to expect, at the levels that the
+tones have in their other harmonics (``timbre``). Glides, onsets and breath, which no stationary
+peak can follow, go by the shares m, which the tones have in every bin. The noise n around a
+harmonic is what a first fit leaves over there; the first fit also sets every pitch to where its
+harmonics are strongest.
+
+Where a note changes, a frame holds two notes of an instrument, and the window is shorter.
 
 Axes: ``n`` frames, ``i`` instruments, ``t`` tones of a frame, ``h`` harmonics, ``f`` bins, ``c``
 channels. Of every frame there are the tones of the instruments, then those they played before, then
@@ -13,23 +29,32 @@ those they play next: ``t = 3 i``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from musisep_cli.framewise import Framewise
+from musisep_cli.framewise import Framewise, stretches
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
 from musisep_cli.notes import NotesAround, comb_of, learn_timbres
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
-from musisep_cli.resynthesis import ResynthesisConfig, shares
+from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares, wiener
 from musisep_cli.transcript import Frames, Transcript, audible
 
 LEAST_EXPECTED = 1e-4
 """Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
+NOISE_REACH = 2.0
+"""The noise around a harmonic is the mean over this many widths to both sides."""
+LEAST_NOISE = 0.03
+"""Relative to where a frame has most of it: nowhere is there less."""
+LEAST_WEIGHT = 1e-4
+"""Of |c_h|^2, so that the normal equations are never singular."""
 
 
 class Refiner:
@@ -58,56 +83,73 @@ class Refiner:
         self.n_harmonics, self.n_instruments = dictionary.shape
         self.timbres = learn_timbres(tones, spectra, dictionary, frame)
         self.transcript = Frames(Transcript, len(tones))
+        blocks = stretches(len(tones), BLOCK_FRAMES)
+        self.scales = torch.cat([self._window_scales(tones[block]) for block in blocks])
+
+    def _window_scales(self, tones: Pitches) -> Tensor:
+        """Length of the windows in which some frames are seen, relative to the frame's, ``[n]``."""
+        changing = (tones.on[:, self.n_instruments :] > 0).any(1)
+        return torch.where(changing, self.config.change_window, 1.0)
 
     def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
         """Spectra of the stems ``[i, c, n, f]`` for the mean ``[n, f]`` and channels ``[c, n, f]``.
 
-        Tones are found on the mean; every channel is divided by the same shares, or fitted with
-        the same peaks, so that a stem keeps its place between the channels.
+        The next frames, analysed with windows of their ``scales``. Tones are found on the mean;
+        every channel is divided by the same filter, so that a stem keeps its place between the
+        channels.
         """
         n_done = self.transcript.n_done
-        pitches = self.tones[n_done : n_done + len(mean)]
-        tikhonov = self._tikhonov(pitches, mean)
-        fit = self._fit(pitches, mean, tikhonov)
-        matched = matched_filter(mean, self.frame.ideal_width_bins)
-        pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, fit))
-        fit = self._fit(pitches, mean, tikhonov)
-        self._note(pitches, mean, fit)
-        if self.config.stems == "mask":
-            masks = self._masks(pitches, fit.coefficients) * audible(mean)[:, None, None]
-            return masks.transpose(0, 1)[:, None] * channels
-        fits = [self._fit(pitches, channel, tikhonov) for channel in channels]
-        stems = torch.stack([self._by_instrument(fit.tones) for fit in fits]).permute(2, 0, 1, 3)
-        return stems * audible(channels)[..., None]
+        block = slice(n_done, n_done + len(mean))
+        tones, scales = self.tones[block], self.scales[block]
+        alike = [(scales == scale).nonzero()[:, 0] for scale in scales.unique()]
+        parts = [
+            self._explained(tones[rows], float(scales[rows[0]]), mean[rows], channels[:, rows])
+            for rows in alike
+        ]
+        order = torch.cat(alike).argsort()
+        columns = zip(*(vars(played).values() for _, played in parts), strict=True)
+        self.transcript.add(Transcript(*(torch.cat(column)[order] for column in columns)))
+        return torch.cat([stems for stems, _ in parts], 2)[:, :, order]
 
-    def _tikhonov(self, pitches: Pitches, spectra: Tensor) -> Tensor:
-        """Weights of |c_h|^2, ``[n, t h]``: noise power over the power that the timbre expects.
+    def _explained(
+        self, tones: Pitches, scale: float, mean: Tensor, channels: Tensor
+    ) -> tuple[Tensor, Transcript]:
+        """Stems ``[i, c, n, f]`` of frames that are seen in one window, and what was played."""
+        width = self.frame.ideal_width_bins / scale
+        pitches, expected = self._expected(tones, mean, width)
+        fitted = partial(JointFit.of, n_harmonics=self.n_harmonics, width=width)
+        noise = self.config.timbre_noise * expected.amax(1, keepdim=True)
+        prior = (noise / expected).square()
+        first = fitted(pitches, mean, tikhonov=prior)
+        matched = matched_filter(mean, width)
+        pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, first))
+        first = fitted(pitches, mean, tikhonov=prior)
+        noise = self.config.rest_noise * _noise(mean - first.tones.sum(1), first.peaks)
+        prior = (noise / expected).square().clamp_min(LEAST_WEIGHT)
+        fit = fitted(pitches, mean, tikhonov=prior)
+        fits = [fitted(pitches, channel, tikhonov=prior) for channel in channels]
+        stems = torch.stack([self._by_instrument(each.tones) for each in fits], 1)  # n, c, i, f
+        if self.config.stems == "wiener":
+            masks = self._masks(pitches, first.coefficients, width)
+            stems = wiener(channels.transpose(0, 1), stems, masks[:, None])
+        heard = audible(mean)[:, None, None, None]
+        return (stems * heard).permute(2, 1, 0, 3), self._played(pitches, mean, fit)
 
-        With these the least squares is the most probable c under Y = sum c_h g_h + noise and
-        c_h normal with the expected power.
-        """
-        instruments = self.tones.instruments
-        comb = comb_of(pitches, instruments, spectra, self.frame, self.n_harmonics)
-        expected = self.timbres.expected(comb)
-        strongest = expected.amax((1, 2), keepdim=True).clamp_min(1e-12)
-        relative = (expected / strongest).clamp_min(LEAST_EXPECTED)
-        return (self.config.timbre_noise / relative).square().flatten(1)
+    def _expected(self, tones: Pitches, spectra: Tensor, width: float) -> tuple[Pitches, Tensor]:
+        """The tones that there are, and what their harmonics should be, ``[n, t h]``."""
+        own = self.n_instruments
+        pitches = tones if bool((tones.on[:, own:] > 0).any()) else tones[:, :own]
+        instruments = self.tones.instruments[: pitches.on.shape[1]]
+        comb = comb_of(pitches, instruments, spectra, self.frame, self.n_harmonics, width)
+        expected = self.timbres.expected(comb).flatten(1)
+        strongest = expected.amax(1, keepdim=True).clamp_min(1e-12)
+        return pitches, expected.clamp_min(LEAST_EXPECTED * strongest)
 
-    def _fit(self, pitches: Pitches, spectra: Tensor, tikhonov: Tensor) -> JointFit:
-        return JointFit.of(
-            pitches,
-            spectra,
-            n_harmonics=self.n_harmonics,
-            width=self.frame.ideal_width_bins,
-            tikhonov=tikhonov,
-        )
-
-    def _masks(self, pitches: Pitches, coefficients: Tensor) -> Tensor:
+    def _masks(self, pitches: Pitches, coefficients: Tensor, width: float) -> Tensor:
         """Share of every instrument in every bin, ``[n, i, f]``."""
-        width = self.config.mask_width * self.frame.ideal_width_bins
         peaks = Peaks.around(
             harmonic_positions(pitches.f0_bins, pitches.inharmonicity, self.n_harmonics),
-            torch.full_like(pitches.f0_bins, width),
+            torch.full_like(pitches.f0_bins, self.config.mask_width * width),
             self.frame.n_network_bins,
         )
         absolute = magnitude(coefficients) * pitches.on[..., None]
@@ -119,9 +161,10 @@ class Refiner:
         together: Tensor = tones.unflatten(1, (-1, self.n_instruments)).sum(1)
         return together
 
-    def _note(self, pitches: Pitches, spectra: Tensor, fit: JointFit) -> None:
-        """Keep what was played, and how well that explains the frames (Eq. 21)."""
-        relative = self.dictionary.T[self.tones.instruments].expand_as(fit.coefficients.real)
+    def _played(self, pitches: Pitches, spectra: Tensor, fit: JointFit) -> Transcript:
+        """What was played, and how well that explains the frames (Eq. 21)."""
+        instruments = self.tones.instruments[: pitches.on.shape[1]]
+        relative = self.dictionary.T[instruments].expand_as(fit.coefficients.real)
         amplitude = amplitude_estimate(fit.coefficients, relative) * pitches.on
         phase = fit.coefficients / magnitude(fit.coefficients).clamp_min(1e-12)
         from_dictionary = JointFit(fit.peaks, amplitude[..., None] * relative * phase)
@@ -133,7 +176,7 @@ class Refiner:
             config=self.objective_config,
         )
         own = slice(0, self.n_instruments)
-        played = Transcript(
+        return Transcript(
             f0_bins=pitches.f0_bins[:, own],
             inharmonicity=pitches.inharmonicity[:, own],
             amplitude=amplitude[:, own],
@@ -141,4 +184,18 @@ class Refiner:
             objective=found.total,
             audible=audible(spectra),
         )
-        self.transcript.add(played)
+
+
+def _noise(rest: Tensor, peaks: Peaks) -> Tensor:
+    """Root mean square of what is left over around every harmonic, ``[n, t h]``.
+
+    Args:
+        rest: complex, ``[n, f]``.
+        peaks: of the harmonics.
+    """
+    reach = math.floor(NOISE_REACH * float(peaks.widths[0]))
+    power = (rest * rest.conj()).real[:, None]
+    mean = functional.avg_pool1d(power, 2 * reach + 1, stride=1, padding=reach)[:, 0]
+    nearest = peaks.positions.clamp(0, peaks.n_bins - 1).round().long()
+    noise = mean.sqrt()
+    return noise.gather(1, nearest).clamp_min(LEAST_NOISE * noise.amax(1, keepdim=True))

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from musisep_cli.framewise import stretches
 from musisep_cli.model.gabor import GaborFrame
 
 BLOCK_FRAMES = 64
@@ -26,23 +27,34 @@ sees them, to the spectra of every instrument in every channel, ``[i, c, n, f]``
 class ResynthesisConfig:
     """How the frames' tones become stems (Section 3.8)."""
 
-    stems: Literal["direct", "mask"] = "direct"
-    """Direct: every stem is the sum of its direct predictions, as in the paper. Mask departs from
-    it: the tones only say in what shares the recording's own spectrum goes to the instruments.
-    Glides, onsets and breath, which no stationary peak can follow, then stay in the stems."""
+    stems: Literal["direct", "wiener"] = "direct"
+    """Direct: every stem is the sum of its direct predictions, as in the paper. Wiener departs from
+    it: what the tones leave over of the recording's own spectrum is shared out as well. Glides,
+    onsets and breath, which no stationary peak can follow, then stay in the stems."""
     mask_width: float = 1.3
-    """With mask: widths of the peaks that share out the spectrum, in ideal widths."""
-    timbre_noise: float = 0.2
-    """Where tones are decoded: what the tone model misses, relative to a frame's strongest
-    harmonic. The more, the more is an instrument's timbre believed against the mixture where two
-    tones share a harmonic; near 0, such a harmonic is divided by chance."""
+    """With wiener: widths of the peaks that share out what is left over, in ideal widths."""
     mask_floor: float = 1e-4
-    """With mask: where the tones are below this share of the frame's highest peak, what there is
+    """With wiener: where the tones are below this share of the frame's highest peak, what there is
     goes to the residual."""
+    timbre_noise: float = 0.2
+    """Where tones are decoded: what the tone model is thought to miss, relative to a frame's
+    strongest harmonic, before the first fit has shown it. The more, the more is an instrument's
+    timbre believed against the mixture where two tones share a harmonic."""
+    rest_noise: float = 2.0
+    """Where tones are decoded: what the tone model misses around a harmonic, relative to what the
+    first fit has left there: a fit takes some of the noise for tones. Very high, and nothing is
+    fitted: all of the spectrum is shared out, as a mask does."""
+    change_window: float = 0.6
+    """Where tones are decoded: length of the window in frames that hold two notes of an instrument,
+    relative to the others'. 1: the same everywhere."""
 
 
 def resynthesise(
-    frame: GaborFrame, samples: Tensor, explain: Explain, gain: float = 1.0
+    frame: GaborFrame,
+    samples: Tensor,
+    explain: Explain,
+    gain: float = 1.0,
+    scales: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """The waveform of every instrument in every channel, stretch after stretch.
 
@@ -51,22 +63,25 @@ def resynthesise(
         samples: the recording, ``[c, t]``.
         explain: what the instruments play, called block after block in order.
         gain: what the samples are multiplied by for ``explain``, and the stems divided by.
+        scales: lengths of all frames' windows relative to the frame's own, ``[n]``.
 
     Yields:
         Consecutive stretches of the stems, ``[i, c, t]``.
     """
-    blocks = _stem_blocks(frame, samples, explain, gain)
-    for stretch in frame.stretches(blocks, samples.shape[-1]):
+    blocks = _stem_blocks(frame, samples, explain, gain, scales)
+    for stretch in frame.stretches(blocks, samples.shape[-1], scales):
         yield stretch / gain
 
 
 def _stem_blocks(
-    frame: GaborFrame, samples: Tensor, explain: Explain, gain: float
+    frame: GaborFrame, samples: Tensor, explain: Explain, gain: float, scales: Tensor | None
 ) -> Iterator[Tensor]:
     """Spectra of the stems, ``[i, c, n, f]`` per block, zero above the bins the network sees."""
     n_bins = frame.n_network_bins
-    for centres in frame.centres(samples.shape[-1]).split(BLOCK_FRAMES):
-        channels = frame.analyse(samples, centres, gain)[..., :n_bins]
+    centres = frame.centres(samples.shape[-1])
+    for block in stretches(len(centres), BLOCK_FRAMES):
+        of_block = None if scales is None else scales[block]
+        channels = frame.analyse(samples, centres[block], gain, of_block)[..., :n_bins]
         stems = explain(channels.mean(0), channels)
         yield torch.nn.functional.pad(stems, (0, frame.n_bins - n_bins))
 
@@ -84,3 +99,19 @@ def shares(envelopes: Tensor, floor: float) -> Tensor:
     highest = envelopes.amax((1, 2), keepdim=True)
     tiny = torch.finfo(envelopes.dtype).tiny
     return envelopes / (envelopes.sum(1, keepdim=True) + floor * highest + tiny)
+
+
+def wiener(spectra: Tensor, tones: Tensor, masks: Tensor) -> Tensor:
+    """The tones, and of what they leave over the shares: ``[..., i, f]``.
+
+    S_i = T_i + m_i (Y - sum_j T_j). Where T_i are the most probable tones of instrument i under
+    Y = sum_i (T_i + e_i), and it has the share m_i of the noise's power, this is the expectation of
+    T_i + e_i, given Y.
+
+    Args:
+        spectra: Y, complex, ``[..., f]``.
+        tones: T, ``[..., i, f]``.
+        masks: m, ``[..., i, f]``.
+    """
+    rest = spectra - tones.sum(-2)
+    return tones + masks * rest[..., None, :]

@@ -79,11 +79,22 @@ class GaborFrame:
         self.n_network_bins = min(self.n_fft // 2, n_below)
         self.ideal_width_bins = 1 / (2 * math.pi * config.zeta_s * self.bin_hz)
         self._offsets = torch.arange(-(self.n_fft // 2), self.n_fft // 2, device=device)
-        window = torch.exp(-0.5 * (self._offsets.to(torch.float64) / zeta_samples) ** 2)
-        self.window = (window / window.sum()).to(dtype)
+        self._zeta_samples, self.dtype = zeta_samples, dtype
+        (self.window,) = self.windows(torch.ones(1, device=device))
         # rfft takes the frame's first sample as time 0, the frame's centre is N / 2 later:
         # exp(2 pi i f (N / 2) / N) = (-1)^f moves the reference there.
         self._centre_phase = (-1.0) ** torch.arange(self.n_bins, device=device).to(dtype)
+
+    def windows(self, scales: Tensor) -> Tensor:
+        """Windows of sum 1, some of them shorter, ``[n, N]``.
+
+        Args:
+            scales: length of each relative to the frame's own, at most 1, ``[n]``.
+        """
+        different, which = scales.unique(return_inverse=True)
+        zetas = self._zeta_samples * different.to(torch.float64)[:, None]
+        window = torch.exp(-0.5 * (self._offsets / zetas).square())
+        return (window / window.sum(1, keepdim=True)).to(self.dtype)[which]
 
     def centres(self, n_samples: int) -> Tensor:
         """Centres of the frames that resynthesis uses, as sample indices, shape ``[n]``.
@@ -100,13 +111,17 @@ class GaborFrame:
         hop = max(1, min(hop, n_samples // self.config.min_training_frames))
         return torch.arange(0, n_samples, hop, device=self.window.device)
 
-    def analyse(self, signal: Tensor, centres: Tensor, gain: float = 1.0) -> Tensor:
+    def analyse(
+        self, signal: Tensor, centres: Tensor, gain: float = 1.0, scales: Tensor | None = None
+    ) -> Tensor:
         """Spectra of a signal around some of its samples; the signal is zero outside.
 
         Args:
             signal: real, ``[..., t]``.
             centres: sample indices, ``[n]``.
             gain: what the signal is multiplied by.
+            scales: lengths of the windows relative to the frame's own, ``[n]``; a peak is as many
+                times as wide as its window is shorter.
 
         Returns:
             Complex spectra ``[..., n, f]``, Nyquist bin included.
@@ -116,37 +131,47 @@ class GaborFrame:
         """
         index = centres[:, None] + self._offsets  # n, N
         inside = (index >= 0) & (index < signal.shape[-1])
-        frames = signal[..., index.clamp(0, signal.shape[-1] - 1)] * gain * (self.window * inside)
+        window = self.window if scales is None else self.windows(scales)
+        frames = signal[..., index.clamp(0, signal.shape[-1] - 1)] * gain * (window * inside)
         spectra: Tensor = torch.fft.rfft(frames) * self._centre_phase
         return spectra
 
-    def synthesise(self, blocks: Iterable[Tensor], n_samples: int) -> Tensor:
+    def synthesise(
+        self, blocks: Iterable[Tensor], n_samples: int, scales: Tensor | None = None
+    ) -> Tensor:
         """Signal from its spectra at ``centres(n_samples)``, given block after block.
 
         Args:
             blocks: complex spectra ``[..., n, f]``, consecutive; together one per centre.
             n_samples: length of the signal.
+            scales: those of ``analyse``, of all frames.
 
         Returns:
             Real signal ``[..., t]``.
         """
-        stretches = list(self.stretches(blocks, n_samples))
+        stretches = list(self.stretches(blocks, n_samples, scales))
         if not stretches:
             raise ValueError("synthesis needs at least one block of spectra")
         return torch.cat(stretches, -1)
 
-    def stretches(self, blocks: Iterable[Tensor], n_samples: int) -> Iterator[Tensor]:
+    def stretches(
+        self, blocks: Iterable[Tensor], n_samples: int, scales: Tensor | None = None
+    ) -> Iterator[Tensor]:
         """The signal of ``synthesise`` stretch after stretch, ``[..., t]``, as far as it is known.
 
         The canonical dual window (Eqs. 30, 31). N holds the whole window, so the frame operator
-        is a multiplication by N sum_n w(t - c_n)^2, and its inverse a division: overlapping and
-        adding the inverse transforms under w, then dividing by the window's summed squares, gives
-        back every sample exactly. The sum runs over the frames there are, borders included.
+        is a multiplication by N sum_n w_n(t - c_n)^2, and its inverse a division: overlapping and
+        adding the inverse transforms under w_n, then dividing by the windows' summed squares, gives
+        back every sample exactly, also where every frame has a window of its own. The sum runs over
+        the frames there are, borders included.
         """
         total, energy = _Overlap(self), _Overlap(self)
+        n_done = 0
         for spectra in blocks:
-            frames = torch.fft.irfft(spectra * self._centre_phase, n=self.n_fft) * self.window
-            squares = (self.window**2).expand(frames.shape[-2], -1)
+            first, n_done = n_done, n_done + spectra.shape[-2]
+            window = self.window if scales is None else self.windows(scales[first:n_done])
+            frames = torch.fft.irfft(spectra * self._centre_phase, n=self.n_fft) * window
+            squares = (window**2).expand(n_done - first, -1)
             yield from _inside(total.add(frames), energy.add(squares), n_samples)
         if total.tail is not None:
             yield from _inside(total.rest(), energy.rest(), n_samples)

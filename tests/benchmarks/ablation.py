@@ -43,8 +43,9 @@ ROWS: dict[str, Settings] = {
     "without a cost of rests": {"decoding": {"weight_rest": 1e-9}},
     "decoded once, without the timbres at all pitches": {"decoding": {"weight_harmonics": 0.0}},
     "one note at a time": {"decoding": {"note_reach": 0}},
-    "without the timbre where harmonics are shared": {"resynthesis": {"timbre_noise": 0.01}},
-    "stems of direct predictions instead of masks": {"resynthesis": {"stems": "direct"}},
+    "one window, also where notes change": {"resynthesis": {"change_window": 1.0}},
+    "masks alone: nothing is fitted": {"resynthesis": {"rest_noise": 1e3}},
+    "tones alone: what they leave over goes to the residual": {"resynthesis": {"stems": "direct"}},
 }
 
 
@@ -132,7 +133,7 @@ class _Scene:
         )
         samples = torch.from_numpy(self.recording.samples).T
         gain = level_gain(self.recording, config)
-        stretches = list(resynthesise(frame, samples, refiner.explain, gain))
+        stretches = list(resynthesise(frame, samples, refiner.explain, gain, refiner.scales))
         return torch.cat(stretches, 2)[:, 0].double().numpy()
 
 

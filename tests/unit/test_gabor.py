@@ -60,6 +60,32 @@ def test_synthesis_inverts_analysis(
         assert relative_error(signal, result) < tolerance
 
 
+@given(st.lists(st.sampled_from([0.5, 0.7, 1.0]), min_size=40, max_size=40), st.integers(1, 50))
+def test_synthesis_inverts_analysis_also_where_every_frame_has_a_window_of_its_own(
+    lengths: list[float], n_block: int
+) -> None:
+    frame = GaborFrame(FrameConfig(zeta_s=16 / 8000), 8000, dtype=torch.float64)
+    signal, scales = noise(2, 40 * frame.hop_samples), torch.tensor(lengths)
+    centres = frame.centres(signal.shape[-1])
+    assert len(centres) == len(scales)
+    parts = zip(centres.split(n_block), scales.split(n_block), strict=True)
+    blocks = (frame.analyse(signal, c, scales=s) for c, s in parts)
+    assert relative_error(signal, frame.synthesise(blocks, signal.shape[-1], scales)) < 1e-12
+
+
+def test_a_window_half_as_long_makes_a_peak_twice_as_wide_and_as_high() -> None:
+    frame = GaborFrame(FrameConfig(), 8000, dtype=torch.float64)
+    tone = torch.from_numpy(
+        pure_tone(1000.0, duration_s=0.5, sample_rate_hz=8000, amplitude=0.6, phase_rad=0.0)
+    )
+    centres = torch.tensor([2000, 2000])
+    long, short = frame.analyse(tone, centres, scales=torch.tensor([1.0, 0.5])).abs()
+    f = torch.arange(frame.n_bins, dtype=torch.float64) - 1000 / frame.bin_hz
+    for spectrum, width in ((long, frame.ideal_width_bins), (short, 2 * frame.ideal_width_bins)):
+        assert_close(spectrum, 0.3 * torch.exp(-0.5 * (f / width) ** 2), atol=1e-7, rtol=0)
+    assert_close(frame.windows(torch.ones(3)), frame.window.expand(3, -1), atol=0, rtol=0)
+
+
 @pytest.mark.parametrize("rate", RATES_HZ)
 @pytest.mark.parametrize("seconds", [0.002, 0.06])
 def test_default_frame_inverts_at_every_rate(rate: int, seconds: float) -> None:

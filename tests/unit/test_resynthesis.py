@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
-from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise, shares
+from musisep_cli.policy.joint import JointFit, Pitches
+from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise, shares, wiener
 from tests import dense
 
 FLOOR = 1e-4
@@ -89,6 +90,37 @@ def test_a_silent_frame_does_not_touch_the_others() -> None:
     with_rest = loud.clone()
     with_rest[1] = 0
     assert_close(shares(with_rest, FLOOR)[[0, 2]], shares(loud, FLOOR)[[0, 2]], atol=0, rtol=0)
+
+
+# From shares to stems
+
+
+@given(SEEDS)
+def test_stems_are_what_the_gaussian_model_leads_to_expect(seed: int) -> None:
+    # Y = sum_i (sum_h c_h g_h + e_i): the dense expectation is K_i (sum_j K_j)^-1 Y with the
+    # covariances K_i = G_i P_i G_i^T + diag(m_i) n.
+    generator = np.random.default_rng(seed)
+    n_bins, n_tones, n_harmonics, width = 60, 2, 3, 1.9
+    f0_bins = generator.uniform(8, 18, n_tones)
+    power = 10 ** generator.uniform(-3, 0, (n_tones, n_harmonics))
+    noise = 10 ** generator.uniform(-3, 0)
+    masks = generator.dirichlet(np.ones(n_tones), n_bins).T
+    spectrum = generator.normal(size=n_bins) + 1j * generator.normal(size=n_bins)
+    covariances = []
+    for i in range(n_tones):
+        g = dense.peaks(dense.positions(f0_bins[i], 0.0, n_harmonics), width, n_bins)
+        covariances.append(g.T @ np.diag(power[i]) @ g + noise * np.diag(masks[i]))
+    expected = np.stack(covariances) @ np.linalg.solve(np.sum(covariances, 0), spectrum)
+    pitches = torch.from_numpy(f0_bins)[None]
+    fit = JointFit.of(
+        Pitches(torch.ones_like(pitches), pitches, torch.zeros_like(pitches)),
+        torch.from_numpy(spectrum)[None],
+        n_harmonics=n_harmonics,
+        width=width,
+        tikhonov=noise / torch.from_numpy(power).flatten()[None],
+    )
+    found = wiener(torch.from_numpy(spectrum)[None], fit.tones, torch.from_numpy(masks)[None])
+    assert_close(found[0], torch.from_numpy(expected), atol=1e-5, rtol=0)
 
 
 # From shares to waveforms
