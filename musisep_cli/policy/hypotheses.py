@@ -11,6 +11,7 @@ Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,6 +31,9 @@ TOLERANCE_BINS = 1.5
 """Tones this close are one tone: what the network's neighbouring bins say is added up."""
 PROPOSAL_REACH_BINS = 2
 """A proposal is the most probable bin within this distance."""
+LOWEST_WIDTHS = 3.0
+"""Lower tones, relative to the width of a peak, are not looked for: 22 Hz at the paper's window.
+Their harmonics run into each other, so that they fit any rumble, and no instrument plays them."""
 LEAST_LOG_PROB = -60.0
 """Less probable sets are not told apart."""
 TIKHONOV = 1e-2
@@ -134,6 +138,11 @@ class _Sets:
             inharmonicity=blank,
         )
 
+    @property
+    def lowest_bins(self) -> float:
+        """No tone is lower."""
+        return LOWEST_WIDTHS * self.policy.ideal_width_bins
+
     def extended(self, place: int, beam: int, n_kept: int) -> _Sets:
         """Every set with one more tone or with a rest, the most probable ``n_kept`` of a frame.
 
@@ -141,7 +150,9 @@ class _Sets:
         """
         n_frames, n_sets = self.log_prob.shape
         distribution, _ = self.policy.propose(self.explanation, self.dictionary)
-        proposals = peak_log_mass(distribution.logits).topk(beam)  # k, c
+        mass = peak_log_mass(distribution.logits)
+        mass[:, : math.ceil(self.lowest_bins)] = 2 * LEAST_LOG_PROB
+        proposals = mass.topk(beam)  # k, c
         tones = _Tones.read(self.policy, distribution, proposals.indices)
         sounding = proposals.values + functional.logsigmoid(tones.on_logit)
         resting = functional.logsigmoid(-tones.on_logit[:, :1])
@@ -218,7 +229,7 @@ class _Sets:
         def repeated(values: Tensor) -> Tensor:
             return values[:, :1].expand(-1, len(factors), *values.shape[2:])
 
-        f0_bins = (repeated(self.f0_bins) * factors).clamp_min(1.0)
+        f0_bins = (repeated(self.f0_bins) * factors).clamp_min(self.lowest_bins)
         return replace(
             self,
             log_prob=torch.cat([self.log_prob, repeated(self.log_prob) - nats], 1),

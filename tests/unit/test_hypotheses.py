@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from musisep_cli.policy.hypotheses import (
     peak_log_mass,
     search,
 )
+from musisep_cli.policy.joint import PITCH_REACH_BINS
 from musisep_cli.policy.parameters import Output, ParameterConfig
 from musisep_cli.policy.rollout import Explanation, Policy, PolicyConfig
 from tests import dense
@@ -49,6 +51,14 @@ PARAMETERS = ParameterConfig(
     max_offset_bins=0.4,
 )
 FINDS_TONES = PolicyConfig(instrument_by="timbre", lifted_input=True, input_noise=0.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _tones_from_bin_1_on() -> Iterator[None]:
+    """The small networks' bins are few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hypotheses, "LOWEST_WIDTHS", 1 / IDEAL_WIDTH_BINS)
+        yield
 
 
 def unrefined(
@@ -214,6 +224,18 @@ def test_sets_of_a_network_that_is_always_sure_of_two_bins(n_instruments: int) -
             if log_prob > LEAST_TOLD
         }
         assert told == pytest.approx(expected)
+
+
+def test_no_tone_is_lower_than_its_harmonics_can_be_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hypotheses, "LOWEST_WIDTHS", 3.0)
+    lowest = 3 * IDEAL_WIDTH_BINS
+    logits = torch.full((32,), -20.0, dtype=torch.float64)
+    logits[4], logits[11] = 10.0, 0.0  # sure of a rumble, on which a tone is unlikely to follow
+    found = search(knower(1, logits, 3.0), random_spectra(1, 32), N_HARMONICS, SearchConfig())
+    assert bool(found.on.any())
+    assert float(found.f0_bins[found.on].min()) > lowest - PITCH_REACH_BINS
 
 
 @given(SEEDS)
