@@ -7,14 +7,14 @@ for every seed. BSS Eval v2, means over the instruments, blind.
 import statistics
 import time
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import numpy as np
 import torch
 import typer
 
 from musisep_cli import warmstart
-from musisep_cli.config import Config, Settings, compose
+from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.decoding import Decoding, DecodingConfig
 from musisep_cli.listening import Searcher
 from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
@@ -28,8 +28,10 @@ from musisep_cli.transcript import Frames
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
 from tests.benchmarks.quality import CASES, references
 
+Searched: TypeAlias = tuple[SearchConfig, str]
 ROWS: dict[str, Settings] = {
     "all": {},
+    "float32 in the network's convolutions": {"run": {"precision": "float32"}},
     "without decoding: the most probable tones of each frame": {
         "search": {"beam": 1, "hypotheses": 1, "octave_nats": 0.0}
     },
@@ -69,19 +71,24 @@ def main(
         print(f"| {name} | {columns} | {ratio:.1f} |", flush=True)
 
 
+def _searched(config: Config) -> Searched:
+    """What the search depends on."""
+    return config.search, config.run.precision
+
+
 class _Scene:
     """A recording, its references and what searching it has found."""
 
     def __init__(self, case: str, duration_s: float) -> None:
         self.recording, self.reference = references(case, duration_s)
         self.duration_s = self.recording.n_samples / self.recording.sample_rate_hz
-        self.found: dict[SearchConfig, tuple[Hypotheses, float]] = {}
-        self.decoded: dict[tuple[SearchConfig, DecodingConfig, int], tuple[Decoding, float]] = {}
+        self.found: dict[Searched, tuple[Hypotheses, float]] = {}
+        self.decoded: dict[tuple[Searched, DecodingConfig, int], tuple[Decoding, float]] = {}
 
     def scores(self, settings: Settings, n_seeds: int) -> tuple[float, float, float]:
         """SDR and SIR in dB, mean over instruments and seeds; seconds per seed with its search."""
         run: Settings = {"run": {"instruments": len(self.reference)}}
-        config = compose("standard", run, settings)
+        config = resolved(compose("standard", run, settings), torch.device("cpu"))
         found, seconds = self._search(config)
         scores = []
         for seed in range(n_seeds):
@@ -101,7 +108,7 @@ class _Scene:
         return float(sdr_db), float(sir_db), seconds
 
     def _search(self, config: Config) -> tuple[Hypotheses, float]:
-        if config.search not in self.found:
+        if _searched(config) not in self.found:
             started = time.monotonic()
             policy = new_policy(config, self._frame(config))
             warmstart.load(policy, config.warmstart)
@@ -111,8 +118,8 @@ class _Scene:
             searcher = Searcher(policy, n_harmonics, config.search, found.add)
             for spectra in self._spectra(config):
                 searcher.listen(spectra)
-            self.found[config.search] = found.joined(), time.monotonic() - started
-        return self.found[config.search]
+            self.found[_searched(config)] = found.joined(), time.monotonic() - started
+        return self.found[_searched(config)]
 
     def _frame(self, config: Config) -> GaborFrame:
         return GaborFrame(config.frame, self.recording.sample_rate_hz)
@@ -124,7 +131,7 @@ class _Scene:
             yield frame.analyse(mean, centres)[:, : frame.n_network_bins]
 
     def _decode(self, found: Hypotheses, config: Config, seed: int) -> tuple[Decoding, float]:
-        known = config.search, config.decoding, seed
+        known = _searched(config), config.decoding, seed
         if known not in self.decoded:
             started = time.monotonic()
             spectra, frame = torch.cat(list(self._spectra(config))), self._frame(config)
