@@ -292,7 +292,10 @@ class _Run:
         self.on_progress(Progress(self.seed, "resynthesis", n_frames, len(self.centres)))
 
     def _stems(
-        self, explain: Explain, state: Callable[[], State], scales: Tensor | None = None
+        self,
+        explain: Explain,
+        state: Callable[[], State],
+        scales: Framewise[Tensor] | None = None,
     ) -> Stems:
         """All stems, on the shelf; an interrupted run goes on from the state before them."""
 

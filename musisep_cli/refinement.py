@@ -37,14 +37,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musisep_cli.framewise import Framewise, stretches
+from musisep_cli.framewise import Derived, Framewise
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
 from musisep_cli.notes import NotesAround, comb_of, learn_timbres
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
-from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares, wiener
+from musisep_cli.resynthesis import ResynthesisConfig, shares, wiener
 from musisep_cli.transcript import Frames, Transcript, audible
 
 LEAST_EXPECTED = 1e-4
@@ -83,8 +83,7 @@ class Refiner:
         self.n_harmonics, self.n_instruments = dictionary.shape
         self.timbres = learn_timbres(tones, spectra, dictionary, frame)
         self.transcript = Frames(Transcript, len(tones))
-        blocks = stretches(len(tones), BLOCK_FRAMES)
-        self.scales = torch.cat([self._window_scales(tones[block]) for block in blocks])
+        self.scales = Derived(tones, self._window_scales)
 
     def _window_scales(self, tones: Pitches) -> Tensor:
         """Length of the windows in which some frames are seen, relative to the frame's, ``[n]``."""
@@ -100,7 +99,8 @@ class Refiner:
         """
         n_done = self.transcript.n_done
         block = slice(n_done, n_done + len(mean))
-        tones, scales = self.tones[block], self.scales[block]
+        tones = self.tones[block]
+        scales = self._window_scales(tones)
         alike = [(scales == scale).nonzero()[:, 0] for scale in scales.unique()]
         parts = [
             self._explained(tones[rows], float(scales[rows[0]]), mean[rows], channels[:, rows])

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from musisep_cli.framewise import stretches
+from musisep_cli.framewise import Framewise, stretches
 from musisep_cli.model.gabor import GaborFrame
 
 BLOCK_FRAMES = 64
@@ -54,7 +54,7 @@ def resynthesise(
     samples: Tensor,
     explain: Explain,
     gain: float = 1.0,
-    scales: Tensor | None = None,
+    scales: Framewise[Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """The waveform of every instrument in every channel, stretch after stretch.
 
@@ -74,7 +74,11 @@ def resynthesise(
 
 
 def _stem_blocks(
-    frame: GaborFrame, samples: Tensor, explain: Explain, gain: float, scales: Tensor | None
+    frame: GaborFrame,
+    samples: Tensor,
+    explain: Explain,
+    gain: float,
+    scales: Framewise[Tensor] | None,
 ) -> Iterator[Tensor]:
     """Spectra of the stems, ``[i, c, n, f]`` per block, zero above the bins the network sees."""
     n_bins = frame.n_network_bins

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from musisep_cli.framewise import Framewise
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameConfig:
@@ -137,7 +139,7 @@ class GaborFrame:
         return spectra
 
     def synthesise(
-        self, blocks: Iterable[Tensor], n_samples: int, scales: Tensor | None = None
+        self, blocks: Iterable[Tensor], n_samples: int, scales: Framewise[Tensor] | None = None
     ) -> Tensor:
         """Signal from its spectra at ``centres(n_samples)``, given block after block.
 
@@ -155,7 +157,7 @@ class GaborFrame:
         return torch.cat(stretches, -1)
 
     def stretches(
-        self, blocks: Iterable[Tensor], n_samples: int, scales: Tensor | None = None
+        self, blocks: Iterable[Tensor], n_samples: int, scales: Framewise[Tensor] | None = None
     ) -> Iterator[Tensor]:
         """The signal of ``synthesise`` stretch after stretch, ``[..., t]``, as far as it is known.
 
