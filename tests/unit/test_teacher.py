@@ -12,21 +12,14 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from musisep_cli.model.tones import Peaks, harmonic_positions
+from musisep_cli.policy import forced
 from musisep_cli.policy.distance import ObjectiveConfig
+from musisep_cli.policy.forced import draw_line, inharmonicity_loss, line_log_probs
 from musisep_cli.policy.parameters import Output, ParameterConfig, gamma_parameters
 from musisep_cli.policy.rollout import Explanation, Policy, PolicyConfig, Tone
 from musisep_cli.policy.sampling import Action, ToneDistribution
-from musisep_cli.warmstart import teacher
 from musisep_cli.warmstart.simulator import SimulatedFrames
-from musisep_cli.warmstart.teacher import (
-    LEAST_LEVEL,
-    Lesson,
-    TeacherConfig,
-    draw_line,
-    inharmonicity_loss,
-    line_log_probs,
-    teach,
-)
+from musisep_cli.warmstart.teacher import LEAST_LEVEL, Lesson, TeacherConfig, teach
 from tests import dense
 from tests.small import IDEAL_WIDTH_BINS, random_spectra, seeded, small_policy
 
@@ -168,7 +161,7 @@ class Record:
 def record(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> Record:
     """Listens to a lesson without changing it."""
     kept = Record()
-    propose, tone, drawn = policy.propose, policy.tone, teacher.draw_line
+    propose, tone, drawn = policy.propose, policy.tone, forced.draw_line
 
     def keep_proposal(
         explanation: Explanation, dictionary: Tensor
@@ -196,7 +189,7 @@ def record(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> Record:
 
     monkeypatch.setattr(policy, "propose", keep_proposal)
     monkeypatch.setattr(policy, "tone", keep_tone)
-    monkeypatch.setattr(teacher, "draw_line", keep_line)
+    monkeypatch.setattr(forced, "draw_line", keep_line)
     return kept
 
 
