@@ -300,7 +300,8 @@ def check(config: Config) -> None:
         ),
         (
             config.decoding.enabled or config.training.by == "policy gradient",
-            "[training] by = 'decoded tones' needs [decoding] enabled = true",
+            "[training] by = 'decoded tones' needs [decoding] enabled = true; or train by = "
+            "'policy gradient'",
         ),
         (
             config.decoding.enabled or config.resynthesis.stems == "direct",

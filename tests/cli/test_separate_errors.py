@@ -88,6 +88,8 @@ def test_wrong_usage(tmp_path: Path, flags: tuple[str, ...]) -> None:
         ("[training]\niterations = 0x" + "f" * 40, "too large"),
         ("[run]\nprecision = 'half'", "must be one of 'auto', 'float32', 'bfloat16'"),
         ("[run]\nprecision = 'bfloat16'\n[network]\nkernel = 7", "it must be at most 5"),
+        ("[training]\nby = 'guessing'", "must be one of 'policy gradient', 'decoded tones'"),
+        ("preset = 'quick'\n[training]\nby = 'decoded tones'", "needs [decoding] enabled = true"),
         ("[trainig]\niterations = 5", "did you mean 'training'"),
         ("training = 5", "must be a section"),
         ("preset = 5", "'preset' must be one of"),
