@@ -299,6 +299,11 @@ def check(config: Config) -> None:
             "first, whoever plays them",
         ),
         (
+            config.decoding.enabled or config.training.by == "policy gradient",
+            "[training] by = 'decoded tones' needs [decoding] enabled = true; or train by = "
+            "'policy gradient'",
+        ),
+        (
             config.decoding.enabled or config.resynthesis.stems == "direct",
             "[resynthesis] stems = 'wiener' needs [decoding] enabled = true",
         ),

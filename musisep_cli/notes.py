@@ -45,17 +45,26 @@ class Decoded:
 
     def __getitem__(self, block: slice) -> Pitches:
         """Of some consecutive frames, ``[n, i]``."""
+        found, chosen = self._chosen(block)
+        f0_bins = found.f0_bins[chosen]
+        return Pitches(
+            on=found.on[chosen].to(f0_bins.dtype),
+            f0_bins=f0_bins,
+            inharmonicity=found.inharmonicity[chosen],
+        )
+
+    def loudness(self, block: slice) -> Tensor:
+        """How loud they are, 0 for those that are off, ``[n, i]``."""
+        found, chosen = self._chosen(block)
+        return found.loudness[chosen]
+
+    def _chosen(self, block: slice) -> tuple[Hypotheses, tuple[Tensor, Tensor, Tensor]]:
+        """Some frames' hypotheses, and which of their tones were chosen."""
         found = self.found[block]
         device = found.on.device
         frames = torch.arange(len(found), device=device)[:, None]
         chosen = torch.from_numpy(self.decoding.hypotheses[block]).to(device)[:, None]
-        tones = torch.from_numpy(self.decoding.tones[block]).to(device)
-        f0_bins = found.f0_bins[frames, chosen, tones]
-        return Pitches(
-            on=found.on[frames, chosen, tones].to(f0_bins.dtype),
-            f0_bins=f0_bins,
-            inharmonicity=found.inharmonicity[frames, chosen, tones],
-        )
+        return found, (frames, chosen, torch.from_numpy(self.decoding.tones[block]).to(device))
 
 
 @dataclass(frozen=True)

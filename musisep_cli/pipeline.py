@@ -30,6 +30,7 @@ from musisep_cli.config import Config, resolved
 from musisep_cli.decoding import Decoding, order_like
 from musisep_cli.errors import CheckpointError
 from musisep_cli.framewise import Derived, Framewise
+from musisep_cli.labels import clear_labels
 from musisep_cli.listening import Listener, Searcher
 from musisep_cli.model.dictionary import load, start_dictionary
 from musisep_cli.model.gabor import GaborFrame
@@ -41,6 +42,7 @@ from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
 from musisep_cli.spool import Spool, SpooledFrames
+from musisep_cli.training.rehearsal import Labels, Rehearsal
 from musisep_cli.training.trainer import StepReport, Trainer
 from musisep_cli.transcript import PitchTracks, Transcript, pitch_tracks
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
@@ -161,7 +163,7 @@ class _Run:
         self.config, self.seed, self.on_progress = config, seed, on_progress
         self.checkpoints = checkpoints
         self.taken_up: State = {}
-        self.trainer: Trainer | None = None
+        self.trainer: Trainer | Rehearsal | None = None
         self.decoded: tuple[Framewise[Hypotheses], Decoding] | None = None
         self.spool: Spool | None = None
         self.curve: list[StepReport] = []
@@ -261,13 +263,12 @@ class _Run:
 
     def _decoded(self, dictionary: Tensor) -> tuple[Stems, Transcript]:
         """Stems by the tones that are decoded over all frames."""
-        trained = self.config.training.iterations > 0
-        stage: Stage = "transcription" if trained else "listening"
-        found, decoding = self.decoded or self._decode(stage)
-        lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
-        order = order_like(reference=lifted, estimate=decoding.timbres)
+        # A network that has not learned anything since would only say the same again.
+        unchanged = self.trainer is None or self.trainer.iteration == 0
+        stage: Stage = "listening" if unchanged else "transcription"
+        found, decoding = (self.decoded if unchanged else None) or self._decode(stage)
         refiner = Refiner(
-            NotesAround(Decoded(found, decoding.ordered(order)), self.config.decoding.note_reach),
+            NotesAround(_played(found, decoding, dictionary), self.config.decoding.note_reach),
             Derived(self.centres, self._spectra),
             dictionary,
             self.frame,
@@ -307,37 +308,73 @@ class _Run:
         n_samples, n_channels = self.recording.samples.shape
         return self.shelf(stretches(), (self.config.run.instruments, n_samples, n_channels))
 
-    def _trainer(self) -> Trainer:
-        config = self.config
-        if config.warmstart.weights:
-            warmstart.load(self.policy, config.warmstart)
+    def _trainer(self) -> Trainer | Rehearsal:
+        if self.config.warmstart.weights:
+            warmstart.load(self.policy, self.config.warmstart)
         trained = self.taken_up.get("trainer")
-        dictionary = first_dictionary(config) if trained else self._first_dictionary()
-        trainer = Trainer(
-            config.training,
-            estimator=config.estimator,
-            policy=self.policy,
-            dictionary=dictionary,
-            dictionary_frozen=config.dictionary.frozen,
-            frame=self.frame,
-            signal=self.mean,
-        )
+        dictionary = first_dictionary(self.config) if trained else self._first_dictionary()
+        if self.config.training.by == "decoded tones":
+            trainer: Trainer | Rehearsal = self._rehearsal(dictionary)
+        else:
+            trainer = self._explorer(dictionary)
         if trained:
             with _fitting(self.seed):
                 trainer.load_state_dict(trained)
         return trainer
+
+    def _explorer(self, dictionary: Tensor) -> Trainer:
+        """Learns by trying (Algorithm 1)."""
+        return Trainer(
+            self.config.training,
+            estimator=self.config.estimator,
+            policy=self.policy,
+            dictionary=dictionary,
+            dictionary_frozen=self.config.dictionary.frozen,
+            frame=self.frame,
+            signal=self.mean,
+        )
+
+    def _rehearsal(self, dictionary: Tensor) -> Rehearsal:
+        """Learns what was decoded; what is learned is part of a checkpoint, once there is one."""
+        labels = Labels.none(self.config.run.instruments)
+        if self.config.training.iterations > 0 and not self.taken_up.get("trainer"):
+            labels = self._labels(dictionary)
+        return Rehearsal(
+            self.config.training,
+            policy=self.policy,
+            dictionary=dictionary,
+            frame=self.frame,
+            signal=self.mean,
+            labels=labels,
+        )
+
+    def _labels(self, dictionary: Tensor) -> Labels:
+        """The frames whose tones are clear, told to the user if there are none."""
+        self.decoded = self.decoded or self._decode("listening")
+        dictionary = dictionary.to(self.mean)
+        labels = clear_labels(
+            _played(*self.decoded, dictionary),
+            Derived(self.centres, self._spectra),
+            self.centres,
+            dictionary,
+            self.frame,
+            note_reach=self.config.decoding.note_reach,
+            faint=self.config.decoding.faint,
+        )
+        if len(labels) == 0:
+            note = "not trained: in no frame the tones are clear enough to learn from"
+            self.on_progress(replace(self._found_all("listening"), note=note))
+        return labels
 
     def _first_dictionary(self) -> Tensor:
         """The dictionary that training starts from, ``[h, i]``: if none is given, the decoded."""
         dictionary = first_dictionary(self.config)
         if self.config.dictionary.init_file or not self.config.decoding.enabled:
             return dictionary
-        found, decoding = self._decode("listening")
-        if self.config.training.iterations == 0:  # the network stays as it is, and so do they
-            self.decoded = found, decoding
+        _, decoding = self.decoded = self._decode("listening")
         return dictionary_of_timbres(torch.from_numpy(decoding.timbres), self.config.dictionary)
 
-    def _train(self, trainer: Trainer) -> None:
+    def _train(self, trainer: Trainer | Rehearsal) -> None:
         """Trains to the end; keeps the training curve."""
         total = trainer.config.iterations
         for report in trainer.run():
@@ -425,6 +462,13 @@ def first_dictionary(config: Config) -> Tensor:
     return start_dictionary(config.dictionary, config.run.instruments)
 
 
+def _played(found: Framewise[Hypotheses], decoding: Decoding, dictionary: Tensor) -> Decoded:
+    """What was decoded, the instruments in the order of the dictionary ``[h, i]``."""
+    lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
+    order = order_like(reference=lifted, estimate=decoding.timbres)
+    return Decoded(found, decoding.ordered(order))
+
+
 def _mean(reports: list[StepReport]) -> StepReport:
     """Mean of the finite terms of some steps, at the last one's place."""
     terms: dict[str, Any] = {}
@@ -447,7 +491,7 @@ def _fitting(seed: int) -> Iterator[None]:
         ) from error
 
 
-def _serialised(trainer: Trainer) -> bytes:
+def _serialised(trainer: Trainer | Rehearsal) -> bytes:
     buffer = io.BytesIO()
     torch.save(trainer.state_dict(), buffer)
     return buffer.getvalue()

@@ -42,6 +42,16 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def every_frame_is_clear() -> Iterator[None]:
+    """What a network decodes that has learned nothing changes from frame to frame; let it count."""
+    from musisep_cli import labels
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labels, "STEADY_FRAMES", 0)
+        yield
+
+
 @pytest.fixture
 def forbidden_folder() -> Iterator[Path]:
     """A folder without write access, in it `unreadable.wav`; root becomes nobody for the test."""

@@ -9,9 +9,11 @@ import soundfile
 import torch
 from typer.testing import Result
 
+from musisep_cli import labels
 from tests.cli import separating
 from tests.cli.separating import (
     TINY_SETTINGS,
+    WARM_SETTINGS,
     hashes,
     invoke,
     manifest,
@@ -280,6 +282,38 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) ->
     assert config["preset"] == "quick"
     with (results(tmp_path, "mix") / "seeds/000/metrics.csv").open() as rows:
         assert len(list(rows)) == 1 + 3
+
+
+WARM_FLAGS = ("--config", "warm.toml", "--seeds", 1, "--iterations", 3, "--cpu", "--out", "out")
+
+
+def warm_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Result, list[str]]:
+    """A run that listens and then trains, and the lines of its training curve."""
+    monkeypatch.chdir(folder)
+    (folder / "warm.toml").write_text(WARM_SETTINGS)
+    result = invoke(write_recording(folder / "mix.wav", duration_s=1.0), *WARM_FLAGS)
+    assert result.exit_code == 0, result.output
+    curve = (results(folder, "mix") / "seeds/000/metrics.csv").read_text()
+    return result, curve.splitlines()[1:]
+
+
+def test_the_network_learns_from_what_was_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every_frame_is_clear: None
+) -> None:
+    result, curve = warm_run(tmp_path, monkeypatch)
+    assert [line.split(",")[0] for line in curve] == ["1", "2", "3"]
+    assert "not trained" not in result.stderr
+    training = manifest(tmp_path, "mix")["config"]["training"]
+    assert (training["by"], training["iterations"]) == ("decoded tones", 3)
+
+
+def test_nothing_clear_to_learn_from_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "clear", lambda on, *_: torch.zeros(len(on), dtype=torch.bool))
+    result, curve = warm_run(tmp_path, monkeypatch)
+    assert curve == []
+    assert "seed 0: not trained: in no frame the tones are clear" in result.stderr
 
 
 def test_the_number_of_instruments_may_come_from_the_file(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def test_wrong_usage(tmp_path: Path, flags: tuple[str, ...]) -> None:
         ("[resynthesis]\nrest_noise = 0", "rest_noise = 0.0: must be above 0"),
         ("[run]\nprecision = 'half'", "must be one of 'auto', 'float32', 'bfloat16'"),
         ("[run]\nprecision = 'bfloat16'\n[network]\nkernel = 7", "it must be at most 5"),
+        ("[training]\nby = 'guessing'", "must be one of 'policy gradient', 'decoded tones'"),
+        ("preset = 'quick'\n[training]\nby = 'decoded tones'", "needs [decoding] enabled = true"),
         ("[trainig]\niterations = 5", "did you mean 'training'"),
         ("training = 5", "must be a section"),
         ("preset = 5", "'preset' must be one of"),

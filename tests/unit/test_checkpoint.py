@@ -13,14 +13,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musisep_cli import checkpoint
+from musisep_cli import checkpoint, pipeline
 from musisep_cli.checkpoint import NEWEST, PREVIOUS, Checkpoints, State, encode, read
 from musisep_cli.config import Config, Settings, compose
 from musisep_cli.errors import CheckpointError, OutputError
 from musisep_cli.pipeline import SeedResult, run_seed
 from musisep_cli.recording import Recording
+from musisep_cli.training.rehearsal import Labels
 from tests.signals import duet
 
+pytestmark = pytest.mark.usefixtures("every_frame_is_clear")
 CPU = torch.device("cpu")
 RATE_HZ = 8_000
 RUN = "a run"
@@ -108,23 +110,25 @@ def assert_same(first: SeedResult, second: SeedResult) -> None:
 
 
 def settings(name: str) -> Config:
-    if name != "untrained":
-        return compose(name, TINY)
-    config = compose("standard", TINY)  # the shipped weights, which are not trained, are large
-    return replace(config, training=replace(config.training, iterations=0))
+    if name == "untrained":
+        config = compose("standard", TINY)  # the shipped weights, which are not trained, are large
+        return replace(config, training=replace(config.training, iterations=0))
+    if name == "gradient":
+        return compose("standard", TINY, {"training": {"by": "policy gradient"}})
+    return compose(name, TINY)
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> dict[str, SeedResult]:
+def undisturbed(every_frame_is_clear: None) -> dict[str, SeedResult]:
     return {
         name: run_seed(recording(), settings(name), 1, CPU, ignore)
-        for name in ("standard", "untrained", "quick")
+        for name in ("standard", "gradient", "untrained", "quick")
     }
 
 
 # 4 s at 8 kHz are 375 frames, 6 blocks: standard listens (0 to 5), trains (6 to 9), listens again
-# (10 to 15) and resynthesises; without training it listens once (0 to 5) and resynthesises; quick
-# trains (0 to 3), and what it resynthesises starts anew.
+# (10 to 15) and resynthesises, by the policy gradient too; without training it listens once (0 to
+# 5) and resynthesises; quick trains (0 to 3), and what it resynthesises starts anew.
 @pytest.mark.parametrize(
     ("preset", "stops"),
     [
@@ -137,6 +141,7 @@ def undisturbed() -> dict[str, SeedResult]:
         ("standard", [15]),
         ("standard", [18]),
         ("standard", [2, 1, 2, 2, 3]),
+        ("gradient", [7]),
         ("untrained", [2]),
         ("untrained", [5]),
         ("untrained", [8]),
@@ -166,6 +171,32 @@ def test_a_stop_while_frames_are_decoded_loses_none_of_them(
     assert state["stage"] == "listening"
     assert state["done"] == state["total"] == state["frames"]["rows"]
     assert_same(resumed(config, tmp_path), undisturbed[preset])
+
+
+@pytest.mark.parametrize("stops", [[3, 4]])
+def test_a_run_with_nothing_to_learn_from_goes_on_too(
+    stops: list[int],
+    tmp_path: Path,
+    undisturbed: dict[str, SeedResult],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "clear_labels", lambda *_, **__: Labels.none(2))
+    found = stopped_and_resumed(settings("standard"), tmp_path, *stops)
+    assert found.curve == ()
+    assert found.stems.tobytes() == undisturbed["untrained"].stems.tobytes()
+
+
+def test_what_is_learned_is_not_decoded_again(
+    tmp_path: Path, undisturbed: dict[str, SeedResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings("standard")
+    stop_in(config, tmp_path, Stop(tmp_path, 7), first=True)
+    state, _ = Checkpoints(tmp_path, RUN, never).load()
+    assert state is not None
+    assert (state["stage"], state["done"]) == ("training", 2)
+    assert len(state["trainer"]["labels"]["centres"]) == 8
+    monkeypatch.setattr(pipeline, "clear_labels", None)
+    assert_same(resumed(config, tmp_path), undisturbed["standard"])
 
 
 def test_frames_that_were_heard_after_the_checkpoint_are_heard_again(

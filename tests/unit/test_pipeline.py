@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli import separate
+from musisep_cli import pipeline, separate
 from musisep_cli.config import Config, Settings, compose
 from musisep_cli.model.dictionary import FORMAT, DictionaryConfig, start_dictionary
 from musisep_cli.model.gabor import GaborFrame
@@ -31,6 +31,7 @@ from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES
+from musisep_cli.training.rehearsal import Labels
 from tests.signals import harmonic_tone, melody
 
 Signal = NDArray[np.float64]
@@ -114,16 +115,62 @@ def test_stems_have_the_recordings_shape_and_are_finite() -> None:
     assert np.abs(result.stems).max() > 0.01
 
 
-def test_stages_come_in_order_and_each_to_its_end() -> None:
-    _, events = run(panned_duet(), tiny())
+@pytest.mark.parametrize("by", ["policy gradient", "decoded tones"])
+def test_stages_come_in_order_and_each_to_its_end(by: str, every_frame_is_clear: None) -> None:
+    result, events = run(panned_duet(), tiny(training={"by": by}))
     assert stages(events) == ["listening", "training", "transcription", "resynthesis"]
+    assert [report.iteration for report in result.curve] == [1, 2]
+    assert result.n_skipped == 0
+
+
+def test_where_nothing_is_clear_nothing_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "clear_labels", lambda *_, **__: Labels.none(2))
+    result, events = run(panned_duet(), tiny())
+    notes = [(event.stage, event.note) for event in events if event.note]
+    [(stage, note)] = notes
+    assert stage == "listening"
+    assert note.startswith("not trained: ")
+    assert [stage for stage, _ in groupby(event.stage for event in events)] == [
+        "listening",
+        "resynthesis",
+    ]
+    training = replace(tiny().training, iterations=0, by="policy gradient")
+    plain, _ = run(panned_duet(), replace(tiny(), training=training))
+    assert result.curve == ()
+    assert result.stems.tobytes() == plain.stems.tobytes()
+
+
+def test_a_recording_of_a_single_click_keeps_everything_finite() -> None:
+    click = np.zeros(round(0.6 * RATE_HZ))
+    click[len(click) // 2] = 0.5
+    result, _ = run(recorded(click), tiny())
+    assert result.n_skipped == 0
+    for values in (result.stems, result.dictionary):
+        assert np.isfinite(values).all()
+
+
+def test_the_dictionary_stays_as_it_was_decoded(
+    monkeypatch: pytest.MonkeyPatch, every_frame_is_clear: None
+) -> None:
+    know(truth(1.2, tiny()), monkeypatch)
+    result, events = run(recorded(players(1.2).sum(0)), tiny())
+    assert sum(event.report is not None for event in events) == 2
+    expected = np.stack([ODD, FALLING], 1)
+    assert_allclose(result.dictionary, expected, atol=2e-3)  # timbres are kept in half precision
 
 
 @pytest.mark.parametrize(
     ("preset", "changes"),
     [
         ("quick", {}),
-        ("standard", {"decoding": {"enabled": False}, "resynthesis": {"stems": "direct"}}),
+        (
+            "standard",
+            {
+                "training": {"by": "policy gradient"},
+                "decoding": {"enabled": False},
+                "resynthesis": {"stems": "direct"},
+            },
+        ),
     ],
 )
 def test_nothing_is_listened_to_where_nothing_is_labelled(
@@ -323,7 +370,8 @@ def test_true_tones_in_any_order_separate_a_duet(monkeypatch: pytest.MonkeyPatch
 
 def test_the_first_dictionary_is_that_of_the_tones_found(monkeypatch: pytest.MonkeyPatch) -> None:
     know(truth(1.2, tiny()), monkeypatch)
-    result, _ = run(recorded(players(1.2).sum(0)), tiny(training={"dictionary_lr": 1e-9}))
+    config = tiny(training={"by": "policy gradient", "dictionary_lr": 1e-9})
+    result, _ = run(recorded(players(1.2).sum(0)), config)
     expected = np.stack([ODD, FALLING], 1)
     assert_allclose(result.dictionary, expected, atol=2e-3)  # timbres are kept in half precision
 

@@ -50,13 +50,23 @@ def test_a_single_frame_that_does_not_fit() -> None:
         holds(0, [])().map(lambda x: x, torch.arange(10))
 
 
-@pytest.mark.parametrize("preset", ["standard", "quick"])
-def test_a_run_goes_on_with_smaller_batches(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("preset", "by"),
+    [
+        ("standard", "decoded tones"),
+        ("standard", "policy gradient"),
+        ("quick", "policy gradient"),
+    ],
+)
+def test_a_run_goes_on_with_smaller_batches(
+    preset: str, by: str, monkeypatch: pytest.MonkeyPatch, every_frame_is_clear: None
+) -> None:
     seen: list[int] = []
     small = holds(20, seen)
     monkeypatch.setattr("musisep_cli.pipeline.Portions", small)
-    monkeypatch.setattr("musisep_cli.training.trainer.Portions", holds(1, seen))
-    config: Settings = {"training": {"iterations": 2, "batch_size": 4}}
+    for module in ("trainer", "rehearsal"):
+        monkeypatch.setattr(f"musisep_cli.training.{module}.Portions", holds(1, seen))
+    config: Settings = {"training": {"by": by, "iterations": 2, "batch_size": 4}}
     result = run_seed(recording(), compose(preset, TINY, config), 0, CPU, ignore)
     assert set(seen) >= {1, 16}
     assert max(seen) == 16  # of 64

@@ -1,0 +1,163 @@
+"""Rehearsal: the network learns on the recording what was decoded of it.
+
+Departs from the paper (Algorithm 1), which knows no tones and follows the objective of its own
+guesses. What was decoded over all frames knows more than the network in any one of them: timbres,
+lines that go on, notes that change together. Where that is plain, its tones are taken for true, and
+the network learns to name them, whoever plays them (``policy.forced``). What it then hears in all
+the other frames is better too.
+
+Axes: ``b`` frames of the batch, ``n`` frames with labels, ``i`` instruments and tones of a frame,
+``f`` bins, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musisep_cli.framewise import FrameRows
+from musisep_cli.model.gabor import GaborFrame
+from musisep_cli.policy.distance import Objective
+from musisep_cli.policy.forced import ForcedConfig, forced_rollout
+from musisep_cli.policy.joint import Pitches
+from musisep_cli.policy.rollout import Policy
+from musisep_cli.portions import Portions
+from musisep_cli.training.trainer import StepReport, TrainingConfig, explanation_objective
+
+WARMUP_STEPS = 10
+"""Adam does not know the size of gradients at first: over so many steps the step size rises."""
+MAX_GRADIENT_NORM = 1.0
+"""Longer gradients are cut to this length."""
+
+
+@dataclass(frozen=True)
+class Labels(FrameRows):
+    """Frames whose tones are known.
+
+    Attributes:
+        centres: of the frames, in samples, ``[n]``.
+        on: whether the instrument plays, 0 or 1, ``[n, i]``.
+        f0_bins: pitch, ``[n, i]``.
+        inharmonicity: b, ``[n, i]``.
+    """
+
+    centres: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+
+    @classmethod
+    def none(cls, n_instruments: int) -> Labels:
+        """Of no frame."""
+        empty = torch.zeros(0, n_instruments)
+        return cls(torch.zeros(0, dtype=torch.long), empty, empty, empty)
+
+    def drawn(self, n: int) -> Labels:
+        """``n`` random ones, or all, in random order."""
+        return self[torch.randperm(len(self))[:n].to(self.centres.device)]
+
+
+class Rehearsal:
+    """Draw frames with known tones, force these, step the network.
+
+    Args:
+        config: rates and budget.
+        policy: the network to train, on its device.
+        dictionary: D, which stays as it is, ``[h, i]``.
+        frame: how spectra are made.
+        signal: the recording's mean over channels, ``[t]``, on the policy's device.
+        labels: what is learned; as many are drawn as there is time for. Without any, nothing is
+            learned.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        policy: Policy,
+        dictionary: Tensor,
+        frame: GaborFrame,
+        signal: Tensor,
+        labels: Labels,
+    ) -> None:
+        self.config = config
+        self.policy, self.frame, self.signal = policy, frame, signal
+        # In one layout, whatever it was made from: the last bits of sums depend on it.
+        self.dictionary = dictionary.to(signal).clone(memory_format=torch.contiguous_format)
+        self.weights = list(policy.parameters())
+        self.optimiser = torch.optim.Adam(
+            self.weights, betas=(config.beta_1, config.beta_2), eps=config.eps
+        )
+        n_frames = config.iterations * config.batch_size
+        self.labels = labels.drawn(n_frames) if len(labels) else labels
+        self.queue = torch.zeros(0, dtype=torch.long)
+        self.portions = Portions()
+        self.iteration = 0
+        self.n_skipped = 0
+
+    def run(self) -> Iterator[StepReport]:
+        """Train to the end of the budget, a report after every step."""
+        while len(self.labels) and self.iteration < self.config.iterations:
+            yield self.step(self.next_batch())
+
+    def next_batch(self) -> Tensor:
+        """Numbers of random frames with labels, ``[b]``; every one comes once per epoch."""
+        size = min(self.config.batch_size, len(self.labels))
+        if len(self.queue) < size:
+            self.queue = torch.cat([self.queue, torch.randperm(len(self.labels))])
+        batch, self.queue = self.queue[:size], self.queue[size:]
+        return batch
+
+    def step(self, rows: Tensor) -> StepReport:
+        """One step on given frames ``[b]``; if it is not finite it is counted, not applied."""
+        self.iteration += 1
+        parts = self.portions.map(self._rehearse, rows)
+        for weight, *of_parts in zip(self.weights, *(found for found, _ in parts), strict=True):
+            weight.grad = reduce(torch.add, of_parts) / len(rows)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
+        if bool(torch.isfinite(norm)):
+            rate = min(1.0, self.iteration / WARMUP_STEPS) * self.config.rate(self.iteration)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate * self.config.network_lr
+            self.optimiser.step()
+        else:
+            self.n_skipped += 1
+        return StepReport.of(self.iteration, [terms for _, terms in parts], self.n_skipped)
+
+    def _rehearse(self, rows: Tensor) -> tuple[list[Tensor], Objective]:
+        """Gradients of all weights, times the number of frames ``[b]``; and what was measured."""
+        labels, asked = self.labels[rows.to(self.labels.centres.device)], ForcedConfig()
+        known = Pitches(labels.on, labels.f0_bins, labels.inharmonicity)
+        spectra = self.frame.analyse(self.signal, labels.centres)[:, : self.frame.n_network_bins]
+        forced = forced_rollout(self.policy, spectra, known, self.dictionary, asked.tolerance_bins)
+        gradients = torch.autograd.grad(
+            len(rows) * forced.loss(asked), self.weights, allow_unused=True, materialize_grads=True
+        )
+        return list(gradients), explanation_objective(forced.explanation, self.policy)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training changes and what it learns, except the random generator."""
+        return {
+            "iteration": self.iteration,
+            "n_skipped": self.n_skipped,
+            "queue": self.queue.clone(),  # a view, with which all it was cut from would be saved
+            "labels": dict(vars(self.labels)),
+            "dictionary": self.dictionary,
+            "policy": self.policy.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state of ``state_dict`` up again."""
+        self.iteration, self.n_skipped = int(state["iteration"]), int(state["n_skipped"])
+        self.queue = state["queue"]
+        device = self.signal.device
+        self.labels = Labels(**{name: x.to(device) for name, x in state["labels"].items()})
+        self.dictionary.copy_(state["dictionary"])
+        self.policy.load_state_dict(state["policy"])
+        self.optimiser.load_state_dict(state["optimiser"])
