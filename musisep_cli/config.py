@@ -55,6 +55,7 @@ LARGEST_INTEGER = 2**53
 SIGNED = {"min_width_raw", "on_bias"}
 """Numbers that may be negative."""
 MAY_BE_ZERO = {
+    "iterations_from_three",
     "rms_level",
     "input_noise",
     "lift_offset",
@@ -129,8 +130,8 @@ class Config:
 def compose(preset: str, *changes: Settings) -> Config:
     """The preset's settings with changes on top, the last one strongest; checked.
 
-    Three or more instruments train three times as long (Section 3.5), unless a change sets the
-    number of iterations.
+    Three or more instruments train longer (Section 3.5), unless a change sets the number of
+    iterations.
 
     Raises:
         ConfigError: an unknown preset, section or key, an ill-typed value or one out of range.
@@ -146,8 +147,8 @@ def compose(preset: str, *changes: Settings) -> Config:
         config = apply(config, settings)
     longer = config.run.instruments > 2
     if longer and not any("iterations" in change.get("training", {}) for change in changes):
-        training = replace(config.training, iterations=3 * config.training.iterations)
-        config = replace(config, training=training)
+        iterations = config.training.iterations_from_three
+        config = replace(config, training=replace(config.training, iterations=iterations))
     check(config)
     return config
 

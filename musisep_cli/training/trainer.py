@@ -35,6 +35,8 @@ class TrainingConfig:
     trios, and nothing for duets. The dictionary stays as it was decoded."""
     iterations: int = 70_000
     """Training steps."""
+    iterations_from_three: int = 210_000
+    """The same for three and more instruments, where nothing else is asked for."""
     batch_size: int = 6
     """Random frames per step."""
     network_lr: float = 1e-3
