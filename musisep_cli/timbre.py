@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from musisep_cli.model.tones import harmonic_positions, magnitude
+from musisep_cli.model.tones import bell, harmonic_positions, magnitude
 from musisep_cli.policy.joint import Pitches
 
 LOWEST_SEMITONE = 12
@@ -94,7 +94,7 @@ class Comb:
         above = torch.searchsorted(positions.contiguous(), rows).clamp(1, n_harmonics - 1)
         distances = [(positions.gather(2, h) - rows).abs() for h in (above - 1, above)]
         nearest = torch.where(distances[1] < distances[0], above, above - 1)
-        overlap = torch.exp(-0.5 * (torch.minimum(*distances) / width).square())
+        overlap = bell(torch.minimum(*distances) / width)
         sound = sounding.to(overlap.dtype)
         overlap *= sound.gather(2, nearest) * sound.flatten(1)[:, None]
         return cls(
