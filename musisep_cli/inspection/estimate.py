@@ -1,7 +1,7 @@
 """Estimate: how long a separation takes on this machine, and how much memory.
 
-A few training steps and the prediction of two blocks of frames are run and timed, on noise of the
-recording's rate and channels: neither depends on what is heard.
+A few training steps and the prediction of two blocks of frames are run and timed, on a chord of the
+recording's rate and channels: held tones, for without any there may be nothing to train on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from musisep_cli.config import Config
 from musisep_cli.device import describe
@@ -27,7 +28,7 @@ STEPS, BLOCKS = 4, 2
 """Training steps and blocks of frames that are run; the first of each is not counted, it allocates
 and compiles."""
 LONGEST_S = 6.0
-"""A machine so slow or busy that it takes longer is measured by the first training steps alone."""
+"""A machine so slow or busy that they take longer is measured by the first training steps alone."""
 COPIES = 2
 """Of the recording's size that are held at once: itself, and its mean over the channels for the
 network. Stems and what is found in the frames go to the disk."""
@@ -114,15 +115,19 @@ def _measure(
 ) -> tuple[float, float | None]:
     """Time of a training step, and of all that is done with a frame besides training."""
     n_frames = BLOCKS * BLOCK_FRAMES
-    noise = np.random.default_rng(0).uniform(-0.1, 0.1, (n_frames * frame.hop_samples, n_channels))
-    sample = Recording(samples=noise.astype(np.float32), sample_rate_hz=frame.sample_rate_hz)
+    n_samples, rate_hz = n_frames * frame.hop_samples, frame.sample_rate_hz
+    chord = np.tile(_chord(n_samples, rate_hz, config.run.instruments)[:, None], n_channels)
+    sample = Recording(samples=chord, sample_rate_hz=rate_hz)
     n_steps = min(STEPS, config.training.iterations)  # some settings do not train on the recording
     short = replace(config, training=replace(config.training, iterations=n_steps))
     marks = [("start", time.perf_counter())]
 
     def mark(progress: Progress) -> None:
         marks.append((progress.stage, time.perf_counter()))
-        if progress.stage == "training" and marks[-1][1] - marks[0][1] > LONGEST_S:
+        trained_s = [
+            at - before for (_, before), (stage, at) in pairwise(marks) if stage == "training"
+        ]
+        if sum(trained_s) > LONGEST_S:
             raise _SlowError
 
     try:
@@ -133,6 +138,18 @@ def _measure(
     others = {stage for stage, _ in marks[1:]} - {"training"}
     blocks_s = sum(_typical_s(marks, stage) for stage in others)
     return _typical_s(marks, "training"), blocks_s / BLOCK_FRAMES + last_s / n_frames
+
+
+def _chord(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.float32]:
+    """Held tones of eight harmonics, in fifths from 110 Hz on, over a little noise, ``[t]``."""
+    time_s = np.arange(n_samples) / sample_rate_hz
+    chord = np.random.default_rng(0).uniform(-1e-4, 1e-4, n_samples)
+    for tone in range(n_tones):
+        for h in range(1, 9):
+            frequency_hz = 110 * 1.5**tone * h
+            if frequency_hz < sample_rate_hz / 2:
+                chord += 0.05 / h * np.sin(2 * np.pi * frequency_hz * time_s + h)
+    return chord.astype(np.float32)
 
 
 def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:

@@ -4,6 +4,7 @@ Every recording is searched once per way of searching; the rest is decoded and r
 for every seed. BSS Eval v2, means over the instruments, blind.
 """
 
+import re
 import statistics
 import time
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ def main(
     duration: Annotated[float, typer.Option(help="Only the first seconds.")] = 18.0,
     seeds: int = 3,
     threads: int = 2,
+    rows: Annotated[str, typer.Option(help="Only those whose name matches.")] = "",
 ) -> None:
     """SDR / SIR per case, and the time of the search and of one seed's rest over the length."""
     torch.set_num_threads(threads)
@@ -65,6 +67,8 @@ def main(
     print("| | " + " | ".join(names) + " | time / length |")
     print("| --- |" + " --- |" * (len(names) + 1))
     for name, settings in ROWS.items():
+        if not re.search(rows, name):
+            continue
         scored = [scene.scores(settings, seeds) for scene in scenes]
         columns = " | ".join(f"{sdr_db:.1f} / {sir_db:.1f}" for sdr_db, sir_db, _ in scored)
         ratio = sum(seconds for _, _, seconds in scored) / sum(s.duration_s for s in scenes)
