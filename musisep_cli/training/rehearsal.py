@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import torch
@@ -90,15 +90,18 @@ class Rehearsal:
         # In one layout, whatever it was made from: the last bits of sums depend on it.
         self.dictionary = dictionary.to(signal).clone(memory_format=torch.contiguous_format)
         self.weights = list(policy.parameters())
-        self.optimiser = torch.optim.Adam(
-            self.weights, betas=(config.beta_1, config.beta_2), eps=config.eps
-        )
         n_frames = config.iterations * config.batch_size
         self.labels = labels.drawn(n_frames) if len(labels) else labels
         self.queue = torch.zeros(0, dtype=torch.long)
         self.portions = Portions()
         self.iteration = 0
         self.n_skipped = 0
+
+    @cached_property
+    def optimiser(self) -> torch.optim.Adam:
+        """Made when it is needed: the first of a process takes seconds of imports."""
+        betas = self.config.beta_1, self.config.beta_2
+        return torch.optim.Adam(self.weights, betas=betas, eps=self.config.eps)
 
     def run(self) -> Iterator[StepReport]:
         """Train to the end of the budget, a report after every step."""
@@ -149,7 +152,7 @@ class Rehearsal:
             "labels": dict(vars(self.labels)),
             "dictionary": self.dictionary,
             "policy": self.policy.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimiser.state_dict() if self.iteration else {},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -160,4 +163,5 @@ class Rehearsal:
         self.labels = Labels(**{name: x.to(device) for name, x in state["labels"].items()})
         self.dictionary.copy_(state["dictionary"])
         self.policy.load_state_dict(state["policy"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        if self.iteration:
+            self.optimiser.load_state_dict(state["optimiser"])

@@ -138,7 +138,8 @@ def optimisation_table() -> Iterator[str]:
     yield ""
     yield (
         "Gains are factors of CPU time, before over after. Those kept are measured in turns in this"
-        " run, against the plain version in `tests/plain.py`; those dropped, and the last two of those kept, were measured once."
+        " run, against the plain version in `tests/plain.py`; those dropped, and the last two of"
+        " those kept, were measured once."
     )
     yield ""
     yield "| what | predicted | measured | verdict |"
