@@ -71,11 +71,12 @@ def clear_labels(
     for part in parts:
         for block in stretches(part, BLOCK_FRAMES):
             wide = slice(max(block.start - STEADY_FRAMES, 0), block.stop + STEADY_FRAMES)
-            around = without_faint(played[wide], played.loudness(wide), faint, usual)
+            decoded = played[wide]
+            around = without_faint(decoded, played.loudness(wide), faint, usual)
             here = slice(block.start - wide.start, block.stop - wide.start)
             semitones = pitch_semitones(around.f0_bins, frame)
             steady.append(goes_on(around.on > 0, semitones)[here])
-            misfits.append(_misfit(played[block], spectra[block], timbres, frame))
+            misfits.append(_misfit(decoded[here], spectra[block], timbres, frame))
             tones = around[here]
             labels.append((centres[block], tones.on, tones.f0_bins, tones.inharmonicity))
     found = Labels(*(torch.cat(column) for column in zip(*labels, strict=True)))

@@ -124,10 +124,7 @@ def _measure(
 
     def mark(progress: Progress) -> None:
         marks.append((progress.stage, time.perf_counter()))
-        trained_s = [
-            at - before for (_, before), (stage, at) in pairwise(marks) if stage == "training"
-        ]
-        if sum(trained_s) > LONGEST_S:
+        if sum(_times_s(marks, "training")) > LONGEST_S:
             raise _SlowError
 
     try:
@@ -160,8 +157,13 @@ def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:
     >>> _typical_s([("start", 0.0), ("training", 9.0), ("training", 10.0)], "training")
     1.0
     """
-    times_s = [at - before for (_, before), (name, at) in pairwise(marks) if name == stage]
+    times_s = _times_s(marks, stage)
     return statistics.median(times_s[1:] or times_s or [0.0])
+
+
+def _times_s(marks: list[tuple[str, float]], stage: str) -> list[float]:
+    """Times from mark to mark in a stage."""
+    return [at - before for (_, before), (name, at) in pairwise(marks) if name == stage]
 
 
 def _peak_memory_bytes() -> int | None:
