@@ -17,7 +17,7 @@ many), ``a`` assignments of tones to instruments, ``h`` harmonics; ``p = s a`` s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -39,6 +39,8 @@ next frame, ``[last - first, p before, p after]``."""
 
 EXCERPT_STRETCHES, STRETCH_FRAMES = 8, 1024
 """The starts are tried on this much of a recording: 87 seconds, wherever it is longer."""
+SAME = 0.98
+"""Labels that agree in this share of all tones are not told apart."""
 FRAMES_AT_ONCE = EXCERPT_STRETCHES * STRETCH_FRAMES
 """Most frames that are held in memory."""
 TRANSITIONS_AT_ONCE = 2_000_000
@@ -140,6 +142,39 @@ class Decoding:
         )
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """Stretches from all over a long recording, enough to learn what the instruments are.
+
+    Attributes:
+        parts: the stretches.
+        hypotheses: the only ones that are wanted, of all frames of the recording, ``[n]``.
+    """
+
+    parts: list[slice]
+    hypotheses: Choice
+
+    @classmethod
+    def of(cls, hypotheses: Choice) -> Excerpt:
+        """Of a recording in which these were chosen."""
+        return cls(excerpt(len(hypotheses), EXCERPT_STRETCHES, STRETCH_FRAMES), hypotheses)
+
+    def candidates(self, candidates: Framewise[Candidates]) -> Candidates:
+        """The excerpt of all candidates, in memory."""
+        chosen = [candidates[part].only(self.hypotheses[part]) for part in self.parts]
+        names = (field.name for field in fields(Candidates))
+        return Candidates(*(np.concatenate([getattr(c, name) for c in chosen]) for name in names))
+
+
+Judge: TypeAlias = Callable[[Excerpt, Sequence[Decoding]], Decoding]
+"""Takes one of several decodings of an excerpt, that with the least cost first."""
+
+
+def least_cost(_excerpt: Excerpt, labelled: Sequence[Decoding]) -> Decoding:
+    """Takes the first."""
+    return labelled[0]
+
+
 def _go_on() -> None:
     """Nothing ends the work."""
 
@@ -149,6 +184,7 @@ def decode(
     config: DecodingConfig,
     seed: int,
     *,
+    judge: Judge = least_cost,
     scratch: Callable[[], Spool] = Spool.temporary,
     pause: Callable[[], None] = _go_on,
 ) -> Decoding:
@@ -161,6 +197,7 @@ def decode(
         candidates: hypotheses of every frame.
         config: weights.
         seed: of the random starts.
+        judge: says which labels are the best, where the starts lead to different ones.
         scratch: opens a file for what a long recording needs besides.
         pause: called block after block; may raise to end the work.
 
@@ -171,12 +208,12 @@ def decode(
         OutputError: the disk is full.
     """
     scene = _Scene(candidates, config, scratch, pause)
-    path = scene.path_of_anyone()
-    part = _Scene(excerpt_of(candidates, path.hypotheses), config, scratch, pause)
-    settled = (part.settle(start, config.rounds) for start in part.starts(seed))
-    labelled = min(settled, key=lambda found: found.cost)
-    best = scene.settle(labelled, config.final_rounds)
-    return best.ordered(np.argsort(-best.register_semitones))
+    part = Excerpt.of(scene.path_of_anyone().hypotheses)
+    of_part = _Scene(part.candidates(candidates), config, scratch, pause)
+    settled = [of_part.settle(start, config.rounds) for start in of_part.starts(seed)]
+    labelled = _distinct([_from_high_to_low(found) for found in settled])
+    known = judge(part, labelled) if len(labelled) > 1 else labelled[0]
+    return _from_high_to_low(scene.settle(known, config.final_rounds))
 
 
 def decode_again(
@@ -231,17 +268,18 @@ def order_like(*, reference: Array, estimate: Array) -> Choice:
     return order
 
 
-def excerpt_of(candidates: Framewise[Candidates], hypotheses: Choice) -> Candidates:
-    """Stretches from all over a long recording, enough to learn what the instruments are.
+def _from_high_to_low(found: Decoding) -> Decoding:
+    """With instrument 0 the highest."""
+    return found.ordered(np.argsort(-found.register_semitones))
 
-    Args:
-        candidates: all.
-        hypotheses: the only ones that are wanted, ``[n]``.
-    """
-    parts = excerpt(len(candidates), EXCERPT_STRETCHES, STRETCH_FRAMES)
-    chosen = [candidates[part].only(hypotheses[part]) for part in parts]
-    names = (field.name for field in fields(Candidates))
-    return Candidates(*(np.concatenate([getattr(c, name) for c in chosen]) for name in names))
+
+def _distinct(labelled: Iterable[Decoding]) -> list[Decoding]:
+    """Those that are not the same, the one with the least cost first."""
+    kept: list[Decoding] = []
+    for found in sorted(labelled, key=lambda decoding: decoding.cost):
+        if all((found.tones == other.tones).mean() < SAME for other in kept):
+            kept.append(found)
+    return kept
 
 
 @dataclass(frozen=True)

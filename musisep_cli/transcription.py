@@ -4,13 +4,17 @@ The first decoding knows an instrument by one timbre, whatever its pitch. From w
 timbres at all pitches are learned, and every hypothesis is heard again as if these instruments
 played it: levels alone are free. So decoded once more, octaves and rests come out better.
 
+The same is the judge of who plays what. With instruments of one register the first decoding may
+end in labels that mix two of them up, at less cost than the right ones have. But no timbres explain
+a mixture of two instruments as well as those of each explain its own tones.
+
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments and tones of a hypothesis, ``a``
 assignments of tones to instruments, ``h`` harmonics, ``f`` bins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +27,7 @@ from musisep_cli.decoding import (
     Candidates,
     Decoding,
     DecodingConfig,
+    Excerpt,
     assignments,
     decode,
     decode_again,
@@ -36,6 +41,7 @@ from musisep_cli.policy.joint import Pitches
 from musisep_cli.resynthesis import BLOCK_FRAMES
 from musisep_cli.spool import Spool
 from musisep_cli.timbre import Timbres
+from musisep_cli.transcript import Frames
 
 
 def transcribe(
@@ -64,15 +70,31 @@ def transcribe(
     Raises:
         OutputError: the disk is full.
     """
-    candidates = Derived(found, lambda hypotheses: candidates_of(hypotheses, frame))
-    first = decode(candidates, config, seed, scratch=scratch, pause=pause)
+
+    def candidates(found: Framewise[Hypotheses]) -> Framewise[Candidates]:
+        return Derived(found, lambda hypotheses: candidates_of(hypotheses, frame))
+
+    def again(
+        found: Framewise[Hypotheses], spectra: Framewise[Tensor], known: Decoding
+    ) -> Decoding:
+        around = NotesAround(Decoded(found, known), config.note_reach)
+        dictionary = dictionary_of_timbres(torch.from_numpy(known.timbres), dictionary_config)
+        timbres = learn_timbres(around, spectra, dictionary.to(spectra[:1].device), frame)
+        misfits = Misfits(found, spectra, frame, timbres)
+        return decode_again(candidates(found), known, misfits, config, scratch=scratch, pause=pause)
+
+    def judge(excerpt: Excerpt, labelled: Sequence[Decoding]) -> Decoding:
+        kept = Frames(Hypotheses, sum(part.stop - part.start for part in excerpt.parts))
+        for part in excerpt.parts:
+            kept.add(found[part].only(torch.from_numpy(excerpt.hypotheses[part])))
+        heard = torch.cat([spectra[part] for part in excerpt.parts])
+        tried = [again(kept.joined(), heard, known) for known in labelled]
+        return min(tried, key=lambda decoding: decoding.cost)
+
     if config.weight_harmonics == 0:
-        return first
-    around = NotesAround(Decoded(found, first), config.note_reach)
-    dictionary = dictionary_of_timbres(torch.from_numpy(first.timbres), dictionary_config)
-    timbres = learn_timbres(around, spectra, dictionary.to(spectra[:1].device), frame)
-    misfits = Misfits(found, spectra, frame, timbres)
-    return decode_again(candidates, first, misfits, config, scratch=scratch, pause=pause)
+        return decode(candidates(found), config, seed, scratch=scratch, pause=pause)
+    first = decode(candidates(found), config, seed, judge=judge, scratch=scratch, pause=pause)
+    return again(found, spectra, first)
 
 
 @dataclass(frozen=True)

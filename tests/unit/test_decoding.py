@@ -2,6 +2,7 @@
 
 import itertools
 import tracemalloc
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -20,12 +21,12 @@ from musisep_cli.decoding import (
     Candidates,
     Decoding,
     DecodingConfig,
+    Excerpt,
     Transitions,
     assignments,
     cheapest_path,
     decode,
     decode_again,
-    excerpt_of,
     order_like,
 )
 from musisep_cli.errors import OutputError
@@ -754,11 +755,11 @@ def test_a_long_recording_is_decoded_by_what_is_learned_from_stretches_of_it(
 ) -> None:
     n = 300
     scene, right = Scene.of(held(n), anywhere(n, 1), timbres=[FLUTE, CLARINET]).mixed()
-    whole = excerpt_of(scene.candidates(), right)
+    whole = Excerpt.of(right).candidates(scene.candidates())
     assert_array_equal(whole.pitch_semitones[:, 0], scene.pitch[np.arange(n), right])
     monkeypatch.setattr(decoding, "EXCERPT_STRETCHES", 4)
     monkeypatch.setattr(decoding, "STRETCH_FRAMES", 20)
-    part = excerpt_of(scene.candidates(), right)
+    part = Excerpt.of(right).candidates(scene.candidates())
     assert_array_equal(part.pitch_semitones[:20], whole.pitch_semitones[:20])
     assert_array_equal(part.timbres[-20:], whole.timbres[-20:])
     assert len(part.log_prob) == 80
@@ -766,6 +767,43 @@ def test_a_long_recording_is_decoded_by_what_is_learned_from_stretches_of_it(
     assert (found.hypotheses == right).mean() >= MIN_SHARE_RIGHT
     assert_array_equal(found.tones, np.tile([0, 1], (n, 1)))
     assert_allclose(found.register_semitones, held(n).mean(0), atol=0.3)
+
+
+# Who says which labels are the best
+
+
+def crossing(n_frames: int, seed: int) -> Candidates:
+    """Two lines of one register and tones of any timbre: where labels end depends on the start."""
+    generator = np.random.default_rng(seed)
+    pitch = np.stack([notes(55, 75, n_frames, 6, generator) for _ in range(2)], 1)
+    return candidates(pitch, generator.random((n_frames, 2, N_HARMONICS)))
+
+
+def test_a_judge_sees_all_labels_once_the_cheapest_first_and_takes_one() -> None:
+    judged: list[Decoding] = []
+
+    def last(excerpt: Excerpt, labelled: Sequence[Decoding]) -> Decoding:
+        assert excerpt.parts == [slice(0, 120)]
+        assert_array_equal(excerpt.hypotheses, 0)
+        judged.extend(labelled)
+        return labelled[-1]
+
+    frames = crossing(120, 1)
+    found = decode(frames, CONFIG, 0, judge=last)
+    costs = [labelled.cost for labelled in judged]
+    assert len(costs) > 1
+    assert costs == sorted(costs)
+    for one, other in itertools.combinations(judged, 2):
+        assert (one.tones == other.tones).mean() < decoding.SAME
+    assert_array_equal(found.tones, judged[-1].tones)
+    assert decode(frames, CONFIG, 0).cost == pytest.approx(costs[0])
+
+
+def test_there_is_nothing_to_judge_where_all_starts_end_in_the_same_labels() -> None:
+    scene = Scene.of(held(90), timbres=[FLUTE, CLARINET])
+    judge = Mock()
+    decode(scene.candidates(), CONFIG, 0, judge=judge)
+    judge.assert_not_called()
 
 
 # Again, with what is known of the timbres at all pitches

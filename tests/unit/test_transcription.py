@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
+from musisep_cli import decoding
 from musisep_cli.config import compose
 from musisep_cli.decoding import DecodingConfig, assignments
 from musisep_cli.model.dictionary import DictionaryConfig
@@ -127,6 +129,64 @@ def test_notes_that_are_an_octave_off_as_a_whole_are_repaired() -> None:
     )
     assert once < 0.9
     assert again == 1.0
+
+
+def formant(f0_bins: float, centre_bins: float) -> NDArray[np.float64]:
+    """Harmonics of an instrument with a body that favours a frequency, the strongest 1."""
+    harmonic = np.arange(1, N_HARMONICS + 1)
+    octaves = np.log(f0_bins * harmonic / centre_bins) / 0.15
+    amplitudes: NDArray[np.float64] = np.exp(-0.5 * octaves**2) + 0.1 / harmonic
+    return amplitudes / amplitudes.max()
+
+
+def one_register(seed: int) -> tuple[Hypotheses, Tensor, NDArray[np.int64]]:
+    """Two lines in one register, by instruments whose timbre changes with the pitch.
+
+    One hypothesis per frame, its tones in random order: whose tone is at which place, ``[n, i]``.
+    """
+    generator = np.random.default_rng(seed)
+    scale = 60 * 2 ** (np.arange(8) / 6)
+    lines = np.stack([generator.choice(scale, 40) for _ in range(2)], 1)
+    f0_bins = np.repeat(lines, 6, 0)
+    f0_bins[f0_bins[:, 0] == f0_bins[:, 1], 1] *= 2 ** (1 / 12)
+    n = len(f0_bins)
+    sounds = np.stack(
+        [[formant(f0, c) for f0, c in zip(f0s, (150, 240), strict=True)] for f0s in f0_bins]
+    )
+    spectra = np.stack(
+        [spectrum(f0_bins[k, i], sounds[k, i], i * n + k) for k in range(n) for i in range(2)]
+    ).reshape(n, 2, -1)
+    order = np.argsort(generator.random((n, 2)), 1)
+    lifted = np.sqrt(sounds / sounds.sum(2, keepdims=True))
+    blank = torch.zeros(n, 1)
+    found = Hypotheses(
+        log_prob=blank,
+        misfit=blank,
+        on=torch.ones(n, 1, 2, dtype=torch.bool),
+        f0_bins=torch.from_numpy(np.take_along_axis(f0_bins, order, 1)).float()[:, None],
+        inharmonicity=torch.zeros(n, 1, 2),
+        loudness=torch.ones(n, 1, 2),
+        timbre=torch.from_numpy(np.take_along_axis(lifted, order[..., None], 1)).half()[:, None],
+    )
+    return found, torch.from_numpy(spectra.sum(1)).to(torch.complex64), order
+
+
+@pytest.mark.parametrize("seed", [6, 7])
+def test_labels_that_mix_up_two_instruments_of_one_register_are_told_by_their_timbres(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, spectra, order = one_register(seed)
+    dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
+
+    def share_right() -> float:
+        tones = transcribe(found, spectra, FRAME, DecodingConfig(), dictionary, 0).tones
+        players = np.take_along_axis(order, tones, 1)
+        first = (players[:, 0] == 0).mean()
+        return float(max(first, 1 - first))
+
+    assert share_right() == 1.0
+    monkeypatch.setattr(decoding, "SAME", 0.0)  # as if all starts ended in the cheapest labels
+    assert share_right() < 0.8
 
 
 def test_the_second_decoding_and_the_second_note_can_be_switched_off() -> None:
