@@ -36,12 +36,13 @@ class Listener:
         self.policy, self.dictionary, self.report = policy, dictionary, report
         self.transcript = Frames(Transcript, n_frames)
 
-    def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
-        """Direct spectra ``[i, c, n, f]`` for the mean ``[n, f]`` and every channel ``[c, n, f]``.
+    def explain(self, channels: Tensor) -> Tensor:
+        """Direct spectra ``[i, c, n, f]`` of every channel ``[c, n, f]``.
 
-        Pitches and instruments are found on the mean. Every channel of several gets its own direct
-        prediction with them, so a stem keeps its place between the channels.
+        Pitches and instruments are found on their mean. Every channel of several gets its own
+        direct prediction with them, so a stem keeps its place between the channels.
         """
+        mean = channels.mean(0)
         explanation, actions = self.policy.predict(mean, self.dictionary)
         found = Transcript(
             f0_bins=explanation.f0_bins,

@@ -251,10 +251,9 @@ class _Run:
         start = self._state(Progress(self.seed, "resynthesis", 0, 0))
         listener = Listener(self.policy, dictionary, len(self.centres), self._resynthesised)
 
-        def explain(mean: Tensor, channels: Tensor) -> Tensor:
-            spectra = torch.cat([mean[None], channels]).transpose(0, 1)  # n, 1 + c, f
+        def explain(channels: Tensor) -> Tensor:
             parts = self.portions.map(
-                lambda part: listener.explain(part[:, 0], part[:, 1:].transpose(0, 1)), spectra
+                lambda part: listener.explain(part.transpose(0, 1)), channels.transpose(0, 1)
             )
             return torch.cat(parts, 2)
 
@@ -276,8 +275,8 @@ class _Run:
             self.config.objective,
         )
 
-        def explain(mean: Tensor, channels: Tensor) -> Tensor:
-            stems = refiner.explain(mean, channels)
+        def explain(channels: Tensor) -> Tensor:
+            stems = refiner.explain(channels)
             self._resynthesised(refiner.transcript.n_done)
             return stems
 

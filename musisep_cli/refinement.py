@@ -90,20 +90,20 @@ class Refiner:
         changing = (tones.on[:, self.n_instruments :] > 0).any(1)
         return torch.where(changing, self.config.change_window, 1.0)
 
-    def explain(self, mean: Tensor, channels: Tensor) -> Tensor:
-        """Spectra of the stems ``[i, c, n, f]`` for the mean ``[n, f]`` and channels ``[c, n, f]``.
+    def explain(self, channels: Tensor) -> Tensor:
+        """Spectra of the stems ``[i, c, n, f]`` in every channel ``[c, n, f]``.
 
-        The next frames, analysed with windows of their ``scales``. Tones are found on the mean;
-        every channel is divided by the same filter, so that a stem keeps its place between the
-        channels.
+        The next frames, analysed with windows of their ``scales``. Tones are found on the mean of
+        the channels; each is divided by the same filter, so that a stem keeps its place between
+        them.
         """
         n_done = self.transcript.n_done
-        block = slice(n_done, n_done + len(mean))
+        block = slice(n_done, n_done + channels.shape[1])
         tones = self.tones[block]
         scales = self._window_scales(tones)
         alike = [(scales == scale).nonzero()[:, 0] for scale in scales.unique()]
         parts = [
-            self._explained(tones[rows], float(scales[rows[0]]), mean[rows], channels[:, rows])
+            self._explained(tones[rows], float(scales[rows[0]]), channels[:, rows])
             for rows in alike
         ]
         order = torch.cat(alike).argsort()
@@ -112,10 +112,10 @@ class Refiner:
         return torch.cat([stems for stems, _ in parts], 2)[:, :, order]
 
     def _explained(
-        self, tones: Pitches, scale: float, mean: Tensor, channels: Tensor
+        self, tones: Pitches, scale: float, channels: Tensor
     ) -> tuple[Tensor, Transcript]:
         """Stems ``[i, c, n, f]`` of frames that are seen in one window, and what was played."""
-        width = self.frame.ideal_width_bins / scale
+        mean, width = channels.mean(0), self.frame.ideal_width_bins / scale
         pitches, expected = self._expected(tones, mean, width)
         fitted = partial(JointFit.of, n_harmonics=self.n_harmonics, width=width)
         noise = self.config.timbre_noise * expected.amax(1, keepdim=True)
@@ -126,13 +126,14 @@ class Refiner:
         first = fitted(pitches, mean, tikhonov=prior)
         noise = self.config.rest_noise * _noise(mean - first.tones.sum(1), first.peaks)
         prior = (noise / expected).square().clamp_min(LEAST_WEIGHT)
-        fit = fitted(pitches, mean, tikhonov=prior)
         fits = [fitted(pitches, channel, tikhonov=prior) for channel in channels]
         stems = torch.stack([self._by_instrument(each.tones) for each in fits], 1)  # n, c, i, f
         if self.config.stems == "wiener":
             masks = self._masks(pitches, first.coefficients, width)
             stems = wiener(channels.transpose(0, 1), stems, masks[:, None])
         heard = audible(mean)[:, None, None, None]
+        # A fit is linear in the spectrum: the mean's is the mean of the channels'.
+        fit = JointFit(first.peaks, torch.stack([each.coefficients for each in fits]).mean(0))
         return (stems * heard).permute(2, 1, 0, 3), self._played(pitches, mean, fit)
 
     def _expected(self, tones: Pitches, spectra: Tensor, width: float) -> tuple[Pitches, Tensor]:

@@ -18,9 +18,9 @@ from musisep_cli.model.gabor import GaborFrame
 BLOCK_FRAMES = 64
 """Frames explained at once: what keeps memory flat, however long the recording."""
 
-Explain: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Spectra of the mean over channels ``[n, f]`` and of every channel ``[c, n, f]``, as the network
-sees them, to the spectra of every instrument in every channel, ``[i, c, n, f]``."""
+Explain: TypeAlias = Callable[[Tensor], Tensor]
+"""Spectra of every channel as the network sees them, ``[c, n, f]``, to those of every instrument in
+every channel, ``[i, c, n, f]``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +86,7 @@ def _stem_blocks(
     for block in stretches(len(centres), BLOCK_FRAMES):
         of_block = None if scales is None else scales[block]
         channels = frame.analyse(samples, centres[block], gain, of_block)[..., :n_bins]
-        stems = explain(channels.mean(0), channels)
-        yield torch.nn.functional.pad(stems, (0, frame.n_bins - n_bins))
+        yield torch.nn.functional.pad(explain(channels), (0, frame.n_bins - n_bins))
 
 
 def shares(envelopes: Tensor, floor: float) -> Tensor:
