@@ -23,6 +23,8 @@ CHUNK_NUMBERS = 2**22
 """On a CPU as many rows go through the network at once as keep a layer at full resolution below
 this: 16 MiB of float32. Larger tensors leave the cache, and the allocator takes them from the
 system and gives them back every time."""
+READOUT_ROWS = 4
+"""So few rows are cast to float32 at once that they stay in the cache."""
 ALL_AT_ONCE = 2**60
 """Numbers of a layer that no number of rows exceeds."""
 
@@ -86,8 +88,11 @@ class Readout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(image, weight)
-        rows = image.squeeze(2).transpose(1, 2).to(weight.dtype)  # b, f, c
-        return functional.linear(rows, weight.squeeze(2)).transpose(1, 2).contiguous()
+        outputs = weight.new_empty(len(image), len(weight), image.shape[-1])
+        parts = (tensor.split(READOUT_ROWS) for tensor in (image.squeeze(2), outputs))
+        for rows, into in zip(*parts, strict=True):
+            torch.matmul(weight.squeeze(2), rows.to(weight.dtype), out=into)
+        return outputs
 
     @staticmethod
     @once_differentiable
