@@ -80,6 +80,9 @@ class DecodingConfig:
     """A tone fainter than this share of the usual loud one has no say."""
     starts: int = 12
     """The first start is by pitch, the others by the timbres of one random frame each."""
+    judged: int = 8
+    """Most labels, of those that the starts lead to, that are compared by the timbres that follow
+    from them at all pitches. 1: the labels with the least cost are taken."""
     rounds: int = 12
     """Most rounds of choosing and learning per start."""
     final_rounds: int = 3
@@ -211,7 +214,7 @@ def decode(
     part = Excerpt.of(scene.path_of_anyone().hypotheses)
     of_part = _Scene(part.candidates(candidates), config, scratch, pause)
     settled = [of_part.settle(start, config.rounds) for start in of_part.starts(seed)]
-    labelled = _distinct([_from_high_to_low(found) for found in settled])
+    labelled = _distinct([_from_high_to_low(found) for found in settled])[: config.judged]
     known = judge(part, labelled) if len(labelled) > 1 else labelled[0]
     return _from_high_to_low(scene.settle(known, config.final_rounds))
 
