@@ -29,6 +29,9 @@ CASES = (
     "bach10-clarinet-bassoon",
     "bach10-trio",
 )
+HEAD = """\
+| case | length | SDR / SIR / SAR, dB | SDR of the seeds | time / length |
+| --- | --- | --- | --- | --- |"""
 
 
 def main(
@@ -40,10 +43,10 @@ def main(
 ) -> None:
     """Separate and score; one row per recording as soon as it is done."""
     settings: Settings = read_settings(config)[1] if config else {}
-    print("| case | length | SDR / SIR / SAR, dB | SDR of the seeds | time / length |")
-    print("| --- | --- | --- | --- | --- |")
+    print(HEAD)
     for case in cases.split(","):
-        print(row(case, preset, settings, seeds, duration), flush=True)
+        mix, reference = references(case, duration)
+        print(measured(case, mix, reference, preset, settings, seeds), flush=True)
 
 
 def references(case: str, duration_s: float | None) -> tuple[Recording, NDArray[np.float64]]:
@@ -54,8 +57,15 @@ def references(case: str, duration_s: float | None) -> tuple[Recording, NDArray[
     return read(folder / "mix.flac", duration_s=duration_s), np.stack(stems).astype(np.float64)
 
 
-def row(case: str, preset: str, settings: Settings, seeds: int, duration_s: float | None) -> str:
-    mix, reference = references(case, duration_s)
+def measured(
+    name: str,
+    mix: Recording,
+    reference: NDArray[np.float64],
+    preset: str,
+    settings: Settings,
+    seeds: int,
+) -> str:
+    """The row of a recording."""
     scores, seconds = [], 0.0
     for seed in range(seeds):
         result = separate(
@@ -81,7 +91,7 @@ def row(case: str, preset: str, settings: Settings, seeds: int, duration_s: floa
     means = " / ".join(f"{statistics.mean(column):.1f}" for column in zip(*scores, strict=True))
     spread = ", ".join(f"{sdr_db:.1f}" for sdr_db, _, _ in scores)
     ratio = seconds / seeds / mix.duration_s
-    return f"| {case} | {mix.duration_s:.0f} s | {means} | {spread} | {ratio:.1f} |"
+    return f"| {name} | {mix.duration_s:.0f} s | {means} | {spread} | {ratio:.1f} |"
 
 
 if __name__ == "__main__":
