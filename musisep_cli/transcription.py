@@ -77,6 +77,7 @@ def transcribe(
     def again(
         found: Framewise[Hypotheses], spectra: Framewise[Tensor], known: Decoding
     ) -> Decoding:
+        """Decoded by the timbres at all pitches that follow from what is known."""
         around = NotesAround(Decoded(found, known), config.note_reach)
         dictionary = dictionary_of_timbres(torch.from_numpy(known.timbres), dictionary_config)
         timbres = learn_timbres(around, spectra, dictionary.to(spectra[:1].device), frame)
@@ -84,6 +85,7 @@ def transcribe(
         return decode_again(candidates(found), known, misfits, config, scratch=scratch, pause=pause)
 
     def judge(excerpt: Excerpt, labelled: Sequence[Decoding]) -> Decoding:
+        """The labels that cost least when they are decoded again."""
         kept = Frames(Hypotheses, sum(part.stop - part.start for part in excerpt.parts))
         for part in excerpt.parts:
             kept.add(found[part].only(torch.from_numpy(excerpt.hypotheses[part])))

@@ -69,7 +69,8 @@ def _stem(text: str) -> Stem:
 def mixed(stems: tuple[Stem, ...], duration_s: float) -> tuple[Recording, NDArray[np.float64]]:
     """Their mixture, all at one level, and they themselves ``[i, t]``."""
     reference = np.stack([_played(stem, duration_s) for stem in stems])
-    return Recording(reference.sum(0)[:, None].astype(np.float32), RATE_HZ), reference
+    mixture = reference.sum(0)[:, None].astype(np.float32)
+    return Recording(samples=mixture, sample_rate_hz=RATE_HZ), reference
 
 
 def _played(stem: Stem, duration_s: float) -> NDArray[np.float64]:
