@@ -62,16 +62,18 @@ class TransposedRowConvolution(nn.ConvTranspose1d):
         """The layer as a function of images of this type and of the number of positions wanted.
 
         All positions that the strides lead to are computed, and the last ones cut: where their
-        number is not a multiple of the stride, oneDNN takes up to 13 times as long in bfloat16.
+        number is not a multiple of the stride, oneDNN takes up to 13 times as long in bfloat16. A
+        cut of nothing would cost the way back a copy of all gradients.
         """
         weight, bias = _cast(self, dtype)
         (kernel,), (stride,), padding = self.kernel_size, self.stride, int(self.padding[0])
         missing = stride - kernel + 2 * padding  # so that there are stride times as many as before
 
         def layer(image: Tensor, n_positions: int) -> Tensor:
-            return functional.conv_transpose2d(
+            whole = functional.conv_transpose2d(
                 image, weight, bias, (1, stride), (0, padding), (0, missing)
-            )[..., :n_positions]
+            )
+            return whole if whole.shape[-1] == n_positions else whole[..., :n_positions]
 
         return layer
 
