@@ -107,12 +107,6 @@ class Candidates(FrameRows):
     loudness: Array
     timbres: Array
 
-    def only(self, hypotheses: Choice) -> Candidates:
-        """With one hypothesis per frame, ``[n]``."""
-        frames = np.arange(len(hypotheses))
-        columns = (getattr(self, field.name) for field in fields(self))
-        return Candidates(*(values[frames, hypotheses][:, None] for values in columns))
-
 
 @dataclass(frozen=True)
 class Decoding:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -41,6 +44,10 @@ class FrameRows:
         this: Any = self
         part: Self = replace(this, **{f.name: getattr(this, f.name)[frames] for f in fields(this)})
         return part
+
+    def only(self, chosen: NDArray[np.int64]) -> Self:
+        """With one entry of the fields' second axis per frame, ``[n]``; the axis stays."""
+        return self[np.arange(len(chosen))[:, None], chosen[:, None]]
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,9 @@ def transcribe(
         """The labels that cost least when they are decoded again."""
         kept = Frames(Hypotheses, sum(part.stop - part.start for part in excerpt.parts))
         for part in excerpt.parts:
-            kept.add(found[part].only(torch.from_numpy(excerpt.hypotheses[part])))
-        heard = torch.cat([spectra[part] for part in excerpt.parts])
-        tried = [again(kept.joined(), heard, known) for known in labelled]
+            kept.add(found[part].only(excerpt.hypotheses[part]))
+        chosen, heard = kept.joined(), torch.cat([spectra[part] for part in excerpt.parts])
+        tried = [again(chosen, heard, known) for known in labelled]
         return min(tried, key=lambda decoding: decoding.cost)
 
     if config.weight_harmonics == 0:

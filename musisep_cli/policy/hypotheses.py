@@ -80,11 +80,6 @@ class Hypotheses(FrameRows):
     loudness: Tensor
     timbre: Tensor
 
-    def only(self, chosen: Tensor) -> Hypotheses:
-        """With one set per frame, ``[n]``."""
-        frames = torch.arange(len(self), device=chosen.device)
-        return replace(self, **{name: v[frames, chosen][:, None] for name, v in vars(self).items()})
-
     def heard(self, audible: Tensor) -> Hypotheses:
         """Without tones in the frames that are not audible, bool ``[n]``."""
         on = self.on & audible[:, None, None]

@@ -5,7 +5,6 @@ for every seed. BSS Eval v2, means over the instruments, blind.
 """
 
 import re
-import statistics
 import time
 from functools import cached_property
 from typing import Annotated, TypeAlias
@@ -18,7 +17,6 @@ from musisep_cli import warmstart
 from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.decoding import Decoding, DecodingConfig
 from musisep_cli.listening import Searcher
-from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.notes import Decoded, NotesAround
 from musisep_cli.pipeline import level_gain, new_policy
@@ -27,7 +25,7 @@ from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
 from musisep_cli.transcript import Frames
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
-from tests.benchmarks.quality import CASES, references
+from tests.benchmarks.quality import CASES, mean_scores, references
 
 Searched: TypeAlias = tuple[SearchConfig, str]
 ROWS: dict[str, Settings] = {
@@ -106,17 +104,17 @@ class _Scene:
         run: Settings = {"run": {"instruments": len(self.reference)}}
         config = resolved(compose("standard", run, settings), torch.device("cpu"))
         found, seconds = self._search(config)
-        scores: list[tuple[float, float]] = []
+        scores: list[list[float]] = []
         decodings: list[Decoding] = []
         for seed in range(n_seeds):
             decoding, of_decoding = self._decode(found, config, seed)
             started = time.monotonic()
             same = [known for known in range(seed) if _plays_the_same(decodings[known], decoding)]
-            scores.append(scores[same[0]] if same else self._score(found, decoding, config))
+            scores.append(scores[same[0]] if same else self._scores(found, decoding, config))
             decodings.append(decoding)
             if seed == 0:  # the others may be the same
                 seconds += of_decoding + time.monotonic() - started
-        sdr_db, sir_db = np.mean(scores, 0)
+        sdr_db, sir_db, _ = np.mean(scores, 0)
         return float(sdr_db), float(sir_db), seconds
 
     def _search(self, config: Config) -> tuple[Hypotheses, float]:
@@ -142,8 +140,8 @@ class _Scene:
             self.decoded[known] = decoding, time.monotonic() - started
         return self.decoded[known]
 
-    def _score(self, found: Hypotheses, decoding: Decoding, config: Config) -> tuple[float, float]:
-        """SDR and SIR in dB, means over the instruments."""
+    def _scores(self, found: Hypotheses, decoding: Decoding, config: Config) -> list[float]:
+        """SDR, SIR and SAR in dB, means over the instruments."""
         refiner = Refiner(
             NotesAround(Decoded(found, decoding), config.decoding.note_reach),
             self.spectra,
@@ -154,14 +152,7 @@ class _Scene:
         )
         samples = torch.from_numpy(self.recording.samples).T
         blocks = resynthesise(self.frame, samples, refiner.explain, self.gain, refiner.scales)
-        stems = torch.cat(list(blocks), 2)[:, 0].double().numpy()
-        pairs = bss_eval_v2(array_blocks(reference=self.reference, estimate=stems))
-        best = best_assignment(pairs)
-        sdr_db, sir_db = (
-            statistics.mean(float(values[i, j]) for i, j in best)
-            for values in (pairs.sdr_db, pairs.sir_db)
-        )
-        return sdr_db, sir_db
+        return mean_scores(self.reference, torch.cat(list(blocks), 2)[:, 0].double().numpy())
 
 
 def _plays_the_same(one: Decoding, other: Decoding) -> bool:

@@ -7,7 +7,7 @@ score. The recordings are for development: nothing may be tuned to them.
 import json
 import statistics
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import numpy as np
 import typer
@@ -29,6 +29,7 @@ CASES = (
     "bach10-clarinet-bassoon",
     "bach10-trio",
 )
+Stems: TypeAlias = NDArray[np.float64]
 HEAD = """\
 | case | length | SDR / SIR / SAR, dB | SDR of the seeds | time / length |
 | --- | --- | --- | --- | --- |"""
@@ -49,7 +50,7 @@ def main(
         print(measured(case, mix, reference, preset, settings, seeds), flush=True)
 
 
-def references(case: str, duration_s: float | None) -> tuple[Recording, NDArray[np.float64]]:
+def references(case: str, duration_s: float | None) -> tuple[Recording, Stems]:
     """A recording and its stems ``[i, t]``."""
     folder = DATA / case
     names = json.loads((folder / "meta.json").read_text("utf-8"))["stems"]
@@ -57,10 +58,20 @@ def references(case: str, duration_s: float | None) -> tuple[Recording, NDArray[
     return read(folder / "mix.flac", duration_s=duration_s), np.stack(stems).astype(np.float64)
 
 
+def mean_scores(reference: Stems, estimate: Stems) -> list[float]:
+    """SDR, SIR and SAR in dB of stems ``[i, t]``, means over the instruments, best order."""
+    pairs = bss_eval_v2(array_blocks(reference=reference, estimate=estimate))
+    best = best_assignment(pairs)
+    return [
+        statistics.mean(float(values[i, j]) for i, j in best)
+        for values in (pairs.sdr_db, pairs.sir_db, pairs.sar_db)
+    ]
+
+
 def measured(
     name: str,
     mix: Recording,
-    reference: NDArray[np.float64],
+    reference: Stems,
     preset: str,
     settings: Settings,
     seeds: int,
@@ -77,16 +88,7 @@ def measured(
             first_seed=seed,
             device="cpu",
         )
-        pairs = bss_eval_v2(
-            array_blocks(reference=reference, estimate=result.stems[..., 0].astype(np.float64))
-        )
-        best = best_assignment(pairs)
-        scores.append(
-            [
-                statistics.mean(float(values[i, j]) for i, j in best)
-                for values in (pairs.sdr_db, pairs.sir_db, pairs.sar_db)
-            ]
-        )
+        scores.append(mean_scores(reference, result.stems[..., 0].astype(np.float64)))
         seconds += result.wall_s
     means = " / ".join(f"{statistics.mean(column):.1f}" for column in zip(*scores, strict=True))
     spread = ", ".join(f"{sdr_db:.1f}" for sdr_db, _, _ in scores)

@@ -201,6 +201,19 @@ def test_blocks_are_explained_as_the_whole_is(config: ResynthesisConfig, reach: 
         assert_close(getattr(several.transcript.joined(), name), values, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("config", [DIRECT, WIENER])
+def test_what_is_played_is_found_on_the_mean_of_the_channels(config: ResynthesisConfig) -> None:
+    played, parts = duet(8)
+    gains = np.array([[1.0, 0.2], [0.3, 0.9]])  # channel, instrument
+    channels = torch.from_numpy(np.einsum("ci,inf->cnf", gains, parts)).to(torch.complex64)
+    mean = channels.mean(0)
+    of_channels, of_mean = (refiner(played, mean, config) for _ in range(2))
+    of_channels.explain(channels)
+    of_mean.explain(mean[None])
+    for name, values in vars(of_mean.transcript.joined()).items():
+        assert_close(getattr(of_channels.transcript.joined(), name), values, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("level", [2.0**-10, 2.0**-3])
 def test_the_level_of_the_frames_does_not_matter(level: float) -> None:
     played, parts = duet(12)
