@@ -245,7 +245,9 @@ def test_stems_stay_where_the_instrument_is_panned() -> None:
         for stem in result.stems[:, part].astype(np.float64):
             left, right = stem.T * np.array([[gains[i][1]], [gains[i][0]]])
             scale = np.abs(result.stems[:, part]).max()
-            assert_allclose(left, right, atol=1e-5 * scale)
+            # Every channel has its own least squares, in float32: they differ by 5e-6 to 12e-6,
+            # by the machine's instructions. 1 % of the other channel's rest would be 1.5e-3.
+            assert_allclose(left, right, atol=1e-4 * scale)
 
 
 def test_one_channel_is_as_good_as_two_equal_ones() -> None:
