@@ -12,7 +12,8 @@ Departs from the paper: there the network itself chooses the instrument, and eve
 by itself; its Figure 6 shows a held note that jumps a fifth.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``i`` instruments (as
-many), ``a`` assignments of tones to instruments, ``h`` harmonics; ``p = s a`` states of a frame.
+many), ``a`` assignments of tones to instruments, ``h`` harmonics, those of all channels in a row;
+``p = s a`` states of a frame.
 """
 
 from __future__ import annotations
@@ -437,8 +438,7 @@ class _Scene:
 
     def _timbre_cost(self, frames: _Weighed, timbres: Array) -> Array:
         """Weighted squared sine between the timbres of tones and instruments, ``[n, s, m, i]``."""
-        columns = timbres.T.astype(np.float32)
-        cosine = frames.timbres.astype(np.float32) @ columns
+        cosine = frames.timbres @ timbres.T.astype(frames.timbres.dtype)
         cost: Array = self.config.weight_timbre * (1 - cosine**2)
         return cost
 

@@ -81,10 +81,12 @@ class Searcher:
         self.policy, self.n_harmonics, self.config = policy, n_harmonics, config
         self.keep = keep
 
-    def listen(self, spectra: Tensor) -> None:
-        """Search the next frames ``[n, f]``; in silence there are no tones."""
-        blocks = spectra.split(FRAMES_AT_ONCE)
+    def listen(self, channels: Tensor) -> None:
+        """Search the next frames ``[n, c, f]``; in silence there are no tones."""
+        blocks = channels.split(FRAMES_AT_ONCE)
         found = [search(self.policy, block, self.n_harmonics, self.config) for block in blocks]
-        heard = [sets.heard(audible(block)) for sets, block in zip(found, blocks, strict=True)]
+        heard = [
+            sets.heard(audible(block.mean(1))) for sets, block in zip(found, blocks, strict=True)
+        ]
         for hypotheses in heard:  # from here on the frames must not be searched again
             self.keep(hypotheses)

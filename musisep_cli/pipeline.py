@@ -267,8 +267,8 @@ class _Run:
         stage: Stage = "listening" if unchanged else "transcription"
         found, decoding = (self.decoded if unchanged else None) or self._decode(stage)
         refiner = Refiner(
-            NotesAround(_played(found, decoding, dictionary), self.config.decoding.note_reach),
-            Derived(self.centres, self._spectra),
+            NotesAround(self._played(found, decoding, dictionary), self.config.decoding.note_reach),
+            Derived(self.centres, self._channels),
             dictionary,
             self.frame,
             self.config.resynthesis,
@@ -283,6 +283,16 @@ class _Run:
         state = partial(self._state, self._found_all(stage))
         stems = self._stems(explain, state, refiner.scales)
         return stems, refiner.transcript.joined()
+
+    def _played(
+        self, found: Framewise[Hypotheses], decoding: Decoding, dictionary: Tensor
+    ) -> Decoded:
+        """What was decoded, the instruments in the order of the dictionary ``[h, i]``."""
+        learned = dictionary_of_timbres(torch.from_numpy(decoding.timbres), self.config.dictionary)
+        reference, estimate = (
+            d.clamp_min(0).sqrt().T.double().cpu().numpy() for d in (dictionary, learned)
+        )
+        return Decoded(found, decoding.ordered(order_like(reference=reference, estimate=estimate)))
 
     def _found_all(self, stage: Stage) -> Progress:
         """Where it stands when all frames are searched, which is where decoding starts."""
@@ -352,7 +362,7 @@ class _Run:
         self.decoded = self.decoded or self._decode("listening")
         dictionary = dictionary.to(self.mean)
         labels = clear_labels(
-            _played(*self.decoded, dictionary),
+            self._played(*self.decoded, dictionary),
             Derived(self.centres, self._spectra),
             self.centres,
             dictionary,
@@ -394,7 +404,7 @@ class _Run:
         searcher = Searcher(self.policy, n_harmonics, config.search, found.add)
         while len(found) < n_frames:
             block = self.centres[len(found) : len(found) + BLOCK_FRAMES]
-            self.portions.map(searcher.listen, self._spectra(block))
+            self.portions.map(searcher.listen, self._channels(block))
             progress = Progress(self.seed, stage, len(found), n_frames)
             self._reached(progress, partial(self._state, progress))
         return found
@@ -402,6 +412,11 @@ class _Run:
     def _spectra(self, centres: Tensor) -> Tensor:
         """Frames of the mean over channels as the network sees them, ``[n, f]``."""
         return self.frame.analyse(self.mean, centres)[:, : self.frame.n_network_bins]
+
+    def _channels(self, centres: Tensor) -> Tensor:
+        """The same of every channel, ``[n, c, f]``."""
+        channels = self.frame.analyse(self.samples, centres, self.gain)
+        return channels[..., : self.frame.n_network_bins].transpose(0, 1)
 
     def _opened(self, stage: Stage) -> Spool:
         """Where the frames of a stage go; with those in it that a checkpoint tells of."""
@@ -459,13 +474,6 @@ def first_dictionary(config: Config) -> Tensor:
             n_instruments=config.run.instruments,
         )
     return start_dictionary(config.dictionary, config.run.instruments)
-
-
-def _played(found: Framewise[Hypotheses], decoding: Decoding, dictionary: Tensor) -> Decoded:
-    """What was decoded, the instruments in the order of the dictionary ``[h, i]``."""
-    lifted = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
-    order = order_like(reference=lifted, estimate=decoding.timbres)
-    return Decoded(found, decoding.ordered(order))
 
 
 def _mean(reports: list[StepReport]) -> StepReport:

@@ -20,7 +20,8 @@ peak can follow, go by the shares m, which the tones have in every bin. The nois
 harmonic is what a first fit leaves over there; the first fit also sets every pitch to where its
 harmonics are strongest.
 
-Where a note changes, a frame holds two notes of an instrument, and the window is shorter.
+Where a note changes, a frame holds two notes of an instrument, and the window is shorter. In a
+stereo recording, c and e have a covariance between the channels besides (``places``).
 
 Axes: ``n`` frames, ``i`` instruments, ``t`` tones of a frame, ``h`` harmonics, ``f`` bins, ``c``
 channels. Of every frame there are the tones of the instruments, then those they played before, then
@@ -30,21 +31,23 @@ those they play next: ``t = 3 i``.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musisep_cli.framewise import Derived, Framewise
+from musisep_cli.framewise import Derived, Framewise, excerpt, stretches
 from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.model.tones import Peaks, harmonic_positions, magnitude
+from musisep_cli.model.tones import Peaks, magnitude
 from musisep_cli.notes import NotesAround, comb_of, learn_timbres
+from musisep_cli.places import Places
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
-from musisep_cli.resynthesis import ResynthesisConfig, shares, wiener
+from musisep_cli.policy.phase import NormalEquations
+from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares
 from musisep_cli.transcript import Frames, Transcript, audible
 
 LEAST_EXPECTED = 1e-4
@@ -55,6 +58,11 @@ LEAST_NOISE = 0.03
 """Relative to where a frame has most of it: nowhere is there less."""
 LEAST_WEIGHT = 1e-4
 """Of |c_h|^2, so that the normal equations are never singular."""
+EXCERPT_STRETCHES, PLACE_HOPS = 16, 4
+"""Places are learned from as many blocks of frames from all over a recording, every fourth frame:
+the next ones hold almost the same sound."""
+PLACE_ROUNDS = 4
+"""Of learning the places from the tones' coefficients, and these with the places in turn."""
 
 
 class Refiner:
@@ -62,7 +70,7 @@ class Refiner:
 
     Args:
         tones: of all frames, ``[n, t]``.
-        spectra: of all frames, ``[n, f]``, for the timbres.
+        channels: spectra of all frames, ``[n, c, f]``, for timbres and places.
         dictionary: D, ``[h, i]``.
         frame: the representation.
         config: how tones become stems.
@@ -72,7 +80,7 @@ class Refiner:
     def __init__(
         self,
         tones: NotesAround,
-        spectra: Framewise[Tensor],
+        channels: Framewise[Tensor],
         dictionary: Tensor,
         frame: GaborFrame,
         config: ResynthesisConfig,
@@ -81,9 +89,29 @@ class Refiner:
         self.tones, self.dictionary, self.frame = tones, dictionary, frame
         self.config, self.objective_config = config, objective_config
         self.n_harmonics, self.n_instruments = dictionary.shape
+        spectra = Derived(channels, lambda block: block.mean(1))
         self.timbres = learn_timbres(tones, spectra, dictionary, frame)
         self.transcript = Frames(Transcript, len(tones))
         self.scales = Derived(tones, self._window_scales)
+        self.places: Places | None = None
+        if channels[:1].shape[1] == 2:
+            self._learn_places(channels)
+
+    def _learn_places(self, channels: Framewise[Tensor]) -> None:
+        """Places from the tones' coefficients, these with the places in turn."""
+        every = slice(None, None, PLACE_HOPS)
+        heard = [
+            (self.tones[block][every], channels[block][every].transpose(0, 1))
+            for part in excerpt(len(channels), EXCERPT_STRETCHES, BLOCK_FRAMES)
+            for block in stretches(part, BLOCK_FRAMES)
+        ]
+        self.places = Places.anywhere(self.n_instruments, channels[:1])
+        for _ in range(PLACE_ROUNDS):
+            products = torch.zeros_like(self.places.covariances)
+            for tones, spectra in heard:
+                fit = self._fitted(tones, 1.0, spectra)
+                products += self.places.scatter(fit.coefficients, self._players(fit.pitches))
+            self.places = Places.of(products)
 
     def _window_scales(self, tones: Pitches) -> Tensor:
         """Length of the windows in which some frames are seen, relative to the frame's, ``[n]``."""
@@ -115,6 +143,17 @@ class Refiner:
         self, tones: Pitches, scale: float, channels: Tensor
     ) -> tuple[Tensor, Transcript]:
         """Stems ``[i, c, n, f]`` of frames that are seen in one window, and what was played."""
+        fit = self._fitted(tones, scale, channels)
+        in_channels = [replace(fit.mean, coefficients=c).tones for c in fit.coefficients]
+        stems = self._by_instrument(torch.stack(in_channels, 2))  # n, i, c, f
+        if self.config.stems == "wiener":
+            rest = channels.transpose(0, 1) - stems.sum(1)
+            stems = stems + self._shared(rest, fit)
+        heard = audible(fit.spectra)[:, None, None, None]
+        return (stems * heard).permute(1, 2, 0, 3), self._played(fit)
+
+    def _fitted(self, tones: Pitches, scale: float, channels: Tensor) -> _Fit:
+        """All tones fitted to their mean over the channels, then to every channel."""
         mean, width = channels.mean(0), self.frame.ideal_width_bins / scale
         pitches, expected = self._expected(tones, mean, width)
         fitted = partial(JointFit.of, n_harmonics=self.n_harmonics, width=width)
@@ -126,53 +165,60 @@ class Refiner:
         first = fitted(pitches, mean, tikhonov=prior)
         noise = self.config.rest_noise * _noise(mean - first.tones.sum(1), first.peaks)
         prior = (noise / expected).square().clamp_min(LEAST_WEIGHT)
-        fits = [fitted(pitches, channel, tikhonov=prior) for channel in channels]
-        stems = torch.stack([self._by_instrument(each.tones) for each in fits], 1)  # n, c, i, f
-        if self.config.stems == "wiener":
-            masks = self._masks(pitches, first.coefficients, width)
-            stems = wiener(channels.transpose(0, 1), stems, masks[:, None])
-        heard = audible(mean)[:, None, None, None]
-        # A fit is linear in the spectrum: the mean's is the mean of the channels'.
-        fit = JointFit(first.peaks, torch.stack([each.coefficients for each in fits]).mean(0))
-        return (stems * heard).permute(2, 1, 0, 3), self._played(pitches, mean, fit)
+        if self.places is None:
+            equations = NormalEquations.of(first.peaks, tikhonov=prior)
+            coefficients = torch.stack([equations.solved(channel) for channel in channels])
+        else:
+            players = self._players(pitches).repeat_interleave(self.n_harmonics)
+            coefficients = self.places.coefficients(first.peaks, channels, players, prior)
+        return _Fit(pitches, mean, first, coefficients.unflatten(2, first.coefficients.shape[1:]))
 
     def _expected(self, tones: Pitches, spectra: Tensor, width: float) -> tuple[Pitches, Tensor]:
         """The tones that there are, and what their harmonics should be, ``[n, t h]``."""
         own = self.n_instruments
         pitches = tones if bool((tones.on[:, own:] > 0).any()) else tones[:, :own]
-        instruments = self.tones.instruments[: pitches.on.shape[1]]
-        comb = comb_of(pitches, instruments, spectra, self.frame, self.n_harmonics, width)
+        comb = comb_of(
+            pitches, self._players(pitches), spectra, self.frame, self.n_harmonics, width
+        )
         expected = self.timbres.expected(comb).flatten(1)
         strongest = expected.amax(1, keepdim=True).clamp_min(1e-12)
         return pitches, expected.clamp_min(LEAST_EXPECTED * strongest)
 
-    def _masks(self, pitches: Pitches, coefficients: Tensor, width: float) -> Tensor:
-        """Share of every instrument in every bin, ``[n, i, f]``."""
+    def _shared(self, rest: Tensor, fit: _Fit) -> Tensor:
+        """Of what the tones leave over ``[n, c, f]`` that of every instrument, ``[n, i, c, f]``."""
         peaks = Peaks.around(
-            harmonic_positions(pitches.f0_bins, pitches.inharmonicity, self.n_harmonics),
-            torch.full_like(pitches.f0_bins, self.config.mask_width * width),
-            self.frame.n_network_bins,
+            fit.mean.peaks.positions, self.config.mask_width * fit.mean.peaks.widths, rest.shape[-1]
         )
-        absolute = magnitude(coefficients) * pitches.on[..., None]
-        envelopes = peaks.render(torch.complex(absolute, torch.zeros_like(absolute))).real
-        return shares(self._by_instrument(envelopes), self.config.mask_floor)
+        first = fit.mean.coefficients
+        absolute = magnitude(first).to(first.dtype)
+        envelopes = self._by_instrument(JointFit(peaks, absolute).tones).real
+        floor = self.config.mask_floor
+        if self.places is None:
+            return shares(envelopes, floor)[:, :, None] * rest[:, None]
+        return self.places.shared(rest, envelopes, floor)
 
     def _by_instrument(self, tones: Tensor) -> Tensor:
         """Sums over the tones of an instrument, ``[n, i, ...]``, of what is ``[n, t, ...]``."""
         together: Tensor = tones.unflatten(1, (-1, self.n_instruments)).sum(1)
         return together
 
-    def _played(self, pitches: Pitches, spectra: Tensor, fit: JointFit) -> Transcript:
+    def _players(self, pitches: Pitches) -> Tensor:
+        """The instruments of some frames' tones, ``[t]``."""
+        return self.tones.instruments[: pitches.on.shape[1]]
+
+    def _played(self, fit: _Fit) -> Transcript:
         """What was played, and how well that explains the frames (Eq. 21)."""
-        instruments = self.tones.instruments[: pitches.on.shape[1]]
-        relative = self.dictionary.T[instruments].expand_as(fit.coefficients.real)
-        amplitude = amplitude_estimate(fit.coefficients, relative) * pitches.on
-        phase = fit.coefficients / magnitude(fit.coefficients).clamp_min(1e-12)
-        from_dictionary = JointFit(fit.peaks, amplitude[..., None] * relative * phase)
+        pitches = fit.pitches
+        # A fit is linear in the spectrum: the mean's is the mean of the channels'.
+        direct = replace(fit.mean, coefficients=fit.coefficients.mean(0))
+        relative = self.dictionary.T[self._players(pitches)].expand_as(direct.coefficients.real)
+        amplitude = amplitude_estimate(direct.coefficients, relative) * pitches.on
+        phase = direct.coefficients / magnitude(direct.coefficients).clamp_min(1e-12)
+        from_dictionary = replace(direct, coefficients=amplitude[..., None] * relative * phase)
         found = objective(
-            reference=spectra,
+            reference=fit.spectra,
             dictionary_tones=from_dictionary.tones,
-            direct_tones=fit.tones,
+            direct_tones=direct.tones,
             on=pitches.on,
             config=self.objective_config,
         )
@@ -183,8 +229,25 @@ class Refiner:
             amplitude=amplitude[:, own],
             on=pitches.on[:, own],
             objective=found.total,
-            audible=audible(spectra),
+            audible=audible(fit.spectra),
         )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The tones of some frames, fitted.
+
+    Attributes:
+        pitches: of the tones, set to where their harmonics are strongest, ``[n, t]``.
+        spectra: mean over the channels, ``[n, f]``.
+        mean: first fit to it, in which the timbres have more say.
+        coefficients: in every channel, complex ``[c, n, t, h]``.
+    """
+
+    pitches: Pitches
+    spectra: Tensor
+    mean: JointFit
+    coefficients: Tensor
 
 
 def _noise(rest: Tensor, peaks: Peaks) -> Tensor:

@@ -102,19 +102,3 @@ def shares(envelopes: Tensor, floor: float) -> Tensor:
     highest = envelopes.amax((1, 2), keepdim=True)
     tiny = torch.finfo(envelopes.dtype).tiny
     return envelopes / (envelopes.sum(1, keepdim=True) + floor * highest + tiny)
-
-
-def wiener(spectra: Tensor, tones: Tensor, masks: Tensor) -> Tensor:
-    """The tones, and of what they leave over the shares: ``[..., i, f]``.
-
-    S_i = T_i + m_i (Y - sum_j T_j). Where T_i are the most probable tones of instrument i under
-    Y = sum_i (T_i + e_i), and it has the share m_i of the noise's power, this is the expectation of
-    T_i + e_i, given Y.
-
-    Args:
-        spectra: Y, complex, ``[..., f]``.
-        tones: T, ``[..., i, f]``.
-        masks: m, ``[..., i, f]``.
-    """
-    rest = spectra - tones.sum(-2)
-    return tones + masks * rest[..., None, :]

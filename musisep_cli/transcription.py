@@ -9,7 +9,7 @@ end in labels that mix two of them up, at less cost than the right ones have. Bu
 a mixture of two instruments as well as those of each explain its own tones.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments and tones of a hypothesis, ``a``
-assignments of tones to instruments, ``h`` harmonics, ``f`` bins.
+assignments of tones to instruments, ``h`` harmonics, ``f`` bins, ``c`` channels.
 """
 
 from __future__ import annotations
@@ -143,22 +143,27 @@ class Misfits:
 
 
 def candidates_of(found: Hypotheses, frame: GaborFrame) -> Candidates:
-    """Some frames' hypotheses as they are decoded."""
+    """Some frames' hypotheses as they are decoded.
+
+    An instrument is known by its timbre in every channel, hence by where it sounds as well.
+    """
+    timbres = found.place[..., None] * found.timbre[..., None, :]
     return Candidates(
         log_prob=found.log_prob.cpu().numpy(),
         misfit=found.misfit.cpu().numpy(),
         pitch_semitones=pitch_semitones(found.f0_bins, frame).cpu().numpy(),
         loudness=found.loudness.cpu().numpy(),
-        timbres=found.timbre.cpu().numpy(),
+        timbres=timbres.flatten(-2).cpu().numpy(),
     )
 
 
 def dictionary_of_timbres(timbres: Tensor, config: DictionaryConfig) -> Tensor:
-    """D ``[h, i]`` from lifted timbres ``[i, h]``: squared, with maximum 1 and the usual floor.
+    """D ``[h, i]`` from lifted timbres ``[i, c h]``: squared, with maximum 1 and the usual floor.
 
     An instrument that was never heard has no timbre yet, and starts as the untrained one.
     """
-    relative = timbres.square().T.float()
+    in_channels = timbres.square().unflatten(1, (-1, config.n_harmonics))
+    relative = in_channels.sum(1).T.float()
     highest = relative.amax(0)
     untrained = start_dictionary(config, len(timbres))
     scaled = (relative / highest.clamp_min(1e-12)).clamp_min(config.start_floor)

@@ -5,8 +5,8 @@ choice cannot be taken back: a first tone an octave too low explains both instru
 and leaves nothing to the second. Here a few sets of every frame are kept, with what speaks for
 each, and which of them sounded is decided over all frames (``decoding``).
 
-Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates for the next tone,
-``f`` bins, ``h`` harmonics; ``k = n s``, those of one frame in a row.
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates for the next tone or
+channels, ``f`` bins, ``h`` harmonics; ``k = n s``, those of one frame in a row.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from musisep_cli.model.tones import magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, lifted_magnitude
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import Output, offset_bins
+from musisep_cli.policy.phase import NormalEquations
 from musisep_cli.policy.rollout import Explanation, Policy
 from musisep_cli.policy.sampling import ToneDistribution
 
@@ -70,6 +71,8 @@ class Hypotheses(FrameRows):
         loudness: sum of the absolute harmonic amplitudes, ``[n, s, i]``.
         timbre: sqrt|c_h| with length 1, or 0 where there is no tone, half precision,
             ``[n, s, i, h]``.
+        place: square root of how loud it is in every channel, with length 1, or 0 where there is no
+            tone, ``[n, s, i, c]``.
     """
 
     log_prob: Tensor
@@ -79,16 +82,23 @@ class Hypotheses(FrameRows):
     inharmonicity: Tensor
     loudness: Tensor
     timbre: Tensor
+    place: Tensor
 
     def heard(self, audible: Tensor) -> Hypotheses:
         """Without tones in the frames that are not audible, bool ``[n]``."""
         on = self.on & audible[:, None, None]
-        return replace(self, on=on, loudness=self.loudness * on, timbre=self.timbre * on[..., None])
+        return replace(
+            self,
+            on=on,
+            loudness=self.loudness * on,
+            timbre=self.timbre * on[..., None],
+            place=self.place * on[..., None],
+        )
 
 
 @torch.no_grad()
-def search(policy: Policy, spectra: Tensor, n_harmonics: int, config: SearchConfig) -> Hypotheses:
-    """The most probable sets of tones of frames.
+def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchConfig) -> Hypotheses:
+    """The most probable sets of tones of frames, found on the mean of their channels.
 
     A set's probability is the product of its tones' probabilities, each given the tones before, and
     of that of a rest, summed over the orders in which the search met it. Whether there is a rest is
@@ -96,16 +106,16 @@ def search(policy: Policy, spectra: Tensor, n_harmonics: int, config: SearchConf
 
     Args:
         policy: one whose instruments are decided by timbre: it proposes tones, whoever plays them.
-        spectra: complex ``[n, f]``.
+        channels: complex ``[n, c, f]``.
         n_harmonics: of a tone.
         config: how many sets.
     """
-    found = _Sets.none(policy, spectra, n_harmonics)
+    found = _Sets.none(policy, channels.mean(1), n_harmonics)
     for place in range(policy.n_instruments):
         last = place + 1 == policy.n_instruments
         found = found.extended(place, config.beam, config.hypotheses if last else config.beam)
     return found.with_octaves(config.octave_nats).fitted(
-        spectra, refined_pitches=config.refined_pitch
+        channels, refined_pitches=config.refined_pitch
     )
 
 
@@ -238,14 +248,14 @@ class _Sets:
             inharmonicity=torch.cat([self.inharmonicity, repeated(self.inharmonicity)], 1),
         )
 
-    def fitted(self, spectra: Tensor, *, refined_pitches: bool) -> Hypotheses:
+    def fitted(self, channels: Tensor, *, refined_pitches: bool) -> Hypotheses:
         """All tones of every set fitted to the frame at once, twice if their pitches are refined.
 
         The network's pitches are good to about half a bin, which at the tenth harmonic is five.
         After the first fit every pitch is set to where its harmonics are strongest.
         """
         n_harmonics, _ = self.dictionary.shape
-        width = self.policy.ideal_width_bins
+        width, spectra = self.policy.ideal_width_bins, channels.mean(1)
         rows = spectra.repeat_interleave(self.on.shape[1], 0)  # k, f
         pitches = Pitches(*(x.flatten(0, 1) for x in (self.on, self.f0_bins, self.inharmonicity)))
         fit_to = partial(
@@ -260,6 +270,8 @@ class _Sets:
         loudness = amplitudes.sum(-1)
         tiny = torch.finfo(amplitudes.dtype).tiny
         timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
+        in_channels = _in_channels(fit, channels) * pitches.on[..., None]
+        place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
         misfit = relative_misfit(rows, fit.tones.sum(1), self.policy.objective_config)
 
         def by_frame(values: Tensor) -> Tensor:
@@ -273,6 +285,7 @@ class _Sets:
             inharmonicity=self.inharmonicity,
             loudness=by_frame(loudness),
             timbre=by_frame(timbre).half(),
+            place=by_frame(place),
         )
 
 
@@ -298,6 +311,18 @@ class _Tones:
             f0_bins=f0_bins.clamp_min(1.0).view_as(bins),
             inharmonicity=action.inharmonicity.to(f0_bins.dtype).view_as(bins),
         )
+
+
+def _in_channels(fit: JointFit, channels: Tensor) -> Tensor:
+    """How loud every tone of a fit is in every channel ``[n, c, f]``, ``[k, i, c]``."""
+    if channels.shape[1] == 1:
+        return magnitude(fit.coefficients).sum(-1)[..., None]
+    equations = NormalEquations.of(fit.peaks, tikhonov=TIKHONOV)
+    rows = channels.repeat_interleave(len(fit.coefficients) // len(channels), 0)  # k, c, f
+    of_channels = [equations.solved(channel) for channel in rows.unbind(1)]
+    return torch.stack(
+        [magnitude(each).view_as(fit.coefficients).sum(-1) for each in of_channels], -1
+    )
 
 
 def peak_log_mass(logits: Tensor) -> Tensor:

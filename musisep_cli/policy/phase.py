@@ -5,6 +5,8 @@ Axes: ``h`` harmonics, ``f`` bins.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -27,10 +29,32 @@ def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float | T
     Returns:
         Complex c_h, ``[..., h]``, differentiable in v, in the positions and in the widths.
     """
-    matrix = peaks.gram().to(torch.float64)
-    weights = torch.as_tensor(tikhonov, dtype=matrix.dtype, device=matrix.device)
-    matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
-    right = torch.view_as_real(peaks.correlate(spectrum)).to(torch.float64)  # ..., h, 2
-    factor, _ = torch.linalg.cholesky_ex(matrix)
-    solution = torch.cholesky_solve(right, factor)
-    return torch.view_as_complex(solution.to(peaks.values.dtype).contiguous())
+    return NormalEquations.of(peaks, tikhonov=tikhonov).solved(spectrum)
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """Those of ``harmonic_coefficients``, factorised once for any number of spectra.
+
+    Attributes:
+        peaks: g_h, with leading axes ``[...]``.
+        factor: L of L L' = G + diag(t), float64, ``[..., h, h]``.
+    """
+
+    peaks: Peaks
+    factor: Tensor
+
+    @classmethod
+    def of(cls, peaks: Peaks, *, tikhonov: float | Tensor) -> NormalEquations:
+        """Factorised; the arguments are those of ``harmonic_coefficients``."""
+        matrix = peaks.gram().to(torch.float64)
+        weights = torch.as_tensor(tikhonov, dtype=matrix.dtype, device=matrix.device)
+        matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
+        factor, _ = torch.linalg.cholesky_ex(matrix)
+        return cls(peaks, factor)
+
+    def solved(self, spectrum: Tensor) -> Tensor:
+        """Complex c_h ``[..., h]`` for a spectrum ``[..., f]``."""
+        right = torch.view_as_real(self.peaks.correlate(spectrum)).to(torch.float64)  # ..., h, 2
+        solution = torch.cholesky_solve(right, self.factor)
+        return torch.view_as_complex(solution.to(self.peaks.values.dtype).contiguous())

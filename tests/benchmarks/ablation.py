@@ -126,7 +126,7 @@ class _Scene:
             n_harmonics = config.dictionary.n_harmonics
             searcher = Searcher(policy, n_harmonics, config.search, found.add)
             for spectra in self.spectra.split(BLOCK_FRAMES):
-                searcher.listen(spectra)
+                searcher.listen(spectra[:, None])
             self.found[_searched(config)] = found.joined(), time.monotonic() - started
         return self.found[_searched(config)]
 
@@ -144,7 +144,7 @@ class _Scene:
         """SDR, SIR and SAR in dB, means over the instruments."""
         refiner = Refiner(
             NotesAround(Decoded(found, decoding), config.decoding.note_reach),
-            self.spectra,
+            self.spectra[:, None],
             dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary),
             self.frame,
             config.resynthesis,

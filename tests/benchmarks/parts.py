@@ -108,7 +108,7 @@ def prediction_part(preset: str, n_instruments: int = N_INSTRUMENTS) -> Part:
         if config.decoding.enabled:
             found = Frames(Hypotheses, len(spectra))
             n_harmonics = config.dictionary.n_harmonics
-            Searcher(model.policy, n_harmonics, config.search, found.add).listen(spectra)
+            Searcher(model.policy, n_harmonics, config.search, found.add).listen(spectra[:, None])
         else:
             model.policy.predict(spectra, dictionary)
 

@@ -67,7 +67,7 @@ def unrefined(
     """Hypotheses with the pitches that the search met them with."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hypotheses, "refined_pitch", lambda pitches, *_, **__: pitches.f0_bins)
-        return search(policy, spectra, n_harmonics, config)
+        return search(policy, spectra[:, None], n_harmonics, config)
 
 
 class Scaled(torch.nn.Module):
@@ -233,7 +233,8 @@ def test_no_tone_is_lower_than_its_harmonics_can_be_told_apart(
     lowest = 3 * IDEAL_WIDTH_BINS
     logits = torch.full((32,), -20.0, dtype=torch.float64)
     logits[4], logits[11] = 10.0, 0.0  # sure of a rumble, on which a tone is unlikely to follow
-    found = search(knower(1, logits, 3.0), random_spectra(1, 32), N_HARMONICS, SearchConfig())
+    spectra = random_spectra(1, 32)[:, None]
+    found = search(knower(1, logits, 3.0), spectra, N_HARMONICS, SearchConfig())
     assert bool(found.on.any())
     assert float(found.f0_bins[found.on].min()) > lowest - PITCH_REACH_BINS
 
@@ -279,7 +280,7 @@ def test_as_many_sets_are_kept_as_asked_for_or_as_there_are(
     beam: int, n_kept: int, n_instruments: int, seed: int
 ) -> None:
     config = SearchConfig(octave_nats=0.0, beam=beam, hypotheses=n_kept)
-    found = search(finder(n_instruments, seed), random_spectra(2, 32), N_HARMONICS, config)
+    found = search(finder(n_instruments, seed), random_spectra(2, 32)[:, None], N_HARMONICS, config)
     n_before = 1
     for _ in range(n_instruments - 1):
         n_before = min(n_before * (beam + 1), beam)
@@ -303,9 +304,9 @@ def test_a_frame_is_searched_whatever_the_others_are() -> None:
     policy = finder(2, 3)
     spectra = random_spectra(5, 32, seed=4)
     config = SearchConfig(octave_nats=0.0, beam=3, hypotheses=5)
-    together = search(policy, spectra, N_HARMONICS, config)
+    together = search(policy, spectra[:, None], N_HARMONICS, config)
     for n in range(5):
-        alone = search(policy, spectra[n : n + 1], N_HARMONICS, config)
+        alone = search(policy, spectra[n : n + 1, None], N_HARMONICS, config)
         for name in ("log_prob", "misfit", "f0_bins", "loudness"):
             assert_close(getattr(alone, name)[0], getattr(together, name)[n])
 
@@ -349,6 +350,25 @@ def test_the_right_set_explains_its_frame_and_its_tones_are_measured() -> None:
     assert not bool(heard.loudness[2].any())
     assert not bool(heard.timbre[2].any())
     assert_close(heard.loudness[:2], found.loudness[:2], atol=0, rtol=0)
+
+
+def test_where_a_tone_sounds_is_measured_in_all_channels() -> None:
+    f0_bins, level = (21.0, 26.5), 0.05
+    gains = np.array([[1.0, 0.25, 0.5], [0.1, 0.6, 0.5]])  # tone, channel
+    harmonics = np.array([1.0, 0.5, 0.3, 0.2]) * np.exp(1j * np.arange(4))
+    parts = [
+        level * harmonics @ dense.peaks(dense.positions(f0, 0.0, 4), IDEAL_WIDTH_BINS, 128)
+        for f0 in f0_bins
+    ]
+    channels = torch.from_numpy(gains.T @ np.stack(parts))[None]
+    logits = torch.full((128,), -300.0, dtype=torch.float64)
+    logits[21], logits[26] = 0.0, -0.5
+    policy = knower(2, logits, 5.0)
+    found = search(policy, channels, N_HARMONICS, SearchConfig(octave_nats=0.0, hypotheses=1))
+    assert bool(found.on.all())
+    order = found.f0_bins[0, 0].argsort()
+    expected = np.sqrt(gains / gains.sum(1, keepdims=True))
+    assert_allclose(found.place[0, 0][order], expected, atol=0.02)
 
 
 # Parts

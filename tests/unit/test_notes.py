@@ -75,6 +75,7 @@ def test_the_tones_are_what_was_decoded_of_the_hypotheses() -> None:
         inharmonicity=numbers(n, s, i),
         loudness=numbers(n, s, i),
         timbre=torch.nn.functional.normalize(numbers(n, s, i, h), dim=-1).half(),
+        place=torch.ones(n, s, i, 1),
     )
     rows = np.random.default_rng(0)
     decoded = Decoding(

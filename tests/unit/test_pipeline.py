@@ -232,22 +232,23 @@ def test_the_level_of_the_recording_is_that_of_the_stems() -> None:
 
 def test_stems_stay_where_the_instrument_is_panned() -> None:
     # One instrument after the other, each at its own place: whatever shares a network gives, a stem
-    # has the channels' ratio of what it was taken from.
-    gains = ((1.0, 0.3), (0.2, 0.9))
+    # has the ratio of what it was taken from between channels. Of two, places have a say in it.
+    gains = ((1.0, 0.3, 0.5), (0.2, 0.9, 0.5))
     n, half = round(1.2 * RATE_HZ), round(0.6 * RATE_HZ)
     alone = players(1.2)
     alone[0, half:] = 0
     alone[1, :half] = 0
-    recording = recorded(*(sum(gains[i][c] * alone[i] for i in range(2)) for c in range(2)))
+    recording = recorded(*(sum(gains[i][c] * alone[i] for i in range(2)) for c in range(3)))
     result, _ = run(recording, tiny())
     margin = round(0.15 * RATE_HZ)  # six widths of the window
     for i, part in enumerate((slice(0, half - margin), slice(half + margin, n))):
         for stem in result.stems[:, part].astype(np.float64):
-            left, right = stem.T * np.array([[gains[i][1]], [gains[i][0]]])
             scale = np.abs(result.stems[:, part]).max()
             # Every channel has its own least squares, in float32: they differ by 5e-6 to 12e-6,
             # by the machine's instructions. 1 % of the other channel's rest would be 1.5e-3.
-            assert_allclose(left, right, atol=1e-4 * scale)
+            for channel in (1, 2):
+                one, other = stem[:, 0] * gains[i][channel], stem[:, channel] * gains[i][0]
+                assert_allclose(one, other, atol=1e-4 * scale)
 
 
 def test_one_channel_is_as_good_as_two_equal_ones() -> None:
@@ -320,6 +321,7 @@ def truth(duration_s: float, config: Config, *, shuffle_seed: int | None = 0) ->
         inharmonicity=0 * steady,
         loudness=loudness,
         timbre=(harmonics / loudness[..., None]).sqrt().half(),
+        place=steady[..., None],
     )
     if shuffle_seed is None:
         return exact
@@ -342,7 +344,7 @@ def truth(duration_s: float, config: Config, *, shuffle_seed: int | None = 0) ->
                 ],
                 1,
             )
-            for name in ("misfit", "on", "f0_bins", "inharmonicity", "loudness", "timbre")
+            for name in ("misfit", "on", "f0_bins", "inharmonicity", "loudness", "timbre", "place")
         },
     )
 

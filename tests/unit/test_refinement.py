@@ -79,11 +79,16 @@ def rested(played: Pitches, on: Tensor) -> Pitches:
     return replace(played, on=on * played.on)
 
 
-def refiner(played: Pitches, mixture: Tensor, config: ResynthesisConfig, reach: int = 0) -> Refiner:
-    """The pitches of most tests leap from frame to frame: no note goes on in the next one."""
+def refiner(
+    played: Pitches, channels: Tensor, config: ResynthesisConfig, reach: int = 0
+) -> Refiner:
+    """The pitches of most tests leap from frame to frame: no note goes on in the next one.
+
+    Channels are [n, c, f].
+    """
     dictionary = torch.from_numpy(np.stack([ODD, FALLING], 1)[:, : played.on.shape[1]]).float()
     return Refiner(
-        NotesAround(played, reach), mixture, dictionary, FRAME, config, ObjectiveConfig()
+        NotesAround(played, reach), channels, dictionary, FRAME, config, ObjectiveConfig()
     )
 
 
@@ -92,7 +97,7 @@ def refined(
 ) -> tuple[Spectra, Refiner]:
     """Stems [i, n, f] of one channel."""
     spectra = torch.from_numpy(mixture).to(torch.complex64)
-    found = refiner(played, spectra, config, reach)
+    found = refiner(played, spectra[:, None], config, reach)
     return found.explain(spectra[None])[:, 0].numpy(), found
 
 
@@ -150,27 +155,28 @@ def test_stems_of_true_tones_are_the_mixture_whatever_their_kind() -> None:
         assert error_db(mixture, stems.sum(0)) < (-20 if config is DIRECT else -30)
 
 
-@given(SEEDS, st.sampled_from([0, 4]))
+@given(SEEDS, st.sampled_from([0, 4]), st.sampled_from([1, 2, 3]))
 def test_whatever_the_tones_the_stems_are_finite_and_who_rests_gets_nothing(
-    seed: int, reach: int
+    seed: int, reach: int, n_channels: int
 ) -> None:
     generator = np.random.default_rng(seed)
     n, i = 4, 3
     played = steady(generator.uniform(1, 400, (n, i)))
     on = torch.from_numpy(generator.random((n, i)) < 0.7).float()
     played = rested(played, on)
-    mixture = torch.from_numpy(generator.normal(size=(n, N_BINS, 2))).float()
-    spectra = torch.view_as_complex(mixture)
+    parts = torch.from_numpy(generator.normal(size=(n_channels, n, N_BINS, 2))).float()
+    channels = torch.view_as_complex(parts)
     dictionary = torch.ones(6, i)
     tones = NotesAround(played, reach)
-    found = Refiner(tones, spectra, dictionary, FRAME, WIENER, ObjectiveConfig())
-    stems = found.explain(spectra[None])[:, 0]
+    by_frame = channels.transpose(0, 1)
+    found = Refiner(tones, by_frame, dictionary, FRAME, WIENER, ObjectiveConfig())
+    stems = found.explain(channels)
     assert bool(torch.isfinite(stems.abs()).all())
     # What fits and shares leave to no one is less than all there was.
-    rest = spectra - stems.sum(0)
-    assert bool((rest.norm(dim=-1) <= spectra.norm(dim=-1) * (1 + 1e-4)).all())
+    rest = (channels - stems.sum(0)).transpose(0, 1).flatten(1)
+    assert bool((rest.norm(dim=-1) <= by_frame.flatten(1).norm(dim=-1) * (1 + 1e-4)).all())
     if reach == 0:
-        assert float(stems.abs().transpose(0, 1)[on == 0].sum()) == 0
+        assert float(stems.abs().permute(2, 0, 1, 3)[on == 0].sum()) == 0
     assert bool(torch.isfinite(found.transcript.joined().objective).all())
 
 
@@ -179,11 +185,29 @@ def test_a_stem_keeps_its_place_between_the_channels(config: ResynthesisConfig) 
     played, parts = duet(8)
     gains = np.array([[1.0, 0.2], [0.3, 0.9]])  # channel, instrument
     channels = torch.from_numpy(np.einsum("ci,inf->cnf", gains, parts)).to(torch.complex64)
-    stems = refiner(played, channels.mean(0), config).explain(channels).numpy()
+    stems = refiner(played, channels.transpose(0, 1), config).explain(channels).numpy()
     limit_db = -20 if config is DIRECT else -12  # a bin's two channels get one share
     for i in range(2):
         for c in range(2):
             assert error_db(gains[c, i] * parts[i], stems[i, c]) < limit_db
+
+
+@pytest.mark.parametrize("config", [DIRECT, WIENER])
+def test_in_stereo_an_octave_is_divided_by_where_the_instruments_are(
+    config: ResynthesisConfig,
+) -> None:
+    played, parts = duet(40)
+    played.f0_bins[30:] = torch.tensor([102.0, 51.0])
+    for n in range(30, 40):
+        parts[:, n] = [0.05 * tone(f, a, n) for f, a in ((102.0, ODD), (51.0, FALLING))]
+    gains = np.array([[1.0, 0.2], [0.3, 0.9]])  # channel, instrument
+    channels = torch.from_numpy(np.einsum("ci,inf->cnf", gains, parts)).to(torch.complex64)
+    stems = refiner(played, channels.transpose(0, 1), config).explain(channels).numpy()
+    in_mono, _ = refined(played, parts.sum(0), config)
+    for i in range(2):
+        assert error_db(parts[i, 30:], in_mono[i, 30:]) > -15
+        for c in range(2):
+            assert error_db(gains[c, i] * parts[i, 30:], stems[i, c, 30:]) < -20
 
 
 @pytest.mark.parametrize(("config", "reach"), [(DIRECT, 0), (WIENER, 3)])
@@ -191,7 +215,7 @@ def test_blocks_are_explained_as_the_whole_is(config: ResynthesisConfig, reach: 
     played, parts = duet(11)
     spectra = torch.from_numpy(parts.sum(0)).to(torch.complex64)
     channels = torch.stack([spectra, 0.5j * spectra])
-    one, several = (refiner(played, channels.mean(0), config, reach) for _ in range(2))
+    one, several = (refiner(played, channels.transpose(0, 1), config, reach) for _ in range(2))
     whole = one.explain(channels)
     blocks = [
         several.explain(channels[:, part]) for part in (slice(0, 4), slice(4, 5), slice(5, 11))
@@ -204,10 +228,10 @@ def test_blocks_are_explained_as_the_whole_is(config: ResynthesisConfig, reach: 
 @pytest.mark.parametrize("config", [DIRECT, WIENER])
 def test_what_is_played_is_found_on_the_mean_of_the_channels(config: ResynthesisConfig) -> None:
     played, parts = duet(8)
-    gains = np.array([[1.0, 0.2], [0.3, 0.9]])  # channel, instrument
+    gains = np.array([[1.0, 0.2], [0.3, 0.9], [0.5, 0.5]])  # channel, instrument
     channels = torch.from_numpy(np.einsum("ci,inf->cnf", gains, parts)).to(torch.complex64)
     mean = channels.mean(0)
-    of_channels, of_mean = (refiner(played, mean, config) for _ in range(2))
+    of_channels, of_mean = (refiner(played, mean[:, None], config) for _ in range(2))
     of_channels.explain(channels)
     of_mean.explain(mean[None])
     for name, values in vars(of_mean.transcript.joined()).items():
@@ -277,7 +301,9 @@ def test_only_frames_with_two_notes_of_an_instrument_have_shorter_windows() -> N
     f0_bins[change:, 0] = 77.4
     played, spectra = steady(f0_bins), torch.ones(n, N_BINS, dtype=torch.complex64)
     for shorter, reach, expected in ((0.6, 3, 0.6), (1.0, 3, 1.0), (0.6, 0, 1.0)):
-        scales = refiner(played, spectra, replace(WIENER, change_window=shorter), reach).scales[:]
+        scales = refiner(
+            played, spectra[:, None], replace(WIENER, change_window=shorter), reach
+        ).scales[:]
         near = slice(change - 3, change + 3)
         assert_allclose(scales[near], expected)
         assert_array_equal(torch.cat([scales[: near.start], scales[near.stop :]]), 1)
@@ -301,7 +327,7 @@ def test_in_shorter_windows_a_new_note_does_not_reach_back() -> None:
     before = slice(change - 600, change - 200)
     errors = []
     for shorter in (1.0, 0.6):
-        found = refiner(steady(f0_bins), mean, replace(WIENER, change_window=shorter), 4)
+        found = refiner(steady(f0_bins), mean[:, None], replace(WIENER, change_window=shorter), 4)
         stretches = list(resynthesise(FRAME, samples, found.explain, 1.0, found.scales))
         stems = torch.cat(stretches, -1)[:, 0].numpy()
         errors.append(error_db(parts[:, before], stems[:, before]))

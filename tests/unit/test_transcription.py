@@ -73,6 +73,7 @@ def scene(n_notes: int = 24, length: int = 4) -> tuple[Hypotheses, Tensor, NDArr
         inharmonicity=torch.zeros(hypotheses.shape),
         loudness=torch.ones(hypotheses.shape),
         timbre=torch.from_numpy(timbre).half(),
+        place=torch.ones(*hypotheses.shape, 1),
     )
     return found, torch.from_numpy(spectra).to(torch.complex64), order.argmin(1)
 
@@ -167,6 +168,7 @@ def one_register(seed: int) -> tuple[Hypotheses, Tensor, NDArray[np.int64]]:
         inharmonicity=torch.zeros(n, 1, 2),
         loudness=torch.ones(n, 1, 2),
         timbre=torch.from_numpy(np.take_along_axis(lifted, order[..., None], 1)).half()[:, None],
+        place=torch.ones(n, 1, 2, 1),
     )
     return found, torch.from_numpy(spectra.sum(1)).to(torch.complex64), order
 
@@ -187,6 +189,20 @@ def test_labels_that_mix_up_two_instruments_of_one_register_are_told_by_their_ti
     assert share_right() == 1.0
     monkeypatch.setattr(decoding, "SAME", 0.0)  # as if all starts ended in the cheapest labels
     assert share_right() < 0.8
+
+
+def test_two_instruments_of_one_kind_are_told_by_where_they_are() -> None:
+    found, spectra, order = one_register(6)
+    same = found.timbre[:1, :1, :1].expand_as(found.timbre)  # as if both had one timbre
+    gains = np.sqrt([[0.8, 0.2], [0.35, 0.65]])  # instrument, channel
+    panned = torch.from_numpy(gains[order]).float()[:, None]
+    for place, least, most in ((found.place, 0.5, 0.8), (panned, 1.0, 1.0)):
+        config = DecodingConfig(weight_harmonics=0.0)
+        heard = replace(found, timbre=same, place=place)
+        dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
+        tones = transcribe(heard, spectra, FRAME, config, dictionary, 0).tones
+        first = (np.take_along_axis(order, tones, 1)[:, 0] == 0).mean()
+        assert least <= max(first, 1 - first) <= most
 
 
 def test_the_second_decoding_and_the_second_note_can_be_switched_off() -> None:
