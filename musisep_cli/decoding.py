@@ -77,6 +77,9 @@ class DecodingConfig:
     note_reach: int = 4
     """A note that an instrument ends or begins within so many frames sounds besides the frame's
     own. 0 leaves one tone to an instrument at any time."""
+    places: bool = True
+    """Whether an instrument is known by its timbre in every channel, hence by where it sounds, or
+    by that in their mean."""
     faint: float = 0.01
     """A tone fainter than this share of the usual loud one has no say."""
     starts: int = 12

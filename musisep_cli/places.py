@@ -40,7 +40,7 @@ ELSEWHERE = 1e-4
 LEAST_IN_MEAN = 1e-3
 """An instrument whose channels cancel in their mean is not thought fainter there, relative to its
 power in the channels."""
-BREATH = 0.03
+BREATH = 1e-3
 """Relative to an instrument's highest peak: what it does where it has no tones."""
 
 

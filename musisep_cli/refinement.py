@@ -94,7 +94,7 @@ class Refiner:
         self.transcript = Frames(Transcript, len(tones))
         self.scales = Derived(tones, self._window_scales)
         self.places: Places | None = None
-        if channels[:1].shape[1] == 2:
+        if config.places and channels[:1].shape[1] == 2:
             self._learn_places(channels)
 
     def _learn_places(self, channels: Framewise[Tensor]) -> None:

@@ -47,6 +47,9 @@ class ResynthesisConfig:
     change_window: float = 0.6
     """Where tones are decoded: length of the window in frames that hold two notes of an instrument,
     relative to the others'. 1: the same everywhere."""
+    places: bool = True
+    """Where tones are decoded: whether in stereo every instrument is taken from where it sounds.
+    Without, each channel is separated by itself."""
 
 
 def resynthesise(

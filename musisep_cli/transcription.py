@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def transcribe(
     """
 
     def candidates(found: Framewise[Hypotheses]) -> Framewise[Candidates]:
-        return Derived(found, lambda hypotheses: candidates_of(hypotheses, frame))
+        return Derived(found, partial(candidates_of, frame=frame, places=config.places))
 
     def again(
         found: Framewise[Hypotheses], spectra: Framewise[Tensor], known: Decoding
@@ -142,12 +143,10 @@ class Misfits:
         return found_misfits.cpu().numpy()
 
 
-def candidates_of(found: Hypotheses, frame: GaborFrame) -> Candidates:
-    """Some frames' hypotheses as they are decoded.
-
-    An instrument is known by its timbre in every channel, hence by where it sounds as well.
-    """
-    timbres = found.place[..., None] * found.timbre[..., None, :]
+def candidates_of(found: Hypotheses, frame: GaborFrame, *, places: bool) -> Candidates:
+    """Some frames' hypotheses as they are decoded, with ``places`` by timbres in every channel."""
+    place = found.place if places else found.place.norm(dim=-1, keepdim=True)
+    timbres = place[..., None] * found.timbre[..., None, :]
     return Candidates(
         log_prob=found.log_prob.cpu().numpy(),
         misfit=found.misfit.cpu().numpy(),

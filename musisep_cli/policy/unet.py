@@ -70,12 +70,53 @@ class TransposedRowConvolution(nn.ConvTranspose1d):
         missing = stride - kernel + 2 * padding  # so that there are stride times as many as before
 
         def layer(image: Tensor, n_positions: int) -> Tensor:
-            whole = functional.conv_transpose2d(
-                image, weight, bias, (1, stride), (0, padding), (0, missing)
-            )
+            whole: Tensor = Transposed.apply(image, weight, bias, stride, padding, missing)  # type: ignore[no-untyped-call]
             return whole if whole.shape[-1] == n_positions else whole[..., :n_positions]
 
         return layer
+
+
+class Transposed(torch.autograd.Function):
+    """A transposed convolution of images, the gradient of its bias summed apart.
+
+    Where oneDNN is asked for it together with the others, it takes longer than that of the weights.
+
+    Shape: images ``[b, c, 1, f]``, weight ``[c, o, 1, w]``, bias ``[o]`` -> ``[b, o, 1, f']``.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        image: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        stride: int,
+        padding: int,
+        missing: int,
+    ) -> Tensor:
+        ctx.save_for_backward(image, weight)
+        ctx.steps = (1, stride), (0, padding), (0, missing)
+        return functional.conv_transpose2d(image, weight, bias, *ctx.steps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        image, weight = ctx.saved_tensors
+        stride, padding, missing = ctx.steps
+        of_image, of_weight, _ = torch.ops.aten.convolution_backward(
+            gradient,
+            image,
+            weight,
+            bias_sizes=None,
+            stride=stride,
+            padding=padding,
+            dilation=(1, 1),
+            transposed=True,
+            output_padding=missing,
+            groups=1,
+            output_mask=(*ctx.needs_input_grad[:2], False),
+        )
+        return of_image, of_weight, gradient.sum((0, 2, 3)), None, None, None
 
 
 class Readout(torch.autograd.Function):

@@ -59,7 +59,11 @@ def references(case: str, duration_s: float | None) -> tuple[Recording, Stems]:
 
 
 def mean_scores(reference: Stems, estimate: Stems) -> list[float]:
-    """SDR, SIR and SAR in dB of stems ``[i, t]``, means over the instruments, best order."""
+    """SDR, SIR and SAR in dB, means over the instruments, best order.
+
+    Of stems ``[i, t]`` or ``[i, t, c]``, all channels as one signal.
+    """
+    reference, estimate = (stems.reshape(len(stems), -1) for stems in (reference, estimate))
     pairs = bss_eval_v2(array_blocks(reference=reference, estimate=estimate))
     best = best_assignment(pairs)
     return [
@@ -88,7 +92,7 @@ def measured(
             first_seed=seed,
             device="cpu",
         )
-        scores.append(mean_scores(reference, result.stems[..., 0].astype(np.float64)))
+        scores.append(mean_scores(reference, result.stems.astype(np.float64)))
         seconds += result.wall_s
     means = " / ".join(f"{statistics.mean(column):.1f}" for column in zip(*scores, strict=True))
     spread = ", ".join(f"{sdr_db:.1f}" for sdr_db, _, _ in scores)

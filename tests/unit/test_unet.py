@@ -138,14 +138,17 @@ def with_gradients(net: UNet, spectra: Tensor, forward: Callable[..., Tensor]) -
 
 
 def test_in_float32_it_is_the_loop_over_its_layers_to_the_bit(paper: UNet) -> None:
-    # Whatever is done for bfloat16, results in float32 stay.
+    # Whatever is done for bfloat16, results in float32 stay; of sums that are made otherwise, all
+    # but the last bits.
     spectra = noise(6, 14, 6144).float()
     assert len(spectra) * 80 * 6144 < unet.CHUNK_NUMBERS
     fast, slow = (
         with_gradients(paper, spectra, forward) for forward in (UNet.forward, plain.unet_of_images)
     )
-    for a, b in zip(fast, slow, strict=True):
-        assert_close(a, b, atol=0, rtol=0)
+    names = ["outputs", "spectra", *(name for name, _ in paper.named_parameters())]
+    for name, a, b in zip(names, fast, slow, strict=True):
+        summed_apart = name.startswith("up.") and name.endswith(".bias")
+        assert_close(a, b, atol=1e-5 * float(b.abs().max()) if summed_apart else 0, rtol=0)
 
 
 def positive_net(*, in_bfloat16: bool) -> UNet:
