@@ -93,11 +93,10 @@ class Refiner:
         self.timbres = learn_timbres(tones, spectra, dictionary, frame)
         self.transcript = Frames(Transcript, len(tones))
         self.scales = Derived(tones, self._window_scales)
-        self.places: Places | None = None
-        if config.places and channels[:1].shape[1] == 2:
-            self._learn_places(channels)
+        in_stereo = config.places and channels[:1].shape[1] == 2
+        self.places = self._learned_places(channels) if in_stereo else None
 
-    def _learn_places(self, channels: Framewise[Tensor]) -> None:
+    def _learned_places(self, channels: Framewise[Tensor]) -> Places:
         """Places from the tones' coefficients, these with the places in turn."""
         every = slice(None, None, PLACE_HOPS)
         heard = [
@@ -105,13 +104,14 @@ class Refiner:
             for part in excerpt(len(channels), EXCERPT_STRETCHES, BLOCK_FRAMES)
             for block in stretches(part, BLOCK_FRAMES)
         ]
-        self.places = Places.anywhere(self.n_instruments, channels[:1])
+        places = Places.anywhere(self.n_instruments, channels[:1])
         for _ in range(PLACE_ROUNDS):
-            products = torch.zeros_like(self.places.covariances)
+            products = torch.zeros_like(places.covariances)
             for tones, spectra in heard:
-                fit = self._fitted(tones, 1.0, spectra)
-                products += self.places.scatter(fit.coefficients, self._players(fit.pitches))
-            self.places = Places.of(products)
+                fit = self._fitted(tones, 1.0, spectra, places)
+                products += places.scatter(fit.coefficients, self._players(fit.pitches))
+            places = Places.of(products)
+        return places
 
     def _window_scales(self, tones: Pitches) -> Tensor:
         """Length of the windows in which some frames are seen, relative to the frame's, ``[n]``."""
@@ -122,8 +122,8 @@ class Refiner:
         """Spectra of the stems ``[i, c, n, f]`` in every channel ``[c, n, f]``.
 
         The next frames, analysed with windows of their ``scales``. Tones are found on the mean of
-        the channels; each is divided by the same filter, so that a stem keeps its place between
-        them.
+        the channels. In stereo they are taken from the instruments' places; else every channel is
+        divided by the same filter, so that a stem keeps its place between them.
         """
         n_done = self.transcript.n_done
         block = slice(n_done, n_done + channels.shape[1])
@@ -143,7 +143,7 @@ class Refiner:
         self, tones: Pitches, scale: float, channels: Tensor
     ) -> tuple[Tensor, Transcript]:
         """Stems ``[i, c, n, f]`` of frames that are seen in one window, and what was played."""
-        fit = self._fitted(tones, scale, channels)
+        fit = self._fitted(tones, scale, channels, self.places)
         in_channels = [replace(fit.mean, coefficients=c).tones for c in fit.coefficients]
         stems = self._by_instrument(torch.stack(in_channels, 2))  # n, i, c, f
         if self.config.stems == "wiener":
@@ -152,7 +152,9 @@ class Refiner:
         heard = audible(fit.spectra)[:, None, None, None]
         return (stems * heard).permute(1, 2, 0, 3), self._played(fit)
 
-    def _fitted(self, tones: Pitches, scale: float, channels: Tensor) -> _Fit:
+    def _fitted(
+        self, tones: Pitches, scale: float, channels: Tensor, places: Places | None
+    ) -> _Fit:
         """All tones fitted to their mean over the channels, then to every channel."""
         mean, width = channels.mean(0), self.frame.ideal_width_bins / scale
         pitches, expected = self._expected(tones, mean, width)
@@ -165,12 +167,12 @@ class Refiner:
         first = fitted(pitches, mean, tikhonov=prior)
         noise = self.config.rest_noise * _noise(mean - first.tones.sum(1), first.peaks)
         prior = (noise / expected).square().clamp_min(LEAST_WEIGHT)
-        if self.places is None:
+        if places is None:
             equations = NormalEquations.of(first.peaks, tikhonov=prior)
             coefficients = torch.stack([equations.solved(channel) for channel in channels])
         else:
             players = self._players(pitches).repeat_interleave(self.n_harmonics)
-            coefficients = self.places.coefficients(first.peaks, channels, players, prior)
+            coefficients = places.coefficients(first.peaks, channels, players, prior)
         return _Fit(pitches, mean, first, coefficients.unflatten(2, first.coefficients.shape[1:]))
 
     def _expected(self, tones: Pitches, spectra: Tensor, width: float) -> tuple[Pitches, Tensor]:
