@@ -137,7 +137,7 @@ class Places:
         total = torch.einsum("nif,icd->cdnf", envelopes.double(), self.covariances.double())
         least = 2 * floor * envelopes.amax((1, 2))[:, None] + torch.finfo(envelopes.dtype).tiny
         left, right, both = total[0, 0] + least, total[1, 1] + least, total[0, 1]
-        determinant = left * right - both.square()
+        determinant = left * right - both.square()  # the inverse, by the adjugate
         whitened = torch.stack(
             [right * rest[:, 0] - both * rest[:, 1], left * rest[:, 1] - both * rest[:, 0]], 1
         )

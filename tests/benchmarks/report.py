@@ -19,7 +19,7 @@ from tests.benchmarks.measure import Ceiling, ceiling
 from tests.benchmarks.parts import N_INSTRUMENTS, Part
 
 COMMAND = "python -m tests.benchmarks.report"
-PAGES = ("precision.md", "seeds.md", "ablation.md")
+PAGES = ("precision.md", "seeds.md", "ablation.md", "stereo.md")
 """What the programs of these names have found, up to an hour's work each."""
 THREADS = 1
 AUTHORS_STEP_S = 8.9
