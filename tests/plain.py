@@ -59,20 +59,15 @@ def unet_of_images(net: UNet, spectra: Tensor) -> Tensor:
     for layer in net.up:
         skip = skips.pop()
         stride, half, missing = _way_back(layer, level, skip)
-        weight = layer.weight.unsqueeze(2)
-        level = transposed(level, weight, layer.bias, stride, half, missing).relu()
+        weight, steps = layer.weight.unsqueeze(2), (1, stride)
+        level = functional.conv_transpose2d(
+            level, weight, layer.bias, steps, (0, half), (0, missing)
+        ).relu()
         level = torch.cat([level, skip], 1)
     for layer in net.mix:
         weight, half = layer.weight.unsqueeze(2), layer.padding[0]
         level = functional.conv2d(level, weight, layer.bias, 1, (0, half)).relu()
     return functional.conv2d(level, net.out.weight.unsqueeze(2)).squeeze(2)
-
-
-def transposed(
-    image: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int, missing: int
-) -> Tensor:
-    """``unet.Transposed``."""
-    return functional.conv_transpose2d(image, weight, bias, (1, stride), (0, padding), (0, missing))
 
 
 def magnitude(values: Tensor) -> Tensor:

@@ -65,58 +65,39 @@ class TransposedRowConvolution(nn.ConvTranspose1d):
         number is not a multiple of the stride, oneDNN takes up to 13 times as long in bfloat16. A
         cut of nothing would cost the way back a copy of all gradients.
         """
-        weight, bias = _cast(self, dtype)
+        weight, maybe = _cast(self, dtype)
+        bias = cast(Tensor, maybe)  # these layers have one
         (kernel,), (stride,), padding = self.kernel_size, self.stride, int(self.padding[0])
         missing = stride - kernel + 2 * padding  # so that there are stride times as many as before
 
         def layer(image: Tensor, n_positions: int) -> Tensor:
-            whole: Tensor = Transposed.apply(image, weight, bias, stride, padding, missing)  # type: ignore[no-untyped-call]
+            images = functional.conv_transpose2d(
+                image, weight, bias.detach(), (1, stride), (0, padding), (0, missing)
+            )
+            whole: Tensor = BiasGradient.apply(images, bias)  # type: ignore[no-untyped-call]
             return whole if whole.shape[-1] == n_positions else whole[..., :n_positions]
 
         return layer
 
 
-class Transposed(torch.autograd.Function):
-    """A transposed convolution of images, the gradient of its bias summed apart.
+class BiasGradient(torch.autograd.Function):
+    """Nothing but the gradient of a bias that a convolution has added to images already.
 
-    Where oneDNN is asked for it together with the others, it takes longer than that of the weights.
+    With oneDNN's transposed convolutions it takes as long as the gradient of the weights, if it is
+    asked for together with them.
 
-    Shape: images ``[b, c, 1, f]``, weight ``[c, o, 1, w]``, bias ``[o]`` -> ``[b, o, 1, f']``.
+    Shape: images ``[b, c, 1, f]``, bias ``[c]`` -> the images.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        image: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        stride: int,
-        padding: int,
-        missing: int,
-    ) -> Tensor:
-        ctx.save_for_backward(image, weight)
-        ctx.steps = (1, stride), (0, padding), (0, missing)
-        return functional.conv_transpose2d(image, weight, bias, *ctx.steps)
+    def forward(ctx: Any, images: Tensor, _bias: Tensor) -> Tensor:
+        ctx.mark_dirty(images)  # or else what follows could not work in place
+        return images
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        image, weight = ctx.saved_tensors
-        stride, padding, missing = ctx.steps
-        of_image, of_weight, _ = torch.ops.aten.convolution_backward(
-            gradient,
-            image,
-            weight,
-            bias_sizes=None,
-            stride=stride,
-            padding=padding,
-            dilation=(1, 1),
-            transposed=True,
-            output_padding=missing,
-            groups=1,
-            output_mask=(*ctx.needs_input_grad[:2], False),
-        )
-        return of_image, of_weight, gradient.sum((0, 2, 3)), None, None, None
+    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return gradient, gradient.sum((0, 2, 3))
 
 
 class Readout(torch.autograd.Function):
