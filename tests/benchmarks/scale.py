@@ -18,7 +18,7 @@ from tests.benchmarks import parts
 from tests.benchmarks.measure import cpu_s
 from tests.signals import duet
 
-DURATIONS_S = (5, 10, 20)
+DURATIONS_S = (10, 20, 100)
 HOUR_S = 3600
 INSTRUMENTS = (1, 2, 3, 4, 5)
 MOST_ROLLOUTS = 81
