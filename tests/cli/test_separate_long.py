@@ -44,6 +44,9 @@ starts = 2
 rounds = 2
 final_rounds = 2
 
+[resynthesis]
+change_window = 1.0
+
 [training]
 iterations = 3
 batch_size = 2
