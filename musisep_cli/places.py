@@ -123,7 +123,7 @@ class Places:
     def shared(self, rest: Tensor, envelopes: Tensor, floor: float) -> Tensor:
         """What every instrument has of what the tones leave over, ``[n, i, c, f]``.
 
-        As ``resynthesis.shares``, with R: where there are no tones, the residual gets it, except
+        As ``resynthesis.shared``, with R: where there are no tones, the residual gets it, except
         for what its place alone tells to be an instrument's.
 
         Args:

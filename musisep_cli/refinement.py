@@ -46,8 +46,8 @@ from musisep_cli.places import Places
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import amplitude_estimate
-from musisep_cli.policy.phase import NormalEquations
-from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shares
+from musisep_cli.policy.phase import coefficients_in_channels
+from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig, shared
 from musisep_cli.transcript import Frames, Transcript, audible
 
 LEAST_EXPECTED = 1e-4
@@ -168,8 +168,7 @@ class Refiner:
         noise = self.config.rest_noise * _noise(mean - first.tones.sum(1), first.peaks)
         prior = (noise / expected).square().clamp_min(LEAST_WEIGHT)
         if places is None:
-            equations = NormalEquations.of(first.peaks, tikhonov=prior)
-            coefficients = torch.stack([equations.solved(channel) for channel in channels])
+            coefficients = coefficients_in_channels(first.peaks, channels, tikhonov=prior)
         else:
             players = self._players(pitches).repeat_interleave(self.n_harmonics)
             coefficients = places.coefficients(first.peaks, channels, players, prior)
@@ -195,9 +194,8 @@ class Refiner:
         absolute = magnitude(first).to(first.dtype)
         envelopes = self._by_instrument(JointFit(peaks, absolute).tones).real
         floor = self.config.mask_floor
-        if self.places is None:
-            return shares(envelopes, floor)[:, :, None] * rest[:, None]
-        return self.places.shared(rest, envelopes, floor)
+        share = shared if self.places is None else self.places.shared
+        return share(rest, envelopes, floor)
 
     def _by_instrument(self, tones: Tensor) -> Tensor:
         """Sums over the tones of an instrument, ``[n, i, ...]``, of what is ``[n, t, ...]``."""

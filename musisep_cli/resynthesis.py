@@ -105,3 +105,18 @@ def shares(envelopes: Tensor, floor: float) -> Tensor:
     highest = envelopes.amax((1, 2), keepdim=True)
     tiny = torch.finfo(envelopes.dtype).tiny
     return envelopes / (envelopes.sum(1, keepdim=True) + floor * highest + tiny)
+
+
+def shared(rest: Tensor, envelopes: Tensor, floor: float) -> Tensor:
+    """What every instrument has of what the tones leave over, ``[n, i, c, f]``.
+
+    m_i (Y - sum_j T_j). Where T_i are the most probable tones of instrument i under
+    Y = sum_i (T_i + e_i), and it has the share m_i of the noise's power, this is the expectation of
+    e_i, given Y.
+
+    Args:
+        rest: complex, ``[n, c, f]``.
+        envelopes: as of ``shares``, ``[n, i, f]``.
+        floor: as of ``shares``.
+    """
+    return shares(envelopes, floor)[:, :, None] * rest[:, None]

@@ -24,7 +24,7 @@ from musisep_cli.model.tones import magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, lifted_magnitude
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.policy.parameters import Output, offset_bins
-from musisep_cli.policy.phase import NormalEquations
+from musisep_cli.policy.phase import coefficients_in_channels
 from musisep_cli.policy.rollout import Explanation, Policy
 from musisep_cli.policy.sampling import ToneDistribution
 
@@ -317,12 +317,10 @@ def _in_channels(fit: JointFit, channels: Tensor) -> Tensor:
     """How loud every tone of a fit is in every channel ``[n, c, f]``, ``[k, i, c]``."""
     if channels.shape[1] == 1:
         return magnitude(fit.coefficients).sum(-1)[..., None]
-    equations = NormalEquations.of(fit.peaks, tikhonov=TIKHONOV)
     rows = channels.repeat_interleave(len(fit.coefficients) // len(channels), 0)  # k, c, f
-    of_channels = [equations.solved(channel) for channel in rows.unbind(1)]
-    return torch.stack(
-        [magnitude(each).view_as(fit.coefficients).sum(-1) for each in of_channels], -1
-    )
+    found = coefficients_in_channels(fit.peaks, rows.transpose(0, 1), tikhonov=TIKHONOV)
+    tones = found.unflatten(-1, fit.coefficients.shape[1:])  # c, k, i, h
+    return magnitude(tones).sum(-1).movedim(0, -1)
 
 
 def peak_log_mass(logits: Tensor) -> Tensor:

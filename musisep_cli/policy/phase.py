@@ -1,11 +1,9 @@
 """Phase: the complex coefficient of every harmonic by least squares (paper, Eq. 17).
 
-Axes: ``h`` harmonics, ``f`` bins.
+Axes: ``h`` harmonics, ``f`` bins, ``c`` channels.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -29,32 +27,25 @@ def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float | T
     Returns:
         Complex c_h, ``[..., h]``, differentiable in v, in the positions and in the widths.
     """
-    return NormalEquations.of(peaks, tikhonov=tikhonov).solved(spectrum)
+    return coefficients_in_channels(peaks, spectrum[None], tikhonov=tikhonov)[0]
 
 
-@dataclass(frozen=True)
-class NormalEquations:
-    """Those of ``harmonic_coefficients``, factorised once for any number of spectra.
+def coefficients_in_channels(peaks: Peaks, spectra: Tensor, *, tikhonov: float | Tensor) -> Tensor:
+    """Those of ``harmonic_coefficients`` in several channels, complex ``[c, ..., h]``.
 
-    Attributes:
+    The equations have one matrix for all of them, and it is factorised once.
+
+    Args:
         peaks: g_h, with leading axes ``[...]``.
-        factor: L of L L' = G + diag(t), float64, ``[..., h, h]``.
+        spectra: complex v, ``[c, ..., f]``.
+        tikhonov: as there.
     """
-
-    peaks: Peaks
-    factor: Tensor
-
-    @classmethod
-    def of(cls, peaks: Peaks, *, tikhonov: float | Tensor) -> NormalEquations:
-        """Factorised; the arguments are those of ``harmonic_coefficients``."""
-        matrix = peaks.gram().to(torch.float64)
-        weights = torch.as_tensor(tikhonov, dtype=matrix.dtype, device=matrix.device)
-        matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
-        factor, _ = torch.linalg.cholesky_ex(matrix)
-        return cls(peaks, factor)
-
-    def solved(self, spectrum: Tensor) -> Tensor:
-        """Complex c_h ``[..., h]`` for a spectrum ``[..., f]``."""
-        right = torch.view_as_real(self.peaks.correlate(spectrum)).to(torch.float64)  # ..., h, 2
-        solution = torch.cholesky_solve(right, self.factor)
-        return torch.view_as_complex(solution.to(self.peaks.values.dtype).contiguous())
+    matrix = peaks.gram().to(torch.float64)
+    weights = torch.as_tensor(tikhonov, dtype=matrix.dtype, device=matrix.device)
+    matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
+    factor, _ = torch.linalg.cholesky_ex(matrix)
+    products = torch.stack([peaks.correlate(channel) for channel in spectra], -1)  # ..., h, c
+    right = torch.view_as_real(products).to(torch.float64)
+    solution = torch.cholesky_solve(right.flatten(-2), factor).unflatten(-1, (-1, 2))
+    found: Tensor = torch.view_as_complex(solution.to(peaks.values.dtype).contiguous())
+    return found.movedim(-1, 0)
