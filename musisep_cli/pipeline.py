@@ -29,7 +29,7 @@ from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config, resolved
 from musisep_cli.decoding import Decoding, order_like
 from musisep_cli.errors import CheckpointError
-from musisep_cli.framewise import Derived, Framewise
+from musisep_cli.framewise import Derived, Framewise, Together
 from musisep_cli.labels import clear_labels
 from musisep_cli.listening import Listener, Searcher
 from musisep_cli.model.dictionary import load, start_dictionary
@@ -39,7 +39,7 @@ from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.rollout import Policy
 from musisep_cli.portions import Portions
 from musisep_cli.recording import Recording
-from musisep_cli.refinement import Refiner
+from musisep_cli.refinement import Refiner, window_scales
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
 from musisep_cli.spool import Spool, SpooledFrames
 from musisep_cli.training.rehearsal import Labels, Rehearsal
@@ -266,9 +266,13 @@ class _Run:
         unchanged = self.trainer is None or self.trainer.iteration == 0
         stage: Stage = "listening" if unchanged else "transcription"
         found, decoding = (self.decoded if unchanged else None) or self._decode(stage)
+        played = self._played(found, decoding, dictionary)
+        tones = NotesAround(played, self.config.decoding.note_reach)
+        scales = window_scales(tones, self.config.resynthesis)
         refiner = Refiner(
-            NotesAround(self._played(found, decoding, dictionary), self.config.decoding.note_reach),
+            tones,
             Derived(self.centres, self._channels),
+            Derived(Together(self.centres, scales), lambda both: self._channels(*both)),
             dictionary,
             self.frame,
             self.config.resynthesis,
@@ -281,7 +285,7 @@ class _Run:
             return stems
 
         state = partial(self._state, self._found_all(stage))
-        stems = self._stems(explain, state, refiner.scales)
+        stems = self._stems(explain, state, scales)
         return stems, refiner.transcript.joined()
 
     def _played(
@@ -413,9 +417,9 @@ class _Run:
         """Frames of the mean over channels as the network sees them, ``[n, f]``."""
         return self.frame.analyse(self.mean, centres)[:, : self.frame.n_network_bins]
 
-    def _channels(self, centres: Tensor) -> Tensor:
-        """The same of every channel, ``[n, c, f]``."""
-        channels = self.frame.analyse(self.samples, centres, self.gain)
+    def _channels(self, centres: Tensor, scales: Tensor | None = None) -> Tensor:
+        """The same of every channel, in windows of these lengths, ``[n, c, f]``."""
+        channels = self.frame.analyse(self.samples, centres, self.gain, scales)
         return channels[..., : self.frame.n_network_bins].transpose(0, 1)
 
     def _opened(self, stage: Stage) -> Spool:

@@ -42,6 +42,8 @@ LEAST_IN_MEAN = 1e-3
 power in the channels."""
 BREATH = 1e-3
 """Relative to an instrument's highest peak: what it does where it has no tones."""
+LEAST = 1e-20
+"""There is always so much of nobody, so that in silence nothing is divided by 0, or overflows."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,11 @@ class Places:
         found: Tensor = torch.view_as_complex(solution.to(peaks.values.dtype).contiguous())
         return found.movedim(-1, 0)
 
+    def roots(self) -> Tensor:
+        """B_i with R_i = B_i B_i', in float64, ``[i, c, c]``."""
+        roots: Tensor = torch.linalg.cholesky(self.covariances.double())
+        return roots
+
     def shared(self, rest: Tensor, envelopes: Tensor, floor: float) -> Tensor:
         """What every instrument has of what the tones leave over, ``[n, i, c, f]``.
 
@@ -135,7 +142,7 @@ class Places:
         envelopes = envelopes + ground
         # In float64, for of two instruments at one place it is nearly singular.
         total = torch.einsum("nif,icd->cdnf", envelopes.double(), self.covariances.double())
-        least = 2 * floor * envelopes.amax((1, 2))[:, None] + torch.finfo(envelopes.dtype).tiny
+        least = 2 * floor * envelopes.amax((1, 2))[:, None] + LEAST
         left, right, both = total[0, 0] + least, total[1, 1] + least, total[0, 1]
         determinant = left * right - both.square()  # the inverse, by the adjugate
         whitened = torch.stack(

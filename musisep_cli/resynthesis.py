@@ -40,10 +40,14 @@ class ResynthesisConfig:
     """Where tones are decoded: what the tone model is thought to miss, relative to a frame's
     strongest harmonic, before the first fit has shown it. The more, the more is an instrument's
     timbre believed against the mixture where two tones share a harmonic."""
-    rest_noise: float = 2.0
-    """Where tones are decoded: what the tone model misses around a harmonic, relative to what the
-    first fit has left there: a fit takes some of the noise for tones. Very high, and nothing is
-    fitted: all of the spectrum is shared out, as a mask does."""
+    rest_noise: float = 1.5
+    """Where tones are decoded: what the tone model misses around a harmonic, relative to what a
+    fit has left there: it takes some of the noise for tones. Very high, and nothing is fitted: all
+    of the spectrum is shared out, as a mask does."""
+    steady_s: float = 0.5
+    """Where tones are decoded: how long a harmonic of a note is expected to go on as it is. The
+    longer, the nearer may be the frequencies of two that are told apart. 0: every frame is fitted
+    by itself."""
     change_window: float = 0.6
     """Where tones are decoded: length of the window in frames that hold two notes of an instrument,
     relative to the others'. 1: the same everywhere."""

@@ -63,8 +63,6 @@ class JointFit:
     ) -> JointFit:
         """Least squares of all harmonics of all tones on the mixture.
 
-        A tone that is off has its harmonics far outside the spectrum, where they are 0.
-
         Args:
             pitches: the tones.
             spectra: complex, ``[k, f]``.
@@ -72,10 +70,7 @@ class JointFit:
             width: sigma of all peaks in bins.
             tikhonov: weight of |c_h|^2, one for all or ``[k, i h]``.
         """
-        positions = harmonic_positions(pitches.f0_bins, pitches.inharmonicity, n_harmonics)
-        positions = torch.where(pitches.on[..., None] > 0, positions, FAR_BINS).flatten(1)
-        widths = positions.new_full(positions.shape[:1], width)
-        peaks = Peaks.around(positions, widths, spectra.shape[-1])
+        peaks = peaks_of(pitches, n_harmonics=n_harmonics, width=width, n_bins=spectra.shape[-1])
         coefficients = harmonic_coefficients(peaks, spectra, tikhonov=tikhonov)
         return cls(peaks, coefficients.view(*pitches.on.shape, n_harmonics))
 
@@ -93,6 +88,16 @@ class JointFit:
         widths = self.peaks.widths
         wider = Peaks.around(self.peaks.positions, math.sqrt(2) * widths, self.peaks.n_bins)
         return _rendered(wider, math.sqrt(math.pi) * widths[:, None, None] * self.coefficients)
+
+
+def peaks_of(pitches: Pitches, *, n_harmonics: int, width: float, n_bins: int) -> Peaks:
+    """The harmonics of all tones of every set, as if they were those of one, ``[k, i h]``.
+
+    A tone that is off has its harmonics far outside the spectrum, where they are 0.
+    """
+    positions = harmonic_positions(pitches.f0_bins, pitches.inharmonicity, n_harmonics)
+    positions = torch.where(pitches.on[..., None] > 0, positions, FAR_BINS).flatten(1)
+    return Peaks.around(positions, positions.new_full(positions.shape[:1], width), n_bins)
 
 
 def _rendered(peaks: Peaks, coefficients: Tensor) -> Tensor:

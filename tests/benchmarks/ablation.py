@@ -16,12 +16,13 @@ import typer
 from musisep_cli import warmstart
 from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.decoding import Decoding, DecodingConfig
+from musisep_cli.framewise import Derived, Together
 from musisep_cli.listening import Searcher
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.notes import Decoded, NotesAround
 from musisep_cli.pipeline import level_gain, new_policy
 from musisep_cli.policy.hypotheses import Hypotheses, SearchConfig
-from musisep_cli.refinement import Refiner
+from musisep_cli.refinement import Refiner, window_scales
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
 from musisep_cli.transcript import Frames
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
@@ -46,6 +47,7 @@ ROWS: dict[str, Settings] = {
     "the labels with the least cost, not judged by the timbres": {"decoding": {"judged": 1}},
     "decoded once, without the timbres at all pitches": {"decoding": {"weight_harmonics": 0.0}},
     "one note at a time": {"decoding": {"note_reach": 0}},
+    "every frame by itself: harmonics are not followed": {"resynthesis": {"steady_s": 0.0}},
     "one window, also where notes change": {"resynthesis": {"change_window": 1.0}},
     "masks alone: nothing is fitted": {"resynthesis": {"rest_noise": 1e3}},
     "tones alone: what they leave over goes to the residual": {"resynthesis": {"stems": "direct"}},
@@ -142,16 +144,25 @@ class _Scene:
 
     def _scores(self, found: Hypotheses, decoding: Decoding, config: Config) -> list[float]:
         """SDR, SIR and SAR in dB, means over the instruments."""
+        tones = NotesAround(Decoded(found, decoding), config.decoding.note_reach)
+        scales = window_scales(tones, config.resynthesis)
+        samples = torch.from_numpy(self.recording.samples).T
+        centres = self.frame.centres(samples.shape[-1])
+
+        def in_windows(both: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+            spectra = self.frame.analyse(samples[0], both[0], self.gain, both[1])
+            return spectra[:, None, : self.frame.n_network_bins]
+
         refiner = Refiner(
-            NotesAround(Decoded(found, decoding), config.decoding.note_reach),
+            tones,
             self.spectra[:, None],
+            Derived(Together(centres, scales), in_windows),
             dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary),
             self.frame,
             config.resynthesis,
             config.objective,
         )
-        samples = torch.from_numpy(self.recording.samples).T
-        blocks = resynthesise(self.frame, samples, refiner.explain, self.gain, refiner.scales)
+        blocks = resynthesise(self.frame, samples, refiner.explain, self.gain, scales)
         return mean_scores(self.reference, torch.cat(list(blocks), 2)[:, 0].double().numpy())
 
 

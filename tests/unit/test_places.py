@@ -80,6 +80,12 @@ def test_what_is_left_over_is_shared_as_the_gaussian_model_leads_to_expect(seed:
         assert_allclose(found[0, :, :, f], expected, atol=1e-9)
 
 
+def test_where_there_are_no_tones_nobody_gets_anything_however_loud_it_is() -> None:
+    places = somewhere(np.random.default_rng(0), 2)
+    rest = torch.full((1, 2, 3), 1e3 + 1e3j, dtype=torch.complex64)
+    assert_allclose(places.shared(rest, torch.zeros(1, 2, 3), 1e-4), 0)
+
+
 @given(SEEDS)
 def test_two_equal_channels_are_one(seed: int) -> None:
     generator = np.random.default_rng(seed)

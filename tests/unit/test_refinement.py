@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
+from musisep_cli import refinement
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
 from musisep_cli.notes import NotesAround
 from musisep_cli.policy.distance import ObjectiveConfig
 from musisep_cli.policy.joint import Pitches
-from musisep_cli.refinement import Refiner
+from musisep_cli.refinement import Refiner, window_scales
 from musisep_cli.resynthesis import ResynthesisConfig, resynthesise
 from tests import dense
 
@@ -29,8 +30,8 @@ N_HARMONICS = 6
 MAX_PITCH_ERROR_BINS = 0.1
 """Pitches are looked for in steps of 0.1 bin; the nearest is half of one away."""
 SEEDS = st.integers(0, 2**20)
-# The spectra of these tests are made of peaks of one width.
-DIRECT = ResynthesisConfig(stems="direct", change_window=1.0)
+# The spectra of most tests are made of peaks of one width, and every frame has phases of its own.
+DIRECT = ResynthesisConfig(stems="direct", change_window=1.0, steady_s=0.0)
 WIENER = replace(DIRECT, stems="wiener")
 ODD = np.array([1.0, 0.02, 0.6, 0.02, 0.4, 0.02])
 FALLING = np.array([1.0, 0.8, 0.5, 0.4, 0.2, 0.1])
@@ -80,16 +81,17 @@ def rested(played: Pitches, on: Tensor) -> Pitches:
 
 
 def refiner(
-    played: Pitches, channels: Tensor, config: ResynthesisConfig, reach: int = 0
+    played: Pitches,
+    channels: Tensor,
+    config: ResynthesisConfig,
+    reach: int = 0,
+    in_windows: Tensor | None = None,
 ) -> Refiner:
-    """The pitches of most tests leap from frame to frame: no note goes on in the next one.
-
-    Channels are [n, c, f].
-    """
+    """With channels [n, c, f], also in the windows of changes of note if these are others."""
     dictionary = torch.from_numpy(np.stack([ODD, FALLING], 1)[:, : played.on.shape[1]]).float()
-    return Refiner(
-        NotesAround(played, reach), channels, dictionary, FRAME, config, ObjectiveConfig()
-    )
+    tones = NotesAround(played, reach)
+    in_windows = channels if in_windows is None else in_windows
+    return Refiner(tones, channels, in_windows, dictionary, FRAME, config, ObjectiveConfig())
 
 
 def refined(
@@ -155,9 +157,9 @@ def test_stems_of_true_tones_are_the_mixture_whatever_their_kind() -> None:
         assert error_db(mixture, stems.sum(0)) < (-20 if config is DIRECT else -30)
 
 
-@given(SEEDS, st.sampled_from([0, 4]), st.sampled_from([1, 2, 3]))
+@given(SEEDS, st.sampled_from([0, 4]), st.sampled_from([1, 2, 3]), st.sampled_from([0.0, 0.5]))
 def test_whatever_the_tones_the_stems_are_finite_and_who_rests_gets_nothing(
-    seed: int, reach: int, n_channels: int
+    seed: int, reach: int, n_channels: int, steady_s: float
 ) -> None:
     generator = np.random.default_rng(seed)
     n, i = 4, 3
@@ -169,7 +171,8 @@ def test_whatever_the_tones_the_stems_are_finite_and_who_rests_gets_nothing(
     dictionary = torch.ones(6, i)
     tones = NotesAround(played, reach)
     by_frame = channels.transpose(0, 1)
-    found = Refiner(tones, by_frame, dictionary, FRAME, WIENER, ObjectiveConfig())
+    config = replace(WIENER, steady_s=steady_s)
+    found = Refiner(tones, by_frame, by_frame, dictionary, FRAME, config, ObjectiveConfig())
     stems = found.explain(channels)
     assert bool(torch.isfinite(stems.abs()).all())
     # What fits and shares leave to no one is less than all there was.
@@ -309,29 +312,79 @@ def test_only_frames_with_two_notes_of_an_instrument_have_shorter_windows() -> N
         assert_array_equal(torch.cat([scales[: near.start], scales[near.stop :]]), 1)
 
 
+def line(n_samples: int, f0_bins: float, amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A tone in time, [t]."""
+    phase = 2 * np.pi * f0_bins * FRAME.bin_hz * np.arange(n_samples) / FRAME.sample_rate_hz
+    return np.asarray(sum(0.1 * a * np.sin(h * phase + h) for h, a in enumerate(amplitudes, 1)))
+
+
+def separated(
+    samples: NDArray[np.float64], played: Pitches, config: ResynthesisConfig, reach: int
+) -> NDArray[np.float64]:
+    """Stems [i, t] of a recording, its frames analysed as in a run."""
+    mono = torch.from_numpy(samples).float()
+    centres = FRAME.centres(len(samples))
+    scales = window_scales(NotesAround(played, reach), config)
+    channels, in_windows = (
+        FRAME.analyse(mono, centres, 1.0, of_each)[:, None, :N_BINS]
+        for of_each in (None, scales[:])
+    )
+    found = refiner(played, channels, config, reach, in_windows)
+    return torch.cat(list(resynthesise(FRAME, mono[None], found.explain, 1.0, scales)), -1)[
+        :, 0
+    ].numpy()
+
+
 def test_in_shorter_windows_a_new_note_does_not_reach_back() -> None:
     n_samples, change = 8000, 4000
-    t = np.arange(n_samples) / FRAME.sample_rate_hz
-
-    def line(f0_bins: float) -> NDArray[np.float64]:
-        phase = 2 * np.pi * f0_bins * FRAME.bin_hz * t
-        return np.asarray(sum(a * np.sin(h * phase + h) for h, a in enumerate(FALLING, 1)))
-
-    upper = np.where(np.arange(n_samples) < change, line(91.3), line(77.4))
-    parts = 0.1 * np.stack([upper, line(51.0)])
-    samples = torch.from_numpy(parts.sum(0)).float()[None]
+    upper = np.where(
+        np.arange(n_samples) < change,
+        line(n_samples, 91.3, FALLING),
+        line(n_samples, 77.4, FALLING),
+    )
+    parts = np.stack([upper, line(n_samples, 51.0, FALLING)])
     centres = FRAME.centres(n_samples)
     f0_bins = np.tile([[91.3, 51.0]], (len(centres), 1))
     f0_bins[centres.numpy() >= change, 0] = 77.4
-    mean = FRAME.analyse(samples[0], centres)[:, :N_BINS]
     before = slice(change - 600, change - 200)
     errors = []
     for shorter in (1.0, 0.6):
-        found = refiner(steady(f0_bins), mean[:, None], replace(WIENER, change_window=shorter), 4)
-        stretches = list(resynthesise(FRAME, samples, found.explain, 1.0, found.scales))
-        stems = torch.cat(stretches, -1)[:, 0].numpy()
+        config = replace(WIENER, change_window=shorter)
+        stems = separated(parts.sum(0), steady(f0_bins), config, 4)
         errors.append(error_db(parts[:, before], stems[:, before]))
     assert errors[1] < errors[0] - 10
+
+
+def test_harmonics_that_one_window_cannot_tell_apart_are_told_apart_by_many() -> None:
+    # First a fifth so wide that no harmonics meet; then the upper's second harmonic, louder than
+    # before, is 2.3 Hz above the lower's third.
+    n_before, n_after = 12_000, 6000
+    louder = np.array([1.0, 1.6, 0.5, 0.2, 0.2, 0.1])
+    upper = np.concatenate([line(n_before, 80.3, FALLING), line(n_after, 76.8, louder)])
+    parts = np.stack([upper, line(n_before + n_after, 51.0, FALLING)])
+    centres = FRAME.centres(n_before + n_after)
+    f0_bins = np.tile([[80.3, 51.0]], (len(centres), 1))
+    f0_bins[centres.numpy() >= n_before, 0] = 76.8
+    alone, followed = (
+        separated(parts.sum(0), steady(f0_bins), replace(WIENER, steady_s=steady_s), 0)
+        for steady_s in (0.0, 0.5)
+    )
+    after = slice(n_before + 500, -500)
+    for i in range(2):
+        alone_db, followed_db = (error_db(parts[i, after], s[i, after]) for s in (alone, followed))
+        assert followed_db < min(alone_db - 12, -45)
+
+
+def test_stretches_are_followed_as_the_whole_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    n_samples = 12_000
+    parts = np.stack([line(n_samples, 77.0, FALLING), line(n_samples, 51.0, FALLING)])
+    played = steady(np.tile([[77.0, 51.0]], (len(FRAME.centres(n_samples)), 1)))
+    config = replace(WIENER, steady_s=0.1)
+    whole = separated(parts.sum(0), played, config, 0)
+    monkeypatch.setattr(refinement, "STRETCH_FRAMES", 50)
+    in_stretches = separated(parts.sum(0), played, config, 0)
+    assert np.abs(in_stretches - whole).max() > 0
+    assert error_db(whole, in_stretches) < -40
 
 
 def test_where_a_note_follows_another_both_are_the_instrument_s() -> None:
