@@ -25,7 +25,7 @@ The paper's chapters in reading order, and where each lives:
 | - | harmonics followed from frame to frame | `partials` |
 | - | the network learns what was decoded, where that is clear | `training.rehearsal`, `labels` |
 | - | a rollout along known tones | `policy.forced` |
-| - | notes that end and begin, fitted again with that timbre | `notes`, `refinement` |
+| - | notes that end and begin, fitted again with that timbre | `notes`, `fitting`, `refinement` |
 | 4 | one recording, one seed: the whole chain | `pipeline` |
 | 4 | many seeds, one of them chosen blind | `ensemble`, `ranking`, `workers` |
 | 4 | BSS Eval and pitch scores; any separation against references | `metrics`, `evaluation` |
@@ -41,9 +41,9 @@ not at all), `locks` (one process at a time), `interruption` (signals wait for t
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config > listening
-| refinement | transcription | labels > partials > notes > training | warmstart | timbre | places >
-policy > resynthesis | decoding | transcript | metrics | audio | plots > model | recording |
-checkpoint > spool > files | locks | interruption | device | blockwise | framewise | portions >
+| refinement | transcription | labels > fitting > partials > notes > training | warmstart | timbre |
+places > policy > resynthesis | decoding | transcript | metrics | audio | plots > model | recording
+| checkpoint > spool > files | locks | interruption | device | blockwise | framewise | portions >
 errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,

@@ -123,6 +123,12 @@ def _next_notes(
     return found
 
 
+def sounding(tones: Pitches, n_instruments: int) -> Pitches:
+    """Those of ``NotesAround`` without the notes around, where none of the frames has any."""
+    around = tones.on[:, n_instruments:]
+    return tones if bool((around > 0).any()) else tones[:, :n_instruments]
+
+
 def comb_of(
     pitches: Pitches,
     instruments: Tensor,

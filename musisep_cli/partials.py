@@ -134,37 +134,41 @@ class Partials:
         """
         if roots is None:
             roots = np.ones((1 + int(self.instruments.max()), 1, 1))
-        tied = roots.shape[1]  # channels; the noise of each of them is another
-        mixed = np.einsum("ica,jcb->ijab", roots, roots)
-        systems = []
-        for heard, right, of_frame in zip(self.frames, products, noise, strict=True):
-            players = self.instruments[heard.tones]
-            scaled = heard.gram * heard.expected[:, None] * heard.expected
-            blocks = scaled[:, :, None, None] * mixed[players[:, None], players]  # j, j, a, b
-            n_states, n_rights = tied * len(right), right.shape[1] // tied
-            by_channel = right.reshape(len(right), tied, n_rights)
-            whitened = heard.expected[:, None, None] * np.einsum(
-                "jca,jcm->jam", roots[players], by_channel
-            )
-            power = tied * self.overlap * np.square(of_frame)
-            systems.append(
-                _System(
-                    blocks.swapaxes(1, 2).reshape(n_states, n_states),
-                    whitened.reshape(n_states, n_rights),
-                    power.repeat(tied),
-                )
-            )
+        n_tied = roots.shape[1]
         links = [
-            (_states(link.here, tied), _states(link.there, tied), link.turn.repeat(tied))
+            (_states(link.here, n_tied), _states(link.there, n_tied), link.turn.repeat(n_tied))
             for link in self._links
         ]
-        solved = _smoothed(systems, links, self.persistence)
+        # c = S u with S = sqrt(p_h) B_i, so that u is N(0, 1) in every channel as well.
+        scales = [
+            heard.expected[:, None, None] * roots[self.instruments[heard.tones]]
+            for heard in self.frames
+        ]
+        systems = [
+            self._system(*of_frame)
+            for of_frame in zip(self.frames, products, noise, scales, strict=True)
+        ]
         found = []
-        for heard, states in zip(self.frames, solved, strict=True):
-            u = states.reshape(len(heard.tones), tied, states.shape[1])
-            c = np.einsum("jca,jam->jcm", roots[self.instruments[heard.tones]], u)
-            found.append((heard.expected[:, None, None] * c).reshape(len(c), tied * c.shape[2]))
+        for scale, u in zip(scales, _smoothed(systems, links, self.persistence), strict=True):
+            c = np.einsum("jca,jam->jcm", scale, u.reshape(len(scale), n_tied, u.shape[1]))
+            found.append(c.reshape(len(c), n_tied * u.shape[1]))
         return found
+
+    def _system(self, heard: Heard, products: Complex, noise: Real, scale: Real) -> _System:
+        """A frame's equations S' (G x 1) S u + n^2 (Q u) = S' <g, Y>, with S ``[j, c, c]``.
+
+        Channels that are tied have a noise each, and share the power of that in their mean.
+        """
+        n_harmonics, n_tied, _ = scale.shape
+        n_rights = products.shape[1] // n_tied
+        matrix = np.einsum("jk,jca,kcb->jakb", heard.gram, scale, scale)
+        right = np.einsum("jca,jcm->jam", scale, products.reshape(n_harmonics, n_tied, n_rights))
+        n_states = n_harmonics * n_tied
+        return _System(
+            matrix.reshape(n_states, n_states),
+            right.reshape(n_states, n_rights),
+            (n_tied * self.overlap * np.square(noise)).repeat(n_tied),
+        )
 
     def tune(self, coefficients: Sequence[Complex]) -> None:
         """Learns from the phases of the harmonics ``[j, c]`` how far they turn between frames."""

@@ -29,6 +29,7 @@ from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config, resolved
 from musisep_cli.decoding import Decoding, order_like
 from musisep_cli.errors import CheckpointError
+from musisep_cli.fitting import Fitter, window_scales
 from musisep_cli.framewise import Derived, Framewise, Together
 from musisep_cli.labels import clear_labels
 from musisep_cli.listening import Listener, Searcher
@@ -39,7 +40,7 @@ from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.rollout import Policy
 from musisep_cli.portions import Portions
 from musisep_cli.recording import Recording
-from musisep_cli.refinement import Refiner, window_scales
+from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
 from musisep_cli.spool import Spool, SpooledFrames
 from musisep_cli.training.rehearsal import Labels, Rehearsal
@@ -269,15 +270,15 @@ class _Run:
         played = self._played(found, decoding, dictionary)
         tones = NotesAround(played, self.config.decoding.note_reach)
         scales = window_scales(tones, self.config.resynthesis)
-        refiner = Refiner(
+        fitter = Fitter(
             tones,
             Derived(self.centres, self._channels),
             Derived(Together(self.centres, scales), lambda both: self._channels(*both)),
             dictionary,
             self.frame,
             self.config.resynthesis,
-            self.config.objective,
         )
+        refiner = Refiner(fitter, dictionary, self.config.objective)
 
         def explain(channels: Tensor) -> Tensor:
             stems = refiner.explain(channels)

@@ -16,13 +16,14 @@ import typer
 from musisep_cli import warmstart
 from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.decoding import Decoding, DecodingConfig
+from musisep_cli.fitting import Fitter, window_scales
 from musisep_cli.framewise import Derived, Together
 from musisep_cli.listening import Searcher
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.notes import Decoded, NotesAround
 from musisep_cli.pipeline import level_gain, new_policy
 from musisep_cli.policy.hypotheses import Hypotheses, SearchConfig
-from musisep_cli.refinement import Refiner, window_scales
+from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
 from musisep_cli.transcript import Frames
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
@@ -153,15 +154,16 @@ class _Scene:
             spectra = self.frame.analyse(samples[0], both[0], self.gain, both[1])
             return spectra[:, None, : self.frame.n_network_bins]
 
-        refiner = Refiner(
+        dictionary = dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary)
+        fitter = Fitter(
             tones,
             self.spectra[:, None],
             Derived(Together(centres, scales), in_windows),
-            dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary),
+            dictionary,
             self.frame,
             config.resynthesis,
-            config.objective,
         )
+        refiner = Refiner(fitter, dictionary, config.objective)
         blocks = resynthesise(self.frame, samples, refiner.explain, self.gain, scales)
         return mean_scores(self.reference, torch.cat(list(blocks), 2)[:, 0].double().numpy())
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli import refinement
+from musisep_cli import fitting
+from musisep_cli.fitting import Fitter, window_scales
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
 from musisep_cli.notes import NotesAround
 from musisep_cli.policy.distance import ObjectiveConfig
 from musisep_cli.policy.joint import Pitches
-from musisep_cli.refinement import Refiner, window_scales
+from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import ResynthesisConfig, resynthesise
 from tests import dense
 
@@ -91,7 +92,8 @@ def refiner(
     dictionary = torch.from_numpy(np.stack([ODD, FALLING], 1)[:, : played.on.shape[1]]).float()
     tones = NotesAround(played, reach)
     in_windows = channels if in_windows is None else in_windows
-    return Refiner(tones, channels, in_windows, dictionary, FRAME, config, ObjectiveConfig())
+    fitter = Fitter(tones, channels, in_windows, dictionary, FRAME, config)
+    return Refiner(fitter, dictionary, ObjectiveConfig())
 
 
 def refined(
@@ -172,7 +174,8 @@ def test_whatever_the_tones_the_stems_are_finite_and_who_rests_gets_nothing(
     tones = NotesAround(played, reach)
     by_frame = channels.transpose(0, 1)
     config = replace(WIENER, steady_s=steady_s)
-    found = Refiner(tones, by_frame, by_frame, dictionary, FRAME, config, ObjectiveConfig())
+    fitter = Fitter(tones, by_frame, by_frame, dictionary, FRAME, config)
+    found = Refiner(fitter, dictionary, ObjectiveConfig())
     stems = found.explain(channels)
     assert bool(torch.isfinite(stems.abs()).all())
     # What fits and shares leave to no one is less than all there was.
@@ -302,11 +305,10 @@ def test_only_frames_with_two_notes_of_an_instrument_have_shorter_windows() -> N
     n, change = 24, 12
     f0_bins = np.tile([[91.3, 51.0]], (n, 1))
     f0_bins[change:, 0] = 77.4
-    played, spectra = steady(f0_bins), torch.ones(n, N_BINS, dtype=torch.complex64)
+    played = steady(f0_bins)
     for shorter, reach, expected in ((0.6, 3, 0.6), (1.0, 3, 1.0), (0.6, 0, 1.0)):
-        scales = refiner(
-            played, spectra[:, None], replace(WIENER, change_window=shorter), reach
-        ).scales[:]
+        config = replace(WIENER, change_window=shorter)
+        scales = window_scales(NotesAround(played, reach), config)[:]
         near = slice(change - 3, change + 3)
         assert_allclose(scales[near], expected)
         assert_array_equal(torch.cat([scales[: near.start], scales[near.stop :]]), 1)
@@ -381,7 +383,7 @@ def test_stretches_are_followed_as_the_whole_is(monkeypatch: pytest.MonkeyPatch)
     played = steady(np.tile([[77.0, 51.0]], (len(FRAME.centres(n_samples)), 1)))
     config = replace(WIENER, steady_s=0.1)
     whole = separated(parts.sum(0), played, config, 0)
-    monkeypatch.setattr(refinement, "STRETCH_FRAMES", 50)
+    monkeypatch.setattr(fitting, "STRETCH_FRAMES", 50)
     in_stretches = separated(parts.sum(0), played, config, 0)
     assert np.abs(in_stretches - whole).max() > 0
     assert error_db(whole, in_stretches) < -40

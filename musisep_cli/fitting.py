@@ -1,0 +1,334 @@
+"""Fitting: the decoded tones of all frames, fitted to the mixture together.
+
+The most probable harmonics c_h of ``refinement``. First every frame is for itself: what the
+timbres lead to expect of its harmonics, every pitch where its harmonics are strongest, and the
+noise n around a harmonic, which is what a fit leaves over there. Then the harmonics are followed
+from frame to frame (``partials``), which tells those apart that are too near for one window; the
+noise is measured once more, and in stereo every instrument is taken from where it sounds
+(``places``).
+
+Axes: ``n`` frames, ``i`` instruments, ``t`` tones of a frame, ``h`` harmonics, ``j`` those of all
+tones of a frame, ``f`` bins, ``c`` channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from musisep_cli.framewise import Derived, FrameRows, Framewise, excerpt, stretches
+from musisep_cli.model.gabor import GaborFrame
+from musisep_cli.model.tones import Peaks
+from musisep_cli.notes import NotesAround, comb_of, learn_timbres, sounding
+from musisep_cli.partials import Complex, Heard, Partials
+from musisep_cli.places import Places
+from musisep_cli.policy.joint import (
+    JointFit,
+    Pitches,
+    matched_filter,
+    refined_pitch,
+)
+from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig
+
+LEAST_EXPECTED = 1e-4
+"""Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
+NOISE_REACH = 2.0
+"""The noise around a harmonic is the mean over this many widths to both sides."""
+LEAST_NOISE = 0.03
+"""Relative to where a frame has most of it: nowhere is there less."""
+LEAST_RELATIVE_NOISE = 0.01
+"""Relative to what a harmonic should be, so that the normal equations are never singular."""
+TUNINGS = 2
+"""Of the harmonics' frequencies, by their phases."""
+STRETCH_FRAMES, STRETCH_REACH = 4 * BLOCK_FRAMES, 32
+"""Harmonics are followed through so many frames at once, and so many more at both ends: from 0.3 s
+away little is heard of them."""
+EXCERPT_STRETCHES, PLACE_HOPS = 16, 4
+"""Places are learned from as many blocks of frames from all over a recording, every fourth frame:
+the next ones hold almost the same sound."""
+PLACE_ROUNDS = 4
+"""Of learning the places from the tones' coefficients, and these with the places in turn."""
+
+
+@dataclass(frozen=True)
+class Fitted(FrameRows):
+    """The tones of some frames, fitted.
+
+    Attributes:
+        on: u, ``[n, t]``.
+        f0_bins: f_1, ``[n, t]``.
+        inharmonicity: b, ``[n, t]``.
+        coefficients: in every channel, complex ``[n, t, h, c]``.
+    """
+
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    coefficients: Tensor
+
+    @classmethod
+    def none(cls, tones: Pitches, n_harmonics: int, channels: Tensor) -> Fitted:
+        """As many as there are ``tones``, all off, of frames ``[n, c, f]``."""
+        shape = (*tones.on.shape, n_harmonics, channels.shape[1])
+        on, f0_bins, inharmonicity = torch.zeros_like(tones.on).repeat(3, 1, 1)
+        return cls(on, f0_bins, inharmonicity, channels.new_zeros(shape))
+
+    def put(self, rows: Tensor, pitches: Pitches, coefficients: Tensor) -> None:
+        """Sets the first tones ``[n, t]`` of some frames, with their harmonics ``[n, j, c]``."""
+        n_tones = pitches.on.shape[1]
+        for name, values in vars(pitches).items():
+            getattr(self, name)[rows, :n_tones] = values
+        self.coefficients[rows, :n_tones] = coefficients.unflatten(1, (n_tones, -1))
+
+    @property
+    def pitches(self) -> Pitches:
+        """Without their harmonics."""
+        return Pitches(self.on, self.f0_bins, self.inharmonicity)
+
+
+class Fitter:
+    """The fitted tones of all frames, a block at a time; cheap only from the first to the last.
+
+    Args:
+        tones: of all frames, ``[n, t]``.
+        channels: spectra of all frames, ``[n, c, f]``, for timbres and places.
+        in_windows: the same in windows of ``window_scales``.
+        dictionary: D, ``[h, i]``.
+        frame: the representation.
+        config: how tones become stems.
+    """
+
+    def __init__(
+        self,
+        tones: NotesAround,
+        channels: Framewise[Tensor],
+        in_windows: Framewise[Tensor],
+        dictionary: Tensor,
+        frame: GaborFrame,
+        config: ResynthesisConfig,
+    ) -> None:
+        self.tones, self.in_windows = tones, in_windows
+        self.frame, self.config = frame, config
+        self.scales = window_scales(tones, config)
+        self.n_harmonics, self.n_instruments = dictionary.shape
+        spectra = Derived(channels, lambda block: block.mean(1))
+        self.timbres = learn_timbres(tones, spectra, dictionary, frame)
+        in_stereo = config.places and channels[:1].shape[1] == 2
+        self.places = self._learned_places(channels) if in_stereo else None
+        self._stretch = slice(0, 0)
+        self._fitted: Fitted
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.tones)
+
+    def __getitem__(self, block: slice) -> Fitted:
+        """Of some consecutive frames."""
+        first, last, _ = block.indices(len(self))
+        parts = []
+        while first < last:
+            if not self._stretch.start <= first < self._stretch.stop:
+                start = first - first % STRETCH_FRAMES
+                self._stretch = slice(start, min(start + STRETCH_FRAMES, len(self)))
+                self._fitted = self._follow(self._stretch)
+            stop = min(last, self._stretch.stop)
+            parts.append(self._fitted[first - self._stretch.start : stop - self._stretch.start])
+            first = stop
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return Fitted(*(torch.cat(column) for column in columns))
+
+    def _learned_places(self, channels: Framewise[Tensor]) -> Places:
+        """Places from the tones' coefficients, these with the places in turn."""
+        every = slice(None, None, PLACE_HOPS)
+        fits = [
+            self._alone(self.tones[block][every], 1.0, channels[block][every])
+            for part in excerpt(len(channels), EXCERPT_STRETCHES, BLOCK_FRAMES)
+            for block in stretches(part, BLOCK_FRAMES)
+        ]
+        places = Places.anywhere(self.n_instruments, channels[:1])
+        for _ in range(PLACE_ROUNDS):
+            products = torch.zeros_like(places.covariances)
+            for fit in fits:
+                players = self.tones.instruments[: fit.pitches.on.shape[1]]
+                c = places.coefficients(
+                    fit.peaks,
+                    fit.channels.transpose(0, 1),
+                    players.repeat_interleave(self.n_harmonics),
+                    (fit.noise / fit.expected).square(),
+                )
+                products += places.scatter(c.unflatten(2, (len(players), -1)), players)
+            places = Places.of(products)
+        return places
+
+    def _follow(self, stretch: slice) -> Fitted:
+        """The tones of a stretch of frames; the frames around it have their say."""
+        before = min(STRETCH_REACH, stretch.start)
+        wide = slice(stretch.start - before, min(stretch.stop + STRETCH_REACH, len(self.tones)))
+        tones, scales, channels = self.tones[wide], self.scales[wide], self.in_windows[wide]
+        alike = [
+            rows
+            for scale in scales.unique()
+            for rows in (scales == scale).nonzero()[:, 0].split(BLOCK_FRAMES)
+        ]
+        fits = [self._alone(tones[rows], float(scales[rows[0]]), channels[rows]) for rows in alike]
+        order = torch.cat(alike).argsort().tolist()
+
+        def by_frame(of_each: Callable[[_Alone], Sequence[Any]]) -> list[Any]:
+            """What they have of their frames, in the order of the frames."""
+            joined = [row for fit in fits for row in of_each(fit)]
+            return [joined[n] for n in order]
+
+        def by_window(found: Sequence[Complex]) -> list[Tensor]:
+            """Coefficients of all frames, ``[n, j, c]`` each."""
+            rows_of_each = [[found[n] for n in rows.tolist()] for rows in alike]
+            return [fit.dense(rows) for fit, rows in zip(fits, rows_of_each, strict=True)]
+
+        partials = Partials(
+            by_frame(lambda fit: fit.heard(self.n_harmonics)),
+            self.tones.instruments.cpu().numpy(),
+            self.frame,
+            self.config.steady_s,
+        )
+        of_mean = by_frame(lambda fit: fit.rows_of(fit.products.mean(-1, keepdim=True)))
+        for _ in range(TUNINGS):
+            found = partials.coefficients(of_mean, by_frame(lambda fit: fit.rows_of(fit.noise)))
+            partials.tune(found)
+        fits = [
+            fit.with_noise(coefficients[..., 0], self.config.rest_noise)
+            for fit, coefficients in zip(fits, by_window(found), strict=True)
+        ]
+        found = partials.coefficients(
+            by_frame(lambda fit: fit.rows_of(fit.products)),
+            by_frame(lambda fit: fit.rows_of(fit.noise)),
+            None if self.places is None else self.places.roots().cpu().numpy(),
+        )
+        followed = Fitted.none(tones, self.n_harmonics, channels)
+        for rows, fit, coefficients in zip(alike, fits, by_window(found), strict=True):
+            followed.put(rows, fit.pitches, coefficients)
+        return followed[before : before + stretch.stop - stretch.start]
+
+    def _alone(self, tones: Pitches, scale: float, channels: Tensor) -> _Alone:
+        """Frames ``[n, c, f]`` seen in one window, each by itself."""
+        mean, width = channels.mean(1), self.frame.ideal_width_bins / scale
+        pitches, expected = self._expected(tones, mean, width)
+        fitted = partial(JointFit.of, n_harmonics=self.n_harmonics, width=width)
+        prior = (self.config.timbre_noise * expected.amax(1, keepdim=True) / expected).square()
+        first = fitted(pitches, mean, tikhonov=prior)
+        matched = matched_filter(mean, width)
+        pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, first))
+        first = fitted(pitches, mean, tikhonov=prior)
+        fit = _Alone(pitches, channels, first.peaks, expected, torch.zeros_like(expected))
+        return fit.with_noise(first.coefficients.flatten(1), self.config.rest_noise)
+
+    def _expected(self, tones: Pitches, spectra: Tensor, width: float) -> tuple[Pitches, Tensor]:
+        """The tones that there are, and what their harmonics should be, ``[n, j]``."""
+        pitches = sounding(tones, self.n_instruments)
+        players = self.tones.instruments[: pitches.on.shape[1]]
+        comb = comb_of(pitches, players, spectra, self.frame, self.n_harmonics, width)
+        expected = self.timbres.expected(comb).flatten(1)
+        strongest = expected.amax(1, keepdim=True).clamp_min(1e-12)
+        return pitches, expected.clamp_min(LEAST_EXPECTED * strongest)
+
+
+def window_scales(tones: NotesAround, config: ResynthesisConfig) -> Framewise[Tensor]:
+    """Length of the windows in which all frames are seen, relative to the frame's, ``[n]``."""
+
+    def scales(tones: Pitches) -> Tensor:
+        n_own = tones.on.shape[1] // 3
+        changing = (tones.on[:, n_own:] > 0).any(1)
+        return torch.where(changing, config.change_window, 1.0)
+
+    return Derived(tones, scales)
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """Frames that are seen in one window, each by itself; ``j`` are all harmonics of all tones.
+
+    Attributes:
+        pitches: of the tones, set to where their harmonics are strongest, ``[n, t]``.
+        channels: complex, ``[n, c, f]``.
+        peaks: of the harmonics, ``[n, j]``.
+        expected: what they should be, ``[n, j]``.
+        noise: what the tone model misses around them, ``[n, j]``.
+    """
+
+    pitches: Pitches
+    channels: Tensor
+    peaks: Peaks
+    expected: Tensor
+    noise: Tensor
+
+    @cached_property
+    def products(self) -> Tensor:
+        """<g_h, Y> in every channel, complex ``[n, j, c]``."""
+        return torch.stack([self.peaks.correlate(y) for y in self.channels.unbind(1)], -1)
+
+    @cached_property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which harmonics are in the spectrum, ``[n, j]``; those of tones that are off are not."""
+        kept: NDArray[np.bool_] = (self.peaks.positions <= self.peaks.n_bins - 1).cpu().numpy()
+        return kept
+
+    def with_noise(self, coefficients: Tensor, rest_noise: float) -> _Alone:
+        """With the noise that a fit to the mean of the channels leaves, ``[n, j]``."""
+        rest = self.channels.mean(1) - self.peaks.render(coefficients)
+        least = LEAST_RELATIVE_NOISE * self.expected
+        return replace(self, noise=(rest_noise * _noise(rest, self.peaks)).maximum(least))
+
+    def heard(self, n_harmonics: int) -> list[Heard]:
+        """Every frame's harmonics, to be followed."""
+        n_tones = self.pitches.on.shape[1]
+        tones, numbers = np.divmod(np.arange(n_tones * n_harmonics), n_harmonics)
+        columns = (self.peaks.positions, self.expected)
+        positions, expected = (values.double().cpu().numpy() for values in columns)
+        f0_bins = self.pitches.f0_bins.double().cpu().numpy()
+        grams = self.peaks.gram().double().cpu().numpy()
+        return [
+            Heard(
+                tones=tones[j],
+                numbers=1 + numbers[j],
+                f0_bins=f0_bins[n, tones[j]],
+                positions=positions[n, j],
+                expected=expected[n, j],
+                gram=grams[n][np.ix_(j, j)],
+            )
+            for n, kept in enumerate(self.kept)
+            for j in (np.flatnonzero(kept),)
+        ]
+
+    def rows_of(self, values: Tensor) -> list[NDArray[Any]]:
+        """Of every frame those of the harmonics there are, of values ``[n, j, ...]``."""
+        dtype = torch.complex128 if values.is_complex() else torch.float64
+        rows = values.to(dtype).cpu().numpy()
+        return [row[kept] for row, kept in zip(rows, self.kept, strict=True)]
+
+    def dense(self, rows: Sequence[Complex]) -> Tensor:
+        """The reverse, ``[n, j, c]``, of coefficients: 0 for harmonics that there are not."""
+        values = np.zeros((*self.kept.shape, rows[0].shape[1]), np.complex64)
+        values[self.kept] = np.concatenate(rows)
+        return torch.from_numpy(values).to(self.channels)
+
+
+def _noise(rest: Tensor, peaks: Peaks) -> Tensor:
+    """Root mean square of what is left over around every harmonic, ``[n, t h]``.
+
+    Args:
+        rest: complex, ``[n, f]``.
+        peaks: of the harmonics.
+    """
+    reach = math.floor(NOISE_REACH * float(peaks.widths[0]))
+    power = (rest * rest.conj()).real[:, None]
+    mean = functional.avg_pool1d(power, 2 * reach + 1, stride=1, padding=reach)[:, 0]
+    nearest = peaks.positions.clamp(0, peaks.n_bins - 1).round().long()
+    noise = mean.sqrt()
+    return noise.gather(1, nearest).clamp_min(LEAST_NOISE * noise.amax(1, keepdim=True))
