@@ -14,7 +14,7 @@ PANNED = [[0.9, 0.4], [0.4, 0.9]]
 
 
 @pytest.mark.parametrize(
-    ("gains", "min_sdr_db", "min_sir_db"), [(MONO, 7.0, 16.0), (PANNED, 18.0, 40.0)]
+    ("gains", "min_sdr_db", "min_sir_db"), [(MONO, 9.0, 20.0), (PANNED, 22.0, 42.0)]
 )
 def test_a_recorder_and_a_violin_are_separated(
     repository: Path, gains: list[list[float]], min_sdr_db: float, min_sir_db: float
