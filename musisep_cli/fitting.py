@@ -28,15 +28,10 @@ from torch.nn import functional
 from musisep_cli.framewise import Derived, FrameRows, Framewise, excerpt, stretches
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks
-from musisep_cli.notes import NotesAround, comb_of, learn_timbres, sounding
+from musisep_cli.notes import NotesAround, comb_of, learn_timbres
 from musisep_cli.partials import Complex, Heard, Partials
 from musisep_cli.places import Places
-from musisep_cli.policy.joint import (
-    JointFit,
-    Pitches,
-    matched_filter,
-    refined_pitch,
-)
+from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig
 
 LEAST_EXPECTED = 1e-4
@@ -118,7 +113,6 @@ class Fitter:
     ) -> None:
         self.tones, self.in_windows = tones, in_windows
         self.frame, self.config = frame, config
-        self.scales = window_scales(tones, config)
         self.n_harmonics, self.n_instruments = dictionary.shape
         spectra = Derived(channels, lambda block: block.mean(1))
         self.timbres = learn_timbres(tones, spectra, dictionary, frame)
@@ -158,7 +152,7 @@ class Fitter:
         for _ in range(PLACE_ROUNDS):
             products = torch.zeros_like(places.covariances)
             for fit in fits:
-                players = self.tones.instruments[: fit.pitches.on.shape[1]]
+                players = self.tones.players(fit.pitches)
                 c = places.coefficients(
                     fit.peaks,
                     fit.channels.transpose(0, 1),
@@ -173,12 +167,9 @@ class Fitter:
         """The tones of a stretch of frames; the frames around it have their say."""
         before = min(STRETCH_REACH, stretch.start)
         wide = slice(stretch.start - before, min(stretch.stop + STRETCH_REACH, len(self.tones)))
-        tones, scales, channels = self.tones[wide], self.scales[wide], self.in_windows[wide]
-        alike = [
-            rows
-            for scale in scales.unique()
-            for rows in (scales == scale).nonzero()[:, 0].split(BLOCK_FRAMES)
-        ]
+        tones, channels = self.tones[wide], self.in_windows[wide]
+        scales = window_scales(tones, self.config)
+        alike = seen_alike(scales)
         fits = [self._alone(tones[rows], float(scales[rows[0]]), channels[rows]) for rows in alike]
         order = torch.cat(alike).argsort().tolist()
 
@@ -199,8 +190,9 @@ class Fitter:
             self.config.steady_s,
         )
         of_mean = by_frame(lambda fit: fit.rows_of(fit.products.mean(-1, keepdim=True)))
+        noise = by_frame(lambda fit: fit.rows_of(fit.noise))
         for _ in range(TUNINGS):
-            found = partials.coefficients(of_mean, by_frame(lambda fit: fit.rows_of(fit.noise)))
+            found = partials.coefficients(of_mean, noise)
             partials.tune(found)
         fits = [
             fit.with_noise(coefficients[..., 0], self.config.rest_noise)
@@ -231,23 +223,31 @@ class Fitter:
 
     def _expected(self, tones: Pitches, spectra: Tensor, width: float) -> tuple[Pitches, Tensor]:
         """The tones that there are, and what their harmonics should be, ``[n, j]``."""
-        pitches = sounding(tones, self.n_instruments)
-        players = self.tones.instruments[: pitches.on.shape[1]]
+        pitches = self.tones.sounding(tones)
+        players = self.tones.players(pitches)
         comb = comb_of(pitches, players, spectra, self.frame, self.n_harmonics, width)
         expected = self.timbres.expected(comb).flatten(1)
         strongest = expected.amax(1, keepdim=True).clamp_min(1e-12)
         return pitches, expected.clamp_min(LEAST_EXPECTED * strongest)
 
 
-def window_scales(tones: NotesAround, config: ResynthesisConfig) -> Framewise[Tensor]:
-    """Length of the windows in which all frames are seen, relative to the frame's, ``[n]``."""
+def window_scales(tones: Pitches, config: ResynthesisConfig) -> Tensor:
+    """Length of the windows in which some frames of ``NotesAround`` are seen, ``[n]``.
 
-    def scales(tones: Pitches) -> Tensor:
-        n_own = tones.on.shape[1] // 3
-        changing = (tones.on[:, n_own:] > 0).any(1)
-        return torch.where(changing, config.change_window, 1.0)
+    Relative to the frame's: shorter where they hold other notes besides those of the instruments.
+    """
+    own = tones.on.shape[1] // 3
+    changing = (tones.on[:, own:] > 0).any(1)
+    return torch.where(changing, config.change_window, 1.0)
 
-    return Derived(tones, scales)
+
+def seen_alike(scales: Tensor) -> list[Tensor]:
+    """The frames that are seen in one window, at most a block of them at a time."""
+    return [
+        rows
+        for scale in scales.unique()
+        for rows in (scales == scale).nonzero()[:, 0].split(BLOCK_FRAMES)
+    ]
 
 
 @dataclass(frozen=True)

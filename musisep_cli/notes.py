@@ -89,6 +89,15 @@ class NotesAround:
         own = self.played[:1].on
         return torch.arange(own.shape[1], device=own.device).repeat(3)
 
+    def players(self, tones: Pitches) -> Tensor:
+        """Those of some frames' first tones, ``[t]``."""
+        return self.instruments[: tones.on.shape[1]]
+
+    def sounding(self, tones: Pitches) -> Pitches:
+        """Some frames without the notes around, where none of them has any."""
+        own = len(self.instruments) // 3
+        return tones if bool((tones.on[:, own:] > 0).any()) else tones[:, :own]
+
     def __len__(self) -> int:
         """Number of frames."""
         return len(self.played)
@@ -121,12 +130,6 @@ def _next_notes(
         columns = zip(vars(tones).values(), vars(found).values(), strict=True)
         found = Pitches(*(torch.where(new, tone, value) for tone, value in columns))
     return found
-
-
-def sounding(tones: Pitches, n_instruments: int) -> Pitches:
-    """Those of ``NotesAround`` without the notes around, where none of the frames has any."""
-    around = tones.on[:, n_instruments:]
-    return tones if bool((around > 0).any()) else tones[:, :n_instruments]
 
 
 def comb_of(

@@ -269,7 +269,7 @@ class _Run:
         found, decoding = (self.decoded if unchanged else None) or self._decode(stage)
         played = self._played(found, decoding, dictionary)
         tones = NotesAround(played, self.config.decoding.note_reach)
-        scales = window_scales(tones, self.config.resynthesis)
+        scales = Derived(tones, partial(window_scales, config=self.config.resynthesis))
         fitter = Fitter(
             tones,
             Derived(self.centres, self._channels),

@@ -34,9 +34,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from musisep_cli.fitting import Fitted, Fitter
+from musisep_cli.fitting import Fitted, Fitter, seen_alike, window_scales
 from musisep_cli.model.tones import Peaks, magnitude
-from musisep_cli.notes import sounding
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.joint import JointFit, Pitches, peaks_of
 from musisep_cli.policy.parameters import amplitude_estimate
@@ -65,14 +64,15 @@ class Refiner:
     def explain(self, channels: Tensor) -> Tensor:
         """Spectra of the stems ``[i, c, n, f]`` in every channel ``[c, n, f]``.
 
-        The next frames, in windows of the fitter's ``scales``. Tones are found on the mean of the
+        The next frames, in windows of ``window_scales``. Tones are found on the mean of the
         channels. In stereo they are taken from the instruments' places; else every channel is
         divided by the same filter, so that a stem keeps its place between them.
         """
         n_done = self.transcript.n_done
         block = slice(n_done, n_done + channels.shape[1])
-        tones, scales = self.fitter[block], self.fitter.scales[block]
-        alike = [(scales == scale).nonzero()[:, 0] for scale in scales.unique()]
+        tones = self.fitter[block]
+        scales = window_scales(tones.pitches, self.config)
+        alike = seen_alike(scales)
         parts = [
             self._explained(tones[rows], float(scales[rows[0]]), channels[:, rows])
             for rows in alike
@@ -86,7 +86,7 @@ class Refiner:
         self, tones: Fitted, scale: float, channels: Tensor
     ) -> tuple[Tensor, Transcript]:
         """Stems ``[i, c, n, f]`` of frames that are seen in one window, and what was played."""
-        pitches = sounding(tones.pitches, self.n_instruments)
+        pitches = self.fitter.tones.sounding(tones.pitches)
         coefficients = tones.coefficients[:, : pitches.on.shape[1]]
         n_bins, width = channels.shape[-1], self.frame.ideal_width_bins / scale
         peaks = peaks_of(pitches, n_harmonics=self.n_harmonics, width=width, n_bins=n_bins)
@@ -118,7 +118,7 @@ class Refiner:
 
     def _played(self, pitches: Pitches, spectra: Tensor, direct: JointFit) -> Transcript:
         """What was played, and how well that explains the frames ``[n, f]`` (Eq. 21)."""
-        players = self.fitter.tones.instruments[: pitches.on.shape[1]]
+        players = self.fitter.tones.players(pitches)
         relative = self.dictionary.T[players].expand_as(direct.coefficients.real)
         amplitude = amplitude_estimate(direct.coefficients, relative) * pitches.on
         phase = direct.coefficients / magnitude(direct.coefficients).clamp_min(1e-12)

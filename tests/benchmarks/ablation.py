@@ -6,7 +6,7 @@ for every seed. BSS Eval v2, means over the instruments, blind.
 
 import re
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, TypeAlias
 
 import numpy as np
@@ -146,7 +146,7 @@ class _Scene:
     def _scores(self, found: Hypotheses, decoding: Decoding, config: Config) -> list[float]:
         """SDR, SIR and SAR in dB, means over the instruments."""
         tones = NotesAround(Decoded(found, decoding), config.decoding.note_reach)
-        scales = window_scales(tones, config.resynthesis)
+        scales = Derived(tones, partial(window_scales, config=config.resynthesis))
         samples = torch.from_numpy(self.recording.samples).T
         centres = self.frame.centres(samples.shape[-1])
 

@@ -308,7 +308,7 @@ def test_only_frames_with_two_notes_of_an_instrument_have_shorter_windows() -> N
     played = steady(f0_bins)
     for shorter, reach, expected in ((0.6, 3, 0.6), (1.0, 3, 1.0), (0.6, 0, 1.0)):
         config = replace(WIENER, change_window=shorter)
-        scales = window_scales(NotesAround(played, reach), config)[:]
+        scales = window_scales(NotesAround(played, reach)[:], config)
         near = slice(change - 3, change + 3)
         assert_allclose(scales[near], expected)
         assert_array_equal(torch.cat([scales[: near.start], scales[near.stop :]]), 1)
@@ -326,15 +326,13 @@ def separated(
     """Stems [i, t] of a recording, its frames analysed as in a run."""
     mono = torch.from_numpy(samples).float()
     centres = FRAME.centres(len(samples))
-    scales = window_scales(NotesAround(played, reach), config)
+    scales = window_scales(NotesAround(played, reach)[:], config)
     channels, in_windows = (
-        FRAME.analyse(mono, centres, 1.0, of_each)[:, None, :N_BINS]
-        for of_each in (None, scales[:])
+        FRAME.analyse(mono, centres, 1.0, of_each)[:, None, :N_BINS] for of_each in (None, scales)
     )
     found = refiner(played, channels, config, reach, in_windows)
-    return torch.cat(list(resynthesise(FRAME, mono[None], found.explain, 1.0, scales)), -1)[
-        :, 0
-    ].numpy()
+    stretches = list(resynthesise(FRAME, mono[None], found.explain, 1.0, scales))
+    return torch.cat(stretches, -1)[:, 0].numpy()
 
 
 def test_in_shorter_windows_a_new_note_does_not_reach_back() -> None:
