@@ -270,8 +270,13 @@ class _Alone:
 
     @cached_property
     def products(self) -> Tensor:
-        """<g_h, Y> in every channel, complex ``[n, j, c]``."""
-        return torch.stack([self.peaks.correlate(y) for y in self.channels.unbind(1)], -1)
+        """<g_h, Y> in every channel, complex ``[n, j, c]``.
+
+        In float64: where two harmonics all but coincide, the equations make much of a rounding.
+        """
+        peaks = replace(self.peaks, values=self.peaks.values.double())
+        channels = self.channels.to(torch.complex128).unbind(1)
+        return torch.stack([peaks.correlate(channel) for channel in channels], -1)
 
     @cached_property
     def kept(self) -> NDArray[np.bool_]:
