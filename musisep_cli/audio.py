@@ -1,4 +1,4 @@
-"""Blockwise files in and out."""
+"""Sound files in and out."""
 
 import math
 import re
@@ -45,8 +45,7 @@ def read(path: Path, *, start_s: float | None = None, duration_s: float | None =
         InputError: The file cannot be used; the message says why and what to do.
         ConfigError: `start_s` or `duration_s` is out of range whatever the file.
     """
-    _check_seconds("--start", start_s, lowest=0.0)
-    _check_seconds("--duration", duration_s, lowest=MIN_DURATION_S)
+    check_excerpt(start_s, duration_s)
     with opened(path) as sound:
         if duration_s is None:
             _check_not_cut(path, sound)
@@ -235,6 +234,20 @@ def common_gain(stems: Iterable[Blockwise], *, subtype: Subtype) -> float:
         gain = min(gain, highest / max(high, highest), 1.0 / max(-low, 1.0))
     # The product of gain and sample is rounded to float32, perhaps upwards.
     return gain if gain == 1.0 else gain * (1.0 - 2.0**-22)
+
+
+def check_excerpt(start_s: float | None, duration_s: float | None) -> None:
+    """Make sure that an excerpt can be meant, before any file is opened.
+
+    Args:
+        start_s: Where it starts, in seconds, if that was given.
+        duration_s: How long it is, in seconds, if that was given.
+
+    Raises:
+        ConfigError: One of them is out of range whatever the file.
+    """
+    _check_seconds("--start", start_s, lowest=0.0)
+    _check_seconds("--duration", duration_s, lowest=MIN_DURATION_S)
 
 
 def _check_seconds(flag: str, seconds: float | None, *, lowest: float) -> None:

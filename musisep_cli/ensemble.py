@@ -87,7 +87,8 @@ def separate(
     array = np.asarray(samples, np.float32)
     if array.ndim not in (1, 2):
         raise InputError(f"samples have the shape {array.shape}; [t] or [t, c] is needed")
-    recording = Recording(samples=array.reshape(len(array), -1), sample_rate_hz=sample_rate_hz)
+    columns = array[:, None] if array.ndim == 1 else array
+    recording = Recording(samples=columns, sample_rate_hz=sample_rate_hz)
     check_shape(
         None,
         n_samples=recording.n_samples,

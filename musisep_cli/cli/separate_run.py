@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from musisep_cli.config import MAX_INSTRUMENTS, Config, compose, read_settings, 
 from musisep_cli.errors import ConfigError, InputError, MusisepError
 from musisep_cli.manifest import Manifest, State
 from musisep_cli.pipeline import first_dictionary
-from musisep_cli.recording import MIN_DURATION_S
 from musisep_cli.run_folder import METHOD, RunFolder, SoundFormat
 
 if TYPE_CHECKING:
@@ -126,8 +124,7 @@ def run(job: Job, reporter: Reporter) -> int:
     Raises:
         MusisepError: nothing can be done at all; a single input's error goes to the reporter.
     """
-    _check_seconds("--start", job.start_s, lowest=0.0)
-    _check_seconds("--duration", job.duration_s, lowest=MIN_DURATION_S)
+    audio.check_excerpt(job.start_s, job.duration_s)
     job.folder("track").check()
     first_dictionary(job.config)  # a file that does not fit is an error before any training
     sources = expand(job.inputs, job.out / METHOD)
@@ -149,11 +146,6 @@ def run(job: Job, reporter: Reporter) -> int:
                 break
     reporter.finish(outcomes)
     return _exit_code(outcomes)
-
-
-def _check_seconds(flag: str, seconds: float | None, *, lowest: float) -> None:
-    if seconds is not None and not lowest <= seconds < math.inf:
-        raise ConfigError(f"{flag} {seconds}: a number of seconds from {lowest} up is needed")
 
 
 def _exit_code(outcomes: Sequence[Outcome]) -> int:

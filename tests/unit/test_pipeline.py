@@ -17,13 +17,13 @@ from torch.testing import assert_close
 
 from musisep_cli import pipeline, separate
 from musisep_cli.config import Config, Settings, compose
-from musisep_cli.model.dictionary import FORMAT, DictionaryConfig, start_dictionary
+from musisep_cli.errors import InputError
+from musisep_cli.model.dictionary import FORMAT
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import (
     Progress,
     SeedResult,
     _Run,
-    dictionary_of_timbres,
     level_gain,
     run_seed,
 )
@@ -221,6 +221,12 @@ def test_stems_and_residual_are_the_recording() -> None:
     assert separation.sum_error < 1e-6
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 2)])
+def test_an_array_without_samples_is_refused_as_a_file_is(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="the recording: holds no samples"):
+        separate(np.zeros(shape), RATE_HZ, 2)
+
+
 def test_the_level_of_the_recording_is_that_of_the_stems() -> None:
     recording = panned_duet()
     quiet = replace(recording, samples=recording.samples / np.float32(128))
@@ -414,20 +420,6 @@ def test_an_instrument_that_is_never_heard_keeps_everything_finite(
 
 
 # Parts
-
-
-def test_the_dictionary_of_timbres_is_squared_with_maximum_1_and_a_floor() -> None:
-    config = DictionaryConfig(n_harmonics=3)
-    timbres = torch.tensor([[0.8, 0.4, 0.0], [0.1, 0.2, 0.1]], dtype=torch.float64)
-    expected = torch.tensor([[1.0, 0.25], [0.25, 1.0], [1e-3, 0.25]])
-    assert_close(dictionary_of_timbres(timbres, config), expected)
-
-
-def test_the_dictionary_of_an_instrument_without_timbre_is_the_untrained_one() -> None:
-    config = DictionaryConfig(n_harmonics=3)
-    found = dictionary_of_timbres(torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), config)
-    assert_close(found[:, 0], torch.tensor([1.0, 1e-3, 1e-3]))
-    assert_close(found[:, 1], start_dictionary(config, 2)[:, 1])
 
 
 def test_the_gain_brings_the_recording_to_the_configured_level() -> None:

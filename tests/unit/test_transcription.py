@@ -13,11 +13,11 @@ from torch.testing import assert_close
 from musisep_cli import decoding
 from musisep_cli.config import compose
 from musisep_cli.decoding import DecodingConfig, assignments
-from musisep_cli.model.dictionary import DictionaryConfig
+from musisep_cli.model.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.timbre import N_SEMITONES, Timbres
-from musisep_cli.transcription import Misfits, transcribe
+from musisep_cli.transcription import Misfits, dictionary_of_timbres, transcribe
 from tests import dense
 
 FRAME = GaborFrame(FrameConfig(), 8_000)
@@ -208,3 +208,17 @@ def test_two_instruments_of_one_kind_are_told_by_where_they_are() -> None:
 def test_the_second_decoding_and_the_second_note_can_be_switched_off() -> None:
     config = compose("standard", {"decoding": {"weight_harmonics": 0.0, "note_reach": 0}})
     assert config.decoding == DecodingConfig(enabled=True, weight_harmonics=0.0, note_reach=0)
+
+
+def test_the_dictionary_of_timbres_is_squared_with_maximum_1_and_a_floor() -> None:
+    config = DictionaryConfig(n_harmonics=3)
+    timbres = torch.tensor([[0.8, 0.4, 0.0], [0.1, 0.2, 0.1]], dtype=torch.float64)
+    expected = torch.tensor([[1.0, 0.25], [0.25, 1.0], [1e-3, 0.25]])
+    assert_close(dictionary_of_timbres(timbres, config), expected)
+
+
+def test_the_dictionary_of_an_instrument_without_timbre_is_the_untrained_one() -> None:
+    config = DictionaryConfig(n_harmonics=3)
+    found = dictionary_of_timbres(torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), config)
+    assert_close(found[:, 0], torch.tensor([1.0, 1e-3, 1e-3]))
+    assert_close(found[:, 1], start_dictionary(config, 2)[:, 1])
