@@ -9,7 +9,8 @@
     └── OutputError       a file that cannot be written, or is there already
 
 The message, one or two lines, says what was found, what is needed, and what to do. The command
-line shows it without a traceback and exits with 1; any other exception is a bug and keeps its own.
+line shows it without a traceback and exits with 1, or with 2 if it is a ConfigError and nothing was
+begun; any other exception is a bug and keeps its own.
 """
 
 

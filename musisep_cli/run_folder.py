@@ -85,7 +85,7 @@ class RunFolder:
         return self.folder / MANIFEST
 
     def stem(self, name: str) -> Path:
-        """Blockwise file of a stem.
+        """Sound file of a stem.
 
         >>> str(RunFolder(out=Path("separated"), track="mix").stem("instrument-1"))
         'separated/musisep/mix/instrument-1.wav'
