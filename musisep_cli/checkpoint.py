@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import torch
 
 from musisep_cli.errors import CheckpointError
-from musisep_cli.files import atomic_path
+from musisep_cli.files import atomic_path, sync
 from musisep_cli.spool import Spool
 
 State: TypeAlias = dict[str, Any]
@@ -55,7 +55,10 @@ class Checkpoints:
         self.saved_s = time.monotonic()
 
     def load(self) -> tuple[State | None, list[str]]:
-        """The newest state that can be used, and what is wrong with newer ones."""
+        """The newest state that can be used, and what is wrong with newer ones.
+
+        It takes the place of one that cannot be used, which the next save would move over it.
+        """
         problems: list[str] = []
         for path in (self.newest, self.previous):
             if not path.exists():
@@ -64,6 +67,8 @@ class Checkpoints:
                 state = read(path, self.run)
                 if state.get("frames"):
                     self.reopen(state).close()
+                if problems:
+                    path.replace(self.newest)
                 return state, problems
             except CheckpointError as error:
                 problems.append(str(error))
@@ -120,6 +125,7 @@ class Checkpoints:
     def _save(self, state: State) -> None:
         with atomic_path(self.newest) as temporary:
             temporary.write_bytes(encode({**state, "run": self.run}))
+            sync(temporary)  # until it is safe the other two stay where they are
             if self.newest.exists():
                 self.newest.replace(self.previous)
         self.saved_s = time.monotonic()

@@ -39,15 +39,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
         # Mode 666 leaves the permissions to the user's umask; tempfile would make the file private.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
-        with temporary.open("rb+") as written:
-            # Before the rename: after a crash the new name must not show an empty file.
-            os.fsync(written.fileno())
+        sync(temporary)  # after a crash the new name must not show an empty file
         temporary.replace(path)
     except OSError as error:
         raise OutputError(_refusal(path, error)) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    with path.open("rb+") as written:
+        os.fsync(written.fileno())
 
 
 def remove_leftovers(folder: Path) -> None:

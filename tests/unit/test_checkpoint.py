@@ -1,5 +1,6 @@
 """Checkpoints: runs that are stopped and go on, files that cannot be used."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -326,8 +327,19 @@ def test_one_that_cannot_be_used_is_named_and_the_one_before_it_used(
     assert state == {"number": 1, "run": RUN}
     assert problem.startswith(str(newest))
     assert words in problem
-    (tmp_path / PREVIOUS).unlink()
+    assert Checkpoints(tmp_path, RUN, never).load() == (state, [])
+    newest.write_bytes(damage(newest.read_bytes()))
     assert Checkpoints(tmp_path, RUN, never).load() == (None, [problem])
+
+
+def test_a_damaged_one_is_not_kept_in_the_place_of_the_one_that_is_used(tmp_path: Path) -> None:
+    for number in (1, 2):
+        stop(tmp_path, number=number)
+    (tmp_path / NEWEST).write_bytes(b"")
+    Checkpoints(tmp_path, RUN, never).load()
+    stop(tmp_path, number=3)
+    assert read(tmp_path / NEWEST, RUN)["number"] == 3
+    assert read(tmp_path / PREVIOUS, RUN)["number"] == 1
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
@@ -341,8 +353,9 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "harm").exists()
 
 
+@pytest.mark.parametrize(("place", "name"), [(Path, "write_bytes"), (os, "fsync")])
 def test_a_full_disk_leaves_the_checkpoints_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: object, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop(tmp_path, number=1)
     stop(tmp_path, number=2)
@@ -350,12 +363,13 @@ def test_a_full_disk_leaves_the_checkpoints_as_they_were(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(place, name, full)
     with pytest.raises(OutputError, match="No space left"):
         Checkpoints(tmp_path, RUN, lambda: True).offer(lambda: {"number": 3})
     monkeypatch.undo()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([NEWEST, PREVIOUS])
     assert Checkpoints(tmp_path, RUN, never).load() == ({"number": 2, "run": RUN}, [])
+    assert read(tmp_path / PREVIOUS, RUN)["number"] == 1
 
 
 def test_a_state_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
