@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ def make(
     with locks.hold(target, locks.PATIENCE_S), interruption.deferred() as requested:
         remove_leftovers(target)
         if read(folder, seed, run) is not None:
+            remove_checkpoints(folder, seed)
             return
         checkpoints = Checkpoints(target, run, lambda: requested.is_set() or stopped())
         state, problems = checkpoints.load() if resume else (None, [])
@@ -96,6 +97,15 @@ def make(
             remove_leftovers(target)  # the shelf
             checkpoints.remove_unused()
         checkpoints.remove()
+
+
+def remove_checkpoints(folder: RunFolder, seed: int) -> None:
+    """Remove the checkpoints of a seed that is done, left by a kill before its maker did.
+
+    Another process may be about to do the same, and no more than space is at stake.
+    """
+    with suppress(OSError):
+        Checkpoints(folder.seed(seed), "", lambda: True).remove()
 
 
 def _on_disk(
@@ -191,8 +201,9 @@ def numbers(folder: RunFolder) -> list[int]:
 
 
 def stopped(folder: RunFolder) -> list[int]:
-    """Seeds that have a checkpoint to go on from, of whatever run."""
-    return sorted({*_with_file(folder, NEWEST), *_with_file(folder, PREVIOUS)})
+    """Seeds that have a checkpoint to go on from and are not done, of whatever run."""
+    unfinished = {*_with_file(folder, NEWEST), *_with_file(folder, PREVIOUS)}
+    return sorted(unfinished - {*numbers(folder)})
 
 
 def _with_file(folder: RunFolder, name: str) -> list[int]:

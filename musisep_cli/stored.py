@@ -89,6 +89,8 @@ def separate_into(
         manifest.state(content, folder)  # another process may have been there
         remove_leftovers(folder.folder)
         ranking = best_first(seed_folder.found(folder, run))
+        for row in ranking:
+            seed_folder.remove_checkpoints(folder, row.seed)
         _deliver(folder, recording, content, ranking, device, started_s)
 
 

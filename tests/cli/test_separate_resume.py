@@ -1,5 +1,6 @@
 """Runs that are interrupted, made in parts, or at the same time."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from musisep_cli import locks
+from musisep_cli import audio, locks, seed_folder
 from musisep_cli.checkpoint import NEWEST, Checkpoints, State
+from musisep_cli.config import Config
+from musisep_cli.run_folder import RunFolder
 from tests.cli.separating import (
     WARM_SETTINGS,
     contents,
@@ -167,6 +171,42 @@ def test_seeds_from_elsewhere_are_chosen_from(tmp_path: Path, undisturbed: Path)
     shutil.copytree(results(undisturbed, "mix") / copied, results(tmp_path, "mix") / copied)
     separate(tmp_path, path, *FLAGS)
     assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
+
+
+def leave_checkpoints(folder: Path) -> list[Path]:
+    """As a kill leaves them between a seed's summary and their removal."""
+    paths = [folder / "seeds" / "000" / name for name in (NEWEST, "resume-listening.frames")]
+    for path in paths:
+        path.touch()
+    return paths
+
+
+def test_checkpoints_of_a_done_seed_are_removed(tmp_path: Path, undisturbed: Path) -> None:
+    shutil.copytree(undisturbed / "out", tmp_path / "out")
+    folder = results(tmp_path, "mix")
+    leave_checkpoints(folder)
+    (folder / "manifest.json").unlink()
+    result = separate(tmp_path, write_recording(tmp_path / "mix.wav"), *FLAGS, "--resume")
+    assert "is there: seeds 0, 1 done and kept\n" in result.stderr
+    assert contents(folder) == contents(results(undisturbed, "mix"))
+
+
+def test_who_finds_a_seed_done_removes_its_checkpoints(tmp_path: Path, undisturbed: Path) -> None:
+    shutil.copytree(undisturbed / "out", tmp_path / "out")
+    left = leave_checkpoints(results(tmp_path, "mix"))
+    summary = json.loads((left[0].parent / "seed.json").read_text())
+    seed_folder.make(
+        0,
+        lambda _: None,
+        lambda: False,
+        recording=audio.read(write_recording(tmp_path / "mix.wav")),
+        config=Config(),
+        device=torch.device("cpu"),
+        folder=RunFolder(out=tmp_path / "out", track="mix"),
+        run=summary["run"],
+        resume=False,
+    )
+    assert not any(path.exists() for path in left)
 
 
 @pytest.mark.parametrize("file", ["instrument-1.wav", "seed.json", "pitch.csv"])
