@@ -127,13 +127,11 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
     """
     manifest = read(folder)
     run = wanted["config"]["run"]
-    names = (*run_folder.instrument_names(run["instruments"]), run_folder.RESIDUAL)
-    stems = [folder.stem(name) for name in names]
     if manifest is not None:
         _refuse_other(manifest, wanted, folder)
         seeds = set(range(run["first_seed"], run["first_seed"] + run["seeds"]))
         ranked = {row.get("seed") for row in manifest["ranking"]}
-        whole = seeds.union(seed_folder.numbers(folder)) <= ranked and all(map(Path.is_file, stems))
+        whole = seeds.union(seed_folder.numbers(folder)) <= ranked and _has_all(manifest, folder)
         return "finished" if whole else "unfinished"
     if seed_folder.of_other_runs(folder, fingerprint(wanted)):
         raise OutputError(
@@ -142,13 +140,20 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
         )
     if any(True for _ in folder.folder.glob("seeds/*/*")):
         return "unfinished"
-    for path in stems:
+    for name in (*run_folder.instrument_names(run["instruments"]), run_folder.RESIDUAL):
+        path = folder.stem(name)
         if os.path.lexists(path):
             raise OutputError(
                 f"{path}: is there already, and no {run_folder.MANIFEST} says that it is a stem of "
                 "this recording. --overwrite replaces it, --out chooses another folder."
             )
     return "new"
+
+
+def _has_all(manifest: Manifest, folder: RunFolder) -> bool:
+    """Whether every file that a manifest names is there."""
+    found = listed_files(manifest, folder)
+    return bool(found) and len(found) == len(manifest["files"])
 
 
 def _refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> None:

@@ -102,7 +102,11 @@ def _deliver(
     device: torch.device,
     started_s: float,
 ) -> None:
-    """The chosen seed's files at the top of the folder, the manifest last."""
+    """The chosen seed's files at the top of the folder, the manifest last.
+
+    Before the first of them an earlier manifest goes: it would say of a mixture that it is whole.
+    """
+    folder.manifest.unlink(missing_ok=True)
     chosen = ranking[0].seed
     stems = seed_folder.stems(folder, chosen)
     names = run_folder.instrument_names(len(stems))

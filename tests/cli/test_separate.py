@@ -190,15 +190,16 @@ def test_overwrite_leaves_nothing_of_the_earlier_separation(tmp_path: Path) -> N
     assert [path.name for path in own.parent.iterdir()] == [own.name]
 
 
-def test_a_lost_stem_is_made_again(tmp_path: Path) -> None:
+def test_a_lost_file_is_made_again(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
     separate(tmp_path, path, "-n", 1)
-    stem = results(tmp_path, "mix") / "instrument-1.wav"
-    content = stem.read_bytes()
-    stem.unlink()
-    result = separate(tmp_path, path, "-n", 1)
-    assert "unfinished" in result.stderr
-    assert stem.read_bytes() == content
+    for name in ("instrument-1.wav", "mix.png", "dictionary.json", "pitch.csv"):
+        lost = results(tmp_path, "mix") / name
+        content = lost.read_bytes()
+        lost.unlink()
+        result = separate(tmp_path, path, "-n", 1)
+        assert "unfinished separation is there: seed 0 done and kept" in result.stderr
+        assert lost.read_bytes() == content
 
 
 def test_a_lost_manifest_is_made_again_from_the_seeds(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from musisep_cli import audio, locks, seed_folder
+from musisep_cli import audio, locks, run_folder, seed_folder
 from musisep_cli.checkpoint import NEWEST, Checkpoints, State
 from musisep_cli.config import Config
 from musisep_cli.run_folder import RunFolder
@@ -169,6 +169,21 @@ def test_seeds_from_elsewhere_are_chosen_from(tmp_path: Path, undisturbed: Path)
     separate(tmp_path, path, *FLAGS, "--seeds", 1)
     copied = Path("seeds", "001")
     shutil.copytree(results(undisturbed, "mix") / copied, results(tmp_path, "mix") / copied)
+    separate(tmp_path, path, *FLAGS)
+    assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
+
+
+def test_who_stops_among_new_stems_leaves_no_manifest_of_the_old_ones(
+    tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, *FLAGS, "--seeds", 1)
+    monkeypatch.setattr(
+        run_folder, "write_pictures", lambda *_: os.kill(os.getpid(), signal.SIGINT)
+    )
+    separate(tmp_path, path, *FLAGS, exit_code=130)
+    monkeypatch.undo()
+    assert not (results(tmp_path, "mix") / "manifest.json").exists()
     separate(tmp_path, path, *FLAGS)
     assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
 
