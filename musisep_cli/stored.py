@@ -21,7 +21,7 @@ import torch
 
 from musisep_cli import __version__, audio, locks, manifest, run_folder, seed_folder
 from musisep_cli.blockwise import Blockwise, Difference, sum_error
-from musisep_cli.config import Config
+from musisep_cli.config import MAX_SEEDS, Config
 from musisep_cli.files import atomic_path, remove_leftovers, write_json_atomic
 from musisep_cli.manifest import Manifest
 from musisep_cli.pipeline import OnProgress
@@ -145,10 +145,19 @@ def _copy(path: Path, folder: RunFolder) -> Path:
 
 
 def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
-    """The identity with settings that make all ranked seeds again, not just those of this call."""
-    seeds = [row.seed for row in ranking]
+    """The identity with settings that make the same stems again, whatever seeds this call made.
+
+    Settings name consecutive seeds. Of the ranked ones they are the chosen one and its neighbours
+    without a gap, so that no seed is made that was not, and the same one is chosen.
+    """
+    seeds = {row.seed for row in ranking}
+    first = last = ranking[0].seed
+    while first - 1 in seeds and last - first + 1 < MAX_SEEDS:
+        first -= 1
+    while last + 1 in seeds and last - first + 1 < MAX_SEEDS:
+        last += 1
     config = dict(content["config"])
-    span = {"first_seed": min(seeds), "seeds": max(seeds) - min(seeds) + 1}
+    span = {"first_seed": first, "seeds": last - first + 1}
     return {**content, "config": {**config, "run": {**config["run"], **span}}}
 
 

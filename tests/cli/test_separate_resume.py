@@ -22,6 +22,7 @@ from tests.cli.separating import (
     WARM_SETTINGS,
     contents,
     hashes,
+    invoke,
     manifest,
     results,
     separate,
@@ -162,6 +163,25 @@ def test_seeds_made_one_by_one_are_chosen_from_as_if_made_at_once(
         assert manifest(tmp_path, "mix")["config"]["run"]["first_seed"] == seed
     assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
     assert "nothing to do" in separate(tmp_path, path, *FLAGS).stderr
+
+
+def test_the_manifest_of_scattered_seeds_makes_the_same_stems_and_no_other_seeds(
+    tmp_path: Path,
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, *FLAGS)
+    separate(tmp_path, path, *FLAGS, "--seed", 5000, "--seeds", 1)
+    made = results(tmp_path, "mix") / "manifest.json"
+    chosen = manifest(tmp_path, "mix")["chosen_seed"]
+    first, n_seeds = (5000, 1) if chosen == 5000 else (0, 2)
+    run = manifest(tmp_path, "mix")["config"]["run"]
+    assert (run["first_seed"], run["seeds"]) == (first, n_seeds)
+    result = invoke(path, "--config", made, "--out", tmp_path / "again", "--cpu")
+    assert result.exit_code == 0, result.output
+    again = tmp_path / "again" / "musisep" / "mix"
+    for stem in ("instrument-1.wav", "instrument-2.wav", "residual.wav"):
+        assert (again / stem).read_bytes() == (made.parent / stem).read_bytes()
+    assert len(list(again.glob("seeds/*"))) == n_seeds
 
 
 def test_seeds_from_elsewhere_are_chosen_from(tmp_path: Path, undisturbed: Path) -> None:
