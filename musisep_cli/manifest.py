@@ -23,10 +23,11 @@ from musisep_cli import __version__, locks, run_folder, seed_folder
 from musisep_cli.blockwise import Blockwise, energy
 from musisep_cli.checkpoint import FRAMES
 from musisep_cli.config import Config
-from musisep_cli.errors import OutputError
-from musisep_cli.files import remove_leftovers
+from musisep_cli.errors import ConfigError, OutputError
+from musisep_cli.files import remove_leftovers, sha256
 from musisep_cli.recording import Recording
 from musisep_cli.run_folder import RunFolder
+from musisep_cli.warmstart.weights import BUILTIN
 
 FORMAT = "musisep-manifest-1"
 Manifest: TypeAlias = dict[str, Any]
@@ -45,7 +46,10 @@ def identity(recording: Recording, config: Config, folder: RunFolder) -> Manifes
     """What a separation follows from. Runs that agree in it need not be made twice.
 
     The hash is of the samples as float32, so an excerpt differs from the whole, and the same sound
-    in another format does not.
+    in another format does not. Files that settings name count by their content as well.
+
+    Raises:
+        ConfigError: one of them cannot be read.
     """
     samples = np.ascontiguousarray(recording.samples).reshape(-1)
     return {
@@ -56,12 +60,36 @@ def identity(recording: Recording, config: Config, folder: RunFolder) -> Manifes
             "n_channels": recording.n_channels,
         },
         "config": config.to_json(),
+        "given_files": _given_files(config),
         "output": {
             "filename": folder.template,
             "format": folder.sound.extension,
             "subtype": folder.sound.subtype,
         },
     }
+
+
+def _given_files(config: Config) -> Manifest:
+    """Hashes of the files that settings name; the weights inside the package are the version's."""
+    weights = config.warmstart.weights
+    named = {
+        ("dictionary", "init_file"): config.dictionary.init_file,
+        ("warmstart", "weights"): "" if weights == BUILTIN else weights,
+    }
+    return {
+        section: {name: _digest(f"[{section}] {name}", path)}
+        for (section, name), path in named.items()
+        if path
+    }
+
+
+def _digest(setting: str, path: str) -> str:
+    try:
+        return sha256(Path(path))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{setting} = '{path}': cannot be read ({error}); give a file that is there"
+        ) from error
 
 
 def fingerprint(content: Manifest) -> str:
@@ -170,13 +198,19 @@ def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
 
     >>> differences({"config": {"run": {"threads": 1}}}, {"config": {"run": {"threads": 2}}})
     ['[run] threads = 1, now 2']
+    >>> was, now = ({"given_files": {"warmstart": {"weights": digest}}} for digest in ("ab", "cd"))
+    >>> differences(was, now)
+    ['[warmstart] weights holds something else than then']
     """
     old = dict(_leaves({name: manifest.get(name) for name in wanted}))
     new = dict(_leaves(wanted))
     changed = [key for key in new if key not in old or old[key] != new[key]]
     if any(key[0] == "input" for key in changed):
         return ["another recording"]
-    return [_difference(key, old.get(key), new[key]) for key in changed]
+    texts: dict[str, str] = {}
+    for key in changed:  # of a file with another name, the name says enough
+        texts.setdefault(_name(key), _difference(key, old.get(key), new[key]))
+    return list(texts.values())
 
 
 def _leaves(
@@ -189,10 +223,17 @@ def _leaves(
             yield (*path, name), value
 
 
+def _name(key: tuple[str, ...]) -> str:
+    """A setting as in a TOML file, or what else was given."""
+    part, *names = key
+    is_setting = part in ("config", "given_files") and names[1:]
+    return f"[{names[0]}] {names[-1]}" if is_setting else names[-1]
+
+
 def _difference(key: tuple[str, ...], old: object, new: object) -> str:
-    section, *names = key
-    name = f"[{names[0]}] {names[-1]}" if section == "config" and names[1:] else names[-1]
-    return f"{name} = {old}, now {new}"
+    if key[0] == "given_files":
+        return f"{_name(key)} holds something else than then"
+    return f"{_name(key)} = {old}, now {new}"
 
 
 def _listed(found: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ that seeds made by other processes or on other machines can be told from those o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -29,6 +28,7 @@ from musisep_cli.files import (
     TEMPORARY,
     atomic_path,
     remove_leftovers,
+    sha256,
     write_json_atomic,
 )
 from musisep_cli.pipeline import OnProgress, Progress, SeedResult, run_seed
@@ -155,7 +155,7 @@ def write(folder: RunFolder, result: SeedResult, sample_rate_hz: int, run: str) 
         write_curve(paths[-2], result.curve)
         with atomic_path(paths[-1]) as temporary:
             temporary.write_bytes(result.checkpoint)
-        content["files"] = {path.name: _hash(path) for path in paths}
+        content["files"] = {path.name: sha256(path) for path in paths}
     write_json_atomic(target / SUMMARY, content)
 
 
@@ -179,7 +179,7 @@ def read(folder: RunFolder, seed: int, run: str) -> SeedScore | None:
     try:
         whole = content["run"] == run and content["seed"] == seed
         if not whole or any(
-            Path(name).name != name or _hash(folder.seed(seed) / name) != digest
+            Path(name).name != name or sha256(folder.seed(seed) / name) != digest
             for name, digest in content["files"].items()
         ):
             return None
@@ -230,8 +230,3 @@ def _content(target: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -335,8 +335,24 @@ def test_a_frozen_dictionary_stays(tmp_path: Path) -> None:
     frozen = ("--init-dictionary", given, "--freeze-dictionary", "--overwrite")
     separate(tmp_path, path, "-n", 2, *frozen)
     assert learned.read_bytes() == given.read_bytes()
+    assert "nothing to do" in separate(tmp_path, path, "-n", 2, *frozen[:-1]).stderr
     separate(tmp_path, path, "-n", 2, "--init-dictionary", given, "--overwrite")
     assert learned.read_bytes() != given.read_bytes()
+
+
+def test_another_content_of_a_given_file_needs_overwrite(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 2)
+    given = tmp_path / "given.json"
+    given.write_bytes((results(tmp_path, "mix") / "dictionary.json").read_bytes())
+    flags = ("-n", 2, "--init-dictionary", given)
+    separate(tmp_path, path, *flags, "--overwrite")
+    given.write_text(given.read_text().replace("1.0", "0.9"))
+    result = separate(tmp_path, path, *flags, exit_code=1)
+    assert "[dictionary] init_file holds something else than then" in result.stderr
+    (results(tmp_path, "mix") / "manifest.json").unlink()
+    result = separate(tmp_path, path, *flags, "--seeds", 2, "--resume", exit_code=1)
+    assert "holds seeds of another" in result.stderr
 
 
 def test_a_batch_ends_with_a_table(tmp_path: Path) -> None:
