@@ -32,6 +32,7 @@ from musisep_cli.warmstart.weights import BUILTIN
 FORMAT = "musisep-manifest-1"
 Manifest: TypeAlias = dict[str, Any]
 State: TypeAlias = Literal["new", "unfinished", "finished"]
+ANOTHER_RECORDING = "another recording"
 SEED_SETTINGS = ("seeds", "first_seed")
 _SHOWN_DIFFERENCES = 3
 _NEEDED = {"input", "config", "output", "stems", "chosen_seed", "ranking", "gain", "sum_error"}
@@ -53,6 +54,7 @@ def identity(recording: Recording, config: Config, folder: RunFolder) -> Manifes
     """
     samples = np.ascontiguousarray(recording.samples).reshape(-1)
     return {
+        "version": __version__,
         "input": {
             "sha256": hashlib.sha256(samples.data).hexdigest(),
             "sample_rate_hz": recording.sample_rate_hz,
@@ -94,7 +96,7 @@ def _digest(setting: str, path: str) -> str:
 
 def fingerprint(content: Manifest) -> str:
     """The identity as a hash, the same for all seeds of a run."""
-    text = json.dumps([__version__, _without_seeds(content)], sort_keys=True)
+    text = json.dumps(_without_seeds(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -186,6 +188,13 @@ def _has_all(manifest: Manifest, folder: RunFolder) -> bool:
 
 def _refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> None:
     found = differences(_without_seeds(manifest), _without_seeds(wanted))
+    version = manifest.get("version")
+    if found != [ANOTHER_RECORDING] and version != wanted["version"]:
+        # Before the settings: versions have different ones.
+        raise OutputError(
+            f"{folder.folder}: was made by musisep {version}, this is {wanted['version']}, whose "
+            "results may differ. --overwrite makes it again, --out keeps both."
+        )
     if found:
         raise OutputError(
             f"{folder.folder}: holds a separation with other settings ({_listed(found)}). "
@@ -206,7 +215,7 @@ def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
     new = dict(_leaves(wanted))
     changed = [key for key in new if key not in old or old[key] != new[key]]
     if any(key[0] == "input" for key in changed):
-        return ["another recording"]
+        return [ANOTHER_RECORDING]
     texts: dict[str, str] = {}
     for key in changed:  # of a file with another name, the name says enough
         texts.setdefault(_name(key), _difference(key, old.get(key), new[key]))
@@ -227,7 +236,7 @@ def _name(key: tuple[str, ...]) -> str:
     """A setting as in a TOML file, or what else was given."""
     part, *names = key
     is_setting = part in ("config", "given_files") and names[1:]
-    return f"[{names[0]}] {names[-1]}" if is_setting else names[-1]
+    return f"[{names[0]}] {names[-1]}" if is_setting else key[-1]
 
 
 def _difference(key: tuple[str, ...], old: object, new: object) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from musisep_cli import __version__, audio, locks, manifest, run_folder, seed_folder
+from musisep_cli import audio, locks, manifest, run_folder, seed_folder
 from musisep_cli.blockwise import Blockwise, Difference, sum_error
 from musisep_cli.config import MAX_SEEDS, Config
 from musisep_cli.files import atomic_path, remove_leftovers, write_json_atomic
@@ -162,11 +162,10 @@ def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
 
 
 def _with_origin(described: Manifest, recording: Recording) -> Manifest:
-    """The description with where it comes from: version, input file, machine."""
+    """The description with where it comes from: input file, machine."""
     path = None if recording.path is None else str(recording.path)
     return {
         "format": manifest.FORMAT,
-        "version": __version__,
         **described,
         "input": {"path": path, **described["input"]},
         "machine": {

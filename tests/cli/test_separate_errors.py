@@ -187,6 +187,23 @@ def test_a_damaged_manifest_needs_overwrite(tmp_path: Path) -> None:
     separate(tmp_path, path, "-n", 1, "--overwrite")
 
 
+def test_a_separation_of_another_version_needs_overwrite(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", 1)
+    file = results(tmp_path, "mix") / "manifest.json"
+    content = json.loads(file.read_text())
+    # Another recording comes first: to "make it again" would be wrong.
+    for version, flags, words in (
+        ("0.0.9", (), "was made by musisep 0.0.9, this is"),
+        ("0.0.9", ("--iterations", 5), "was made by musisep 0.0.9, this is"),
+        ("0.0.9", ("--start", 0.01), "another recording"),
+        (content["version"], (), "nothing to do"),
+    ):
+        file.write_text(json.dumps({**content, "version": version}))
+        exit_code = 0 if words == "nothing to do" else 1
+        assert words in separate(tmp_path, path, "-n", 1, *flags, exit_code=exit_code).stderr
+
+
 def test_a_manifest_cannot_remove_foreign_files(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
     mine = tmp_path / "mine.wav"

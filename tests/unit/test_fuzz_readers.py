@@ -101,7 +101,7 @@ manifest_like = st.fixed_dictionaries(
         | st.lists(st.dictionaries(st.sampled_from(["seed", "name"]), json_values))
         for name in ("input", "config", "output", "stems", "ranking", "files", "chosen_seed")
     }
-    | {"gain": json_values, "sum_error": json_values},
+    | {"gain": json_values, "sum_error": json_values, "version": st.just("0") | json_values},
 )
 
 
@@ -124,6 +124,7 @@ def test_any_json_as_manifest(content: Any, place: Path) -> None:
 
 def wanted() -> Manifest:
     return {
+        "version": "0",
         "input": {"sha256": "0"},
         "config": Config().to_json(),
         "output": {"format": "wav"},
