@@ -60,7 +60,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musisep_cli.ensemble import Separation, separate
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["Separation", "__version__", "separate"]
 
 
