@@ -57,7 +57,13 @@ def read(path: Path, *, start_s: float | None = None, duration_s: float | None =
             sample_rate_hz=sound.samplerate,
         )
         samples = _decoded(path, sound, first, count)
-        recording = Recording(samples=samples, sample_rate_hz=sound.samplerate, path=path)
+        whole = start_s is None and duration_s is None
+        recording = Recording(
+            samples=samples,
+            sample_rate_hz=sound.samplerate,
+            path=path,
+            start_s=None if whole else start_s or 0.0,
+        )
     check_content(recording)
     return recording
 

@@ -32,8 +32,9 @@ from musisep_cli.warmstart.weights import BUILTIN
 FORMAT = "musisep-manifest-1"
 Manifest: TypeAlias = dict[str, Any]
 State: TypeAlias = Literal["new", "unfinished", "finished"]
-ANOTHER_RECORDING = "another recording"
 SEED_SETTINGS = ("seeds", "first_seed")
+_ORIGIN = ("path", "start_s", "duration_s")
+_ANOTHER_RECORDING = "another recording"
 _SHOWN_DIFFERENCES = 3
 _NEEDED = {"input", "config", "output", "stems", "chosen_seed", "ranking", "gain", "sum_error"}
 _SUFFIXES = {".wav", ".flac", ".png", ".json", ".csv"}
@@ -47,7 +48,8 @@ def identity(recording: Recording, config: Config, folder: RunFolder) -> Manifes
     """What a separation follows from. Runs that agree in it need not be made twice.
 
     The hash is of the samples as float32, so an excerpt differs from the whole, and the same sound
-    in another format does not. Files that settings name count by their content as well.
+    in another format does not. Where they come from is told besides: ``start_s`` is null for all of
+    a file. Files that settings name count by their content as well.
 
     Raises:
         ConfigError: one of them cannot be read.
@@ -56,6 +58,9 @@ def identity(recording: Recording, config: Config, folder: RunFolder) -> Manifes
     return {
         "version": __version__,
         "input": {
+            "path": None if recording.path is None else str(recording.path.absolute()),
+            "start_s": recording.start_s,
+            "duration_s": round(recording.duration_s, 3),
             "sha256": hashlib.sha256(samples.data).hexdigest(),
             "sample_rate_hz": recording.sample_rate_hz,
             "n_samples": recording.n_samples,
@@ -96,17 +101,25 @@ def _digest(setting: str, path: str) -> str:
 
 def fingerprint(content: Manifest) -> str:
     """The identity as a hash, the same for all seeds of a run."""
-    text = json.dumps(_without_seeds(content), sort_keys=True)
+    text = json.dumps(_essence(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _without_seeds(content: Manifest) -> Manifest:
-    """The identity whatever the seeds: they are made one by one, and may be added to."""
+def _essence(content: Manifest) -> Manifest:
+    """The identity but for what results do not follow from.
+
+    That is where the samples come from, and the seeds: they are made one by one, and added to.
+    """
     config = content.get("config")
-    if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
+    if isinstance(config, dict):
+        config = {**config, "run": _without(SEED_SETTINGS, config.get("run"))}
+    return {**content, "input": _without(_ORIGIN, content.get("input")), "config": config}
+
+
+def _without(names: Sequence[str], content: object) -> object:
+    if not isinstance(content, dict):
         return content
-    run = {name: value for name, value in config["run"].items() if name not in SEED_SETTINGS}
-    return {**content, "config": {**config, "run": run}}
+    return {name: value for name, value in content.items() if name not in names}
 
 
 def level(name: str, stem: Blockwise, recording: Recording, gain: float) -> Manifest:
@@ -187,10 +200,11 @@ def _has_all(manifest: Manifest, folder: RunFolder) -> bool:
 
 
 def _refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> None:
-    found = differences(_without_seeds(manifest), _without_seeds(wanted))
+    found = differences(_essence(manifest), _essence(wanted))
+    if found == [_ANOTHER_RECORDING]:
+        raise OutputError(f"{folder.folder}: {_other_input(manifest['input'], wanted['input'])}")
     version = manifest.get("version")
-    if found != [ANOTHER_RECORDING] and version != wanted["version"]:
-        # Before the settings: versions have different ones.
+    if version != wanted["version"]:  # before the settings: versions have different ones
         raise OutputError(
             f"{folder.folder}: was made by musisep {version}, this is {wanted['version']}, whose "
             "results may differ. --overwrite makes it again, --out keeps both."
@@ -200,6 +214,38 @@ def _refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> No
             f"{folder.folder}: holds a separation with other settings ({_listed(found)}). "
             "--overwrite replaces it, --out chooses another folder."
         )
+
+
+def _other_input(old: object, new: Manifest) -> str:
+    """What a folder holds that was made of other samples, and what to do."""
+    old = old if isinstance(old, dict) else {}
+    path = old.get("path")
+    if path is None or path != new.get("path"):
+        named = "" if path is None else f", {path}"
+        return (
+            f"holds the separation of another recording{named}. Give each its own --out, or name "
+            "them all in one command, which keeps them apart; --overwrite replaces it."
+        )
+    if _part(old) == _part(new):
+        return (
+            f"holds the separation of {path} as it was, and that has changed since. --overwrite "
+            "separates it again, --out keeps both."
+        )
+    return (
+        f"holds the separation of another part of this recording ({_part(old)}; now {_part(new)})."
+        " Give each part its own --out, or replace it with --overwrite."
+    )
+
+
+def _part(source: Manifest) -> str:
+    """A part of a recording as the flags that ask for it.
+
+    >>> _part({"start_s": 1.5, "duration_s": 2.0})
+    '--start 1.5 --duration 2.0'
+    """
+    if source.get("start_s") is None:
+        return "all of it"
+    return f"--start {source['start_s']} --duration {source.get('duration_s')}"
 
 
 def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
@@ -215,7 +261,7 @@ def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
     new = dict(_leaves(wanted))
     changed = [key for key in new if key not in old or old[key] != new[key]]
     if any(key[0] == "input" for key in changed):
-        return [ANOTHER_RECORDING]
+        return [_ANOTHER_RECORDING]
     texts: dict[str, str] = {}
     for key in changed:  # of a file with another name, the name says enough
         texts.setdefault(_name(key), _difference(key, old.get(key), new[key]))

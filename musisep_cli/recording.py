@@ -29,11 +29,13 @@ class Recording:
             files of up to 24 bits.
         sample_rate_hz: Samples per second.
         path: Where it was read from, if it was.
+        start_s: Where in its file it starts, in seconds, if it is not all of it.
     """
 
     samples: NDArray[np.float32]
     sample_rate_hz: int
     path: Path | None = None
+    start_s: float | None = None
 
     @property
     def n_samples(self) -> int:

@@ -122,6 +122,7 @@ def _deliver(
     files += run_folder.write_pictures(folder, pictures, rate_hz)
     files += [_copy(folder.seed(chosen) / name, folder) for name in run_folder.PARAMETERS]
     described = {
+        "format": manifest.FORMAT,
         **_covering(content, ranking),
         "stems": [manifest.level(name, sound, recording, gain) for name, sound in parts.items()],
         "device": str(device),
@@ -132,8 +133,9 @@ def _deliver(
         "sum_error": error,
         "files": [os.path.relpath(file, folder.folder) for file in (*files, folder.manifest)],
         "wall_s": round(time.monotonic() - started_s, 3),
+        "machine": _machine(),
     }
-    write_json_atomic(folder.manifest, _with_origin(described, recording))
+    write_json_atomic(folder.manifest, described)
 
 
 def _copy(path: Path, folder: RunFolder) -> Path:
@@ -161,18 +163,12 @@ def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
     return {**content, "config": {**config, "run": {**config["run"], **span}}}
 
 
-def _with_origin(described: Manifest, recording: Recording) -> Manifest:
-    """The description with where it comes from: input file, machine."""
-    path = None if recording.path is None else str(recording.path)
+def _machine() -> Manifest:
+    """Where the last bits of a result come from."""
     return {
-        "format": manifest.FORMAT,
-        **described,
-        "input": {"path": path, **described["input"]},
-        "machine": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-        },
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
     }

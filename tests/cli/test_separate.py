@@ -131,11 +131,29 @@ def test_other_settings_need_overwrite(finished: tuple[Path, Result]) -> None:
     for other, words in (
         (("-n", 3, "--seeds", 3, "--seed", 5), "[run] instruments = 2, now 3"),
         (("-n", 2, "--seeds", 3, "--seed", 5, "--int16"), "subtype = float32, now int16"),
-        (("-n", 2, "--seeds", 3, "--seed", 5, "--start", 0.01), "another recording"),
     ):
         result = separate(folder, folder / "mix.wav", *other, exit_code=1)
         assert words in result.stderr
         assert "--overwrite" in result.stderr
+
+
+def test_another_recording_or_part_of_it_is_told_from_other_settings(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav", duration_s=0.5)
+    part, same = ("-n", 1, "--duration", 0.25), ("-n", 1, "--duration", 0.5)
+    separate(tmp_path, path, "-n", 1)
+    assert "nothing to do" in separate(tmp_path, path, *same).stderr
+    folder = results(tmp_path, "mix")
+    words = (
+        f"{folder}: holds the separation of another part of this recording (all of it; now "
+        "--start 0.0 --duration 0.25). Give each part its own --out, or replace it"
+    )
+    assert words in separate(tmp_path, path, *part, exit_code=1).stderr
+    other = write_recording(tmp_path / "elsewhere" / "mix.wav", duration_s=0.4)
+    words = f"{folder}: holds the separation of another recording, {path}. Give each its own --out"
+    assert words in separate(tmp_path, other, "-n", 1, exit_code=1).stderr
+    other.replace(path)
+    words = f"{folder}: holds the separation of {path} as it was, and that has changed since."
+    assert words in separate(tmp_path, path, "-n", 1, exit_code=1).stderr
 
 
 def test_the_manifest_makes_the_same_again(finished: tuple[Path, Result], tmp_path: Path) -> None:

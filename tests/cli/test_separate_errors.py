@@ -192,11 +192,11 @@ def test_a_separation_of_another_version_needs_overwrite(tmp_path: Path) -> None
     separate(tmp_path, path, "-n", 1)
     file = results(tmp_path, "mix") / "manifest.json"
     content = json.loads(file.read_text())
-    # Another recording comes first: to "make it again" would be wrong.
+    # Other samples come first: to "make it again" would be wrong.
     for version, flags, words in (
         ("0.0.9", (), "was made by musisep 0.0.9, this is"),
         ("0.0.9", ("--iterations", 5), "was made by musisep 0.0.9, this is"),
-        ("0.0.9", ("--start", 0.01), "another recording"),
+        ("0.0.9", ("--start", 0.01), "another part of this recording"),
         (content["version"], (), "nothing to do"),
     ):
         file.write_text(json.dumps({**content, "version": version}))

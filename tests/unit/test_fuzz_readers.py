@@ -99,9 +99,15 @@ manifest_like = st.fixed_dictionaries(
     optional={
         name: json_values
         | st.lists(st.dictionaries(st.sampled_from(["seed", "name"]), json_values))
-        for name in ("input", "config", "output", "stems", "ranking", "files", "chosen_seed")
+        for name in ("config", "output", "stems", "ranking", "files", "chosen_seed")
     }
-    | {"gain": json_values, "sum_error": json_values, "version": st.just("0") | json_values},
+    | {
+        "input": json_values
+        | st.fixed_dictionaries({"path": st.just("mix.wav")}, optional={"start_s": json_values}),
+        "gain": json_values,
+        "sum_error": json_values,
+        "version": st.just("0") | json_values,
+    },
 )
 
 
@@ -125,7 +131,7 @@ def test_any_json_as_manifest(content: Any, place: Path) -> None:
 def wanted() -> Manifest:
     return {
         "version": "0",
-        "input": {"sha256": "0"},
+        "input": {"path": "mix.wav", "start_s": None, "sha256": "0"},
         "config": Config().to_json(),
         "output": {"format": "wav"},
     }
