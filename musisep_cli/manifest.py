@@ -34,7 +34,7 @@ Manifest: TypeAlias = dict[str, Any]
 State: TypeAlias = Literal["new", "unfinished", "finished"]
 SEED_SETTINGS = ("seeds", "first_seed")
 _ORIGIN = ("path", "start_s", "duration_s")
-_ANOTHER_RECORDING = "another recording"
+_OTHER_SAMPLES = "another recording, or another part of it"
 _SHOWN_DIFFERENCES = 3
 _NEEDED = {"input", "config", "output", "stems", "chosen_seed", "ranking", "gain", "sum_error"}
 _SUFFIXES = {".wav", ".flac", ".png", ".json", ".csv"}
@@ -101,11 +101,11 @@ def _digest(setting: str, path: str) -> str:
 
 def fingerprint(content: Manifest) -> str:
     """The identity as a hash, the same for all seeds of a run."""
-    text = json.dumps(_essence(content), sort_keys=True)
+    text = json.dumps(essence(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _essence(content: Manifest) -> Manifest:
+def essence(content: Manifest) -> Manifest:
     """The identity but for what results do not follow from.
 
     That is where the samples come from, and the seeds: they are made one by one, and added to.
@@ -174,14 +174,10 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
         _refuse_other(manifest, wanted, folder)
         seeds = set(range(run["first_seed"], run["first_seed"] + run["seeds"]))
         ranked = {row.get("seed") for row in manifest["ranking"]}
-        whole = seeds.union(seed_folder.numbers(folder)) <= ranked and _has_all(manifest, folder)
-        return "finished" if whole else "unfinished"
-    if seed_folder.of_other_runs(folder, fingerprint(wanted)):
-        raise OutputError(
-            f"{folder.folder}: holds seeds of another recording, other settings or another version."
-            " --overwrite replaces them, --out chooses another folder."
-        )
-    if any(True for _ in folder.folder.glob("seeds/*/*")):
+        if seeds.union(seed_folder.numbers(folder)) <= ranked and _has_all(manifest, folder):
+            return "finished"
+    _refuse_other_seeds(wanted, folder)
+    if manifest is not None or any(True for _ in folder.folder.glob("seeds/*/*")):
         return "unfinished"
     for name in (*run_folder.instrument_names(run["instruments"]), run_folder.RESIDUAL):
         path = folder.stem(name)
@@ -200,8 +196,8 @@ def _has_all(manifest: Manifest, folder: RunFolder) -> bool:
 
 
 def _refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> None:
-    found = differences(_essence(manifest), _essence(wanted))
-    if found == [_ANOTHER_RECORDING]:
+    found = differences(essence(manifest), essence(wanted))
+    if found == [_OTHER_SAMPLES]:
         raise OutputError(f"{folder.folder}: {_other_input(manifest['input'], wanted['input'])}")
     version = manifest.get("version")
     if version != wanted["version"]:  # before the settings: versions have different ones
@@ -214,6 +210,30 @@ def _refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> No
             f"{folder.folder}: holds a separation with other settings ({_listed(found)}). "
             "--overwrite replaces it, --out chooses another folder."
         )
+
+
+def _refuse_other_seeds(wanted: Manifest, folder: RunFolder) -> None:
+    """Refuse seeds that could not be ranked with those of this run, and would be left out."""
+    others: dict[str, list[int]] = {}
+    for seed, made_from in seed_folder.of_other_runs(folder, fingerprint(wanted)).items():
+        others.setdefault(_why_other(made_from, wanted), []).append(seed)
+    if not others:
+        return
+    found = [f"{', '.join(map(str, seeds))} ({why})" for why, seeds in others.items()]
+    remedy = "--overwrite replaces them, --out chooses another folder."
+    if folder.manifest.exists():  # and is of this run: all else there is to be kept
+        remedy = (
+            f"Remove their folders in {folder.folder / 'seeds'}; made by this version with "
+            f"--config {folder.manifest} they fit."
+        )
+    raise OutputError(f"{folder.folder}: holds seeds of another run: {_listed(found)}. {remedy}")
+
+
+def _why_other(made_from: object, wanted: Manifest) -> str:
+    """Where a seed differs from what is wanted; of a release's seed that is not known."""
+    if not isinstance(made_from, dict):
+        return "made by another version of musisep"
+    return _listed(differences(made_from, essence(wanted))) or "changed"
 
 
 def _other_input(old: object, new: Manifest) -> str:
@@ -261,7 +281,7 @@ def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
     new = dict(_leaves(wanted))
     changed = [key for key in new if key not in old or old[key] != new[key]]
     if any(key[0] == "input" for key in changed):
-        return [_ANOTHER_RECORDING]
+        return [_OTHER_SAMPLES]
     texts: dict[str, str] = {}
     for key in changed:  # of a file with another name, the name says enough
         texts.setdefault(_name(key), _difference(key, old.get(key), new[key]))

@@ -1,15 +1,16 @@
 """Seed folder: one seed's own result, whole and verified, and the making of it.
 
 ``seeds/003/seed.json`` comes last and holds the hash of every other file: a seed whose files are
-not all there as they were written is not done. It also says, as a hash, of what run the seed is, so
-that seeds made by other processes or on other machines can be told from those of other settings.
+not all there as they were written is not done. It also says of what run the seed is, as a hash and
+in full, so that seeds made by other processes or on other machines can be told from those of other
+settings, and in what they differ.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,7 @@ def make(
     device: torch.device,
     folder: RunFolder,
     run: str,
+    made_from: Mapping[str, Any],
     resume: bool,
 ) -> None:
     """Make a seed in its folder, unless another process has made it meanwhile.
@@ -68,6 +70,7 @@ def make(
         device: where to compute.
         folder: of the whole run.
         run: its hash.
+        made_from: what it is the hash of, as JSON values.
         resume: whether to go on from a checkpoint if there is one.
 
     Raises:
@@ -92,7 +95,7 @@ def make(
             result = run_seed(
                 recording, config, seed, device, on_progress, checkpoints, state, shelf
             )
-            write(folder, result, recording.sample_rate_hz, run)
+            write(folder, result, recording.sample_rate_hz, run, made_from)
         finally:
             remove_leftovers(target)  # the shelf
             checkpoints.remove_unused()
@@ -132,13 +135,19 @@ def _on_disk(
     return [RawFile(path, (size[0], size[1])) for path in paths]
 
 
-def write(folder: RunFolder, result: SeedResult, sample_rate_hz: int, run: str) -> None:
+def write(
+    folder: RunFolder,
+    result: SeedResult,
+    sample_rate_hz: int,
+    run: str,
+    made_from: Mapping[str, Any],
+) -> None:
     """Stems, dictionary, pitch, training curve, checkpoint and, last, what they are.
 
     Of a result with numbers that are not finite only the latter.
     """
     target, row = folder.seed(result.seed), score(result)
-    content = {**summary(row), "run": run, "gain": 1.0, "files": {}}
+    content = {**summary(row), "run": run, "gain": 1.0, "files": {}, "made_from": made_from}
     if math.isfinite(row.objective):
         content["gain"] = audio.common_gain(result.stems, subtype=folder.sound.subtype)
         paths = [target / f"{name}.{folder.sound.extension}" for name in _names(result)]
@@ -211,10 +220,17 @@ def _with_file(folder: RunFolder, name: str) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
-def of_other_runs(folder: RunFolder, run: str) -> list[int]:
-    """Seeds that have a summary, and not of this run; a damaged one says nothing."""
+def of_other_runs(folder: RunFolder, run: str) -> dict[int, object]:
+    """Seeds that have a summary, and not of this run, with what it says that they were made from.
+
+    A damaged one says nothing.
+    """
     contents = ((seed, _content(folder.seed(seed))) for seed in numbers(folder))
-    return [seed for seed, content in contents if content and content.get("run") != run]
+    return {
+        seed: content.get("made_from")
+        for seed, content in contents
+        if content and content.get("run") != run
+    }
 
 
 def stems(folder: RunFolder, seed: int) -> list[audio.Stored]:

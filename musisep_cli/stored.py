@@ -78,6 +78,7 @@ def separate_into(
         device=device,
         folder=folder,
         run=run,
+        made_from=manifest.essence(content),
         resume=resume,
     )
     done = {row.seed for row in seed_folder.found(folder, run)}

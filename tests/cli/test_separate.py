@@ -370,7 +370,7 @@ def test_another_content_of_a_given_file_needs_overwrite(tmp_path: Path) -> None
     assert "[dictionary] init_file holds something else than then" in result.stderr
     (results(tmp_path, "mix") / "manifest.json").unlink()
     result = separate(tmp_path, path, *flags, "--seeds", 2, "--resume", exit_code=1)
-    assert "holds seeds of another" in result.stderr
+    assert "another run: 0 ([dictionary] init_file holds something else than then)" in result.stderr
 
 
 def test_a_batch_ends_with_a_table(tmp_path: Path) -> None:

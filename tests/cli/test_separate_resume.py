@@ -18,7 +18,9 @@ from musisep_cli import audio, locks, run_folder, seed_folder
 from musisep_cli.checkpoint import NEWEST, Checkpoints, State
 from musisep_cli.config import Config
 from musisep_cli.run_folder import RunFolder
+from tests.cli import separating
 from tests.cli.separating import (
+    TINY_SETTINGS,
     WARM_SETTINGS,
     contents,
     hashes,
@@ -31,6 +33,7 @@ from tests.cli.separating import (
 )
 
 FLAGS = ("-n", 2, "--seeds", 2, "--iterations", 4)
+IN_BFLOAT16 = TINY_SETTINGS.replace("[run]", '[run]\nprecision = "bfloat16"')
 # Of everything: points from which a seed can go on are 4 steps and 1 block.
 
 
@@ -239,9 +242,39 @@ def test_who_finds_a_seed_done_removes_its_checkpoints(tmp_path: Path, undisturb
         device=torch.device("cpu"),
         folder=RunFolder(out=tmp_path / "out", track="mix"),
         run=summary["run"],
+        made_from=summary["made_from"],
         resume=False,
     )
     assert not any(path.exists() for path in left)
+
+
+def test_seeds_that_cannot_be_ranked_with_the_others_are_named(
+    tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    monkeypatch.setattr(separating, "TINY_SETTINGS", IN_BFLOAT16)
+    (tmp_path / "elsewhere").mkdir()
+    separate(tmp_path / "elsewhere", path, *FLAGS, "--seed", 1, "--seeds", 3)
+    monkeypatch.undo()
+    separate(tmp_path, path, *FLAGS, "--seeds", 1)
+    folder, elsewhere = results(tmp_path, "mix"), results(tmp_path / "elsewhere", "mix")
+    before = contents(folder)
+    shutil.copytree(elsewhere / "seeds", folder / "seeds", dirs_exist_ok=True)
+    summary = folder / "seeds" / "003" / "seed.json"  # as of 0.1.0
+    content = json.loads(summary.read_text())
+    del content["made_from"]
+    summary.write_text(json.dumps(content))
+    for flags in (("--seeds", 1), ("--seeds", 2, "--resume")):
+        result = separate(tmp_path, path, *FLAGS, *flags, exit_code=1)
+        assert (
+            "holds seeds of another run: 1, 2 ([run] precision = bfloat16, now float32); 3 (made "
+            f"by another version of musisep). Remove their folders in {folder / 'seeds'};"
+        ) in result.stderr
+    for seed in ("001", "002", "003"):
+        shutil.rmtree(folder / "seeds" / seed)
+    assert contents(folder) == before
+    again = separate(tmp_path, path, *FLAGS)
+    assert contents(folder) == contents(results(undisturbed, "mix")), again.output
 
 
 @pytest.mark.parametrize("file", ["instrument-1.wav", "seed.json", "pitch.csv"])
@@ -262,7 +295,8 @@ def test_seeds_of_other_settings_are_kept(tmp_path: Path) -> None:
     (results(tmp_path, "mix") / "manifest.json").unlink()
     before = contents(results(tmp_path, "mix"))
     result = separate(tmp_path, path, "-n", 1, exit_code=1)
-    assert "holds seeds of another recording, other settings" in result.stderr
+    assert "holds seeds of another run: 0, 1 ([run] instruments = 2, now 1;" in result.stderr
+    assert "--overwrite replaces them" in result.stderr
     assert contents(results(tmp_path, "mix")) == before
     separate(tmp_path, path, "-n", 1, "--overwrite")
 
