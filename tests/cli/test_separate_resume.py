@@ -69,6 +69,8 @@ def test_an_interrupted_run_goes_on_to_the_same_files(
     result = separate(tmp_path, path, *FLAGS, "--resume")
     assert f"seed {at // 6} goes on where it stopped" in result.stderr
     assert f"seed {at // 6}: going on with " in result.stderr
+    assert "of 0\n" not in result.stderr
+    assert result.stderr.count(f"seed {at // 6}: done after") == 1
     assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
     assert "nothing to do" in separate(tmp_path, path, *FLAGS, "--resume").stderr
 
