@@ -16,7 +16,7 @@ from rich.text import Text
 
 from musisep_cli import __version__, seed_folder
 from musisep_cli.cli import separate_tables
-from musisep_cli.cli.output import show
+from musisep_cli.cli.output import Messages, show
 from musisep_cli.cli.progress import clock, show_progress
 from musisep_cli.device import describe
 from musisep_cli.inspection.character import judge
@@ -48,7 +48,7 @@ class Reporter:
     as_json: bool
 
     def __post_init__(self) -> None:
-        self.messages = Console(stderr=True, highlight=False)
+        self.messages = Messages()
         self.results = Console(highlight=False)
         self.number = 0
 

@@ -260,6 +260,26 @@ def test_an_interruption_ends_with_130_and_says_what_is_kept(
     assert "Traceback" not in messages
 
 
+def test_messages_that_nobody_reads_end_no_work(tmp_path: Path, repository: Path) -> None:
+    write_recording(tmp_path / "mix.wav")
+    command = [sys.executable, "-m", "musisep_cli", "separate", "mix.wav", "-n", "1", "--cpu"]
+    process = subprocess.Popen(
+        [*command, "--config", write_settings(tmp_path).name],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    process.stderr.close()
+    process.stderr = None  # communicate would read it
+    shown, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert "stems + residual = input" in shown
+    assert (tmp_path / "separated" / "musisep" / "mix" / "manifest.json").is_file()
+
+
 @pytest.mark.slow
 def test_an_interruption_stops_all_jobs(tmp_path: Path, repository: Path) -> None:
     flags = ("--seeds", "2", "-j", "2", "--iterations", "1000000")
