@@ -14,7 +14,14 @@ import torch
 
 from musisep_cli import audio, ensemble, interruption, manifest, stored
 from musisep_cli.cli.inputs import Source, expand
-from musisep_cli.config import MAX_INSTRUMENTS, Config, compose, read_settings, resolved
+from musisep_cli.config import (
+    MAX_INSTRUMENTS,
+    Config,
+    Settings,
+    compose,
+    read_settings,
+    resolved,
+)
 from musisep_cli.errors import ConfigError, InputError, MusisepError
 from musisep_cli.manifest import Manifest, State
 from musisep_cli.pipeline import first_dictionary
@@ -105,19 +112,33 @@ def configure(
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in flags.items()
     }
-    instruments = (dict(settings.get("run", {})) | given["run"]).get("instruments")
+    run = settings.get("run")
+    in_file = run.get("instruments") if isinstance(run, Mapping) else None
+    instruments = given["run"].get("instruments", in_file)
     n_known = instruments if isinstance(instruments, int) else 1
-    chosen = preset or named or ensemble.default_preset(device, n_known)
+    default = ensemble.default_preset(device, n_known)
     try:
-        compose(chosen, settings)
+        config = compose(preset or named or default, settings, given)
     except ConfigError as error:
-        raise ConfigError(f"{file}: {error}" if settings or named else str(error)) from error
+        # Said of the file only if it is wrong without the flags too.
+        if file and str(error) == _problem(named or default, settings):
+            raise ConfigError(f"{file}: {error}") from error
+        raise
     if instruments is None:
         raise ConfigError(
             f"the number of instruments is missing: give it as -n, 1 to {MAX_INSTRUMENTS}, for "
             "example -n 2"
         )
-    return resolved(compose(chosen, settings, given), device)
+    return resolved(config, device)
+
+
+def _problem(preset: str, settings: Settings) -> str | None:
+    """What is wrong with settings by themselves."""
+    try:
+        compose(preset, settings)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def run(job: Job, reporter: Reporter) -> int:

@@ -97,6 +97,7 @@ def test_wrong_usage(tmp_path: Path, flags: tuple[str, ...]) -> None:
         ("training = 5", "must be a section"),
         ("preset = 5", "'preset' must be one of"),
         ("preset = 'best'", "unknown preset 'best'"),
+        ("run = 5", "[run] must be a section"),
         ("not toml", "not a valid .toml file"),
     ],
 )
@@ -108,6 +109,33 @@ def test_settings_that_cannot_be_used(tmp_path: Path, settings: str, words: str)
     assert result.stderr.startswith("error: ")
     assert str(file) in result.stderr
     assert words in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        ("[run]\ninstruments = 5", ("--preset", "standard", "-n", "2")),
+        ("preset = 'quick'\n[training]\niterations = 0", ("-n", "2", "--iterations", "100")),
+    ],
+)
+def test_flags_win_before_ranges_are_checked(
+    tmp_path: Path, settings: str, flags: tuple[str, ...]
+) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text(settings)
+    path = write_recording(tmp_path / "mix.wav")
+    result = invoke(path, "--config", file, *flags, "--dry-run", "--cpu")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_flag_that_cannot_be_used_is_not_said_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text("[training]\nbatch_size = 3")
+    path = write_recording(tmp_path / "mix.wav")
+    for flags in (("-n", 2, "--threads", 100_000), ("-n", 2, "--preset", "best")):
+        result = invoke(path, "--config", file, *flags)
+        assert result.exit_code == 2
+        assert str(file) not in result.stderr
 
 
 def test_settings_that_are_missing(tmp_path: Path) -> None:
