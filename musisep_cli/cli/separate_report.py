@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from musisep_cli import __version__, seed_folder
-from musisep_cli.cli import separate_tables
+from musisep_cli.cli import separate_tables, separate_warnings
 from musisep_cli.cli.output import Messages, show
 from musisep_cli.cli.progress import clock, show_progress
 from musisep_cli.device import describe
-from musisep_cli.inspection.character import judge
-from musisep_cli.inspection.sound import describe as describe_sound
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_run import Job, Outcome
@@ -59,7 +56,7 @@ class Reporter:
             show(self.results, _headline(job))
         else:
             self._say(_headline(job))
-        for warning in [] if self.quiet else _crowding(job):
+        for warning in (*job.warnings, *separate_warnings.of_crowding(job)):
             self._say(f"warning: {warning}")
         if self.verbose:
             for line in _settings(job):
@@ -76,7 +73,7 @@ class Reporter:
             f"{counter}{recording.path}: {clock(recording.duration_s)}, "
             f"{recording.sample_rate_hz} Hz, {channels} -> {folder.folder}"
         )
-        for warning in [] if self.quiet else _warnings(recording):
+        for warning in [] if self.quiet else separate_warnings.of_recording(recording):
             self._say(f"warning: {recording.path}: {warning}")
         if state == "unfinished":
             self._say(_unfinished(folder, resume=self.job.resume))
@@ -151,29 +148,6 @@ class Reporter:
     def _say(self, line: str) -> None:
         if not self.quiet:
             self.messages.print(Text(line), soft_wrap=True)
-
-
-def _warnings(recording: Recording) -> list[str]:
-    """What the user should know of a recording before hours are spent on it."""
-    character = judge(recording)
-    return describe_sound(recording).warnings() + (character.warnings() if character else [])
-
-
-def _crowding(job: Job) -> list[str]:
-    """More threads than cores wait for each other actively: two trainings take longer than one."""
-    at_once, threads = min(job.jobs, job.config.run.seeds), job.config.run.threads
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if (
-        job.device.type != "cpu"
-        or 1 in (at_once, threads)
-        or not cores
-        or at_once * threads <= cores
-    ):
-        return []
-    return [
-        f"{at_once} trainings of {threads} threads each on {cores} cores: that is slower than "
-        f"one after the other; use --threads {max(1, cores // at_once)}"
-    ]
 
 
 def _headline(job: Job) -> str:

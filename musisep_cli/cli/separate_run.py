@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 
 from musisep_cli import audio, ensemble, interruption, manifest, stored
+from musisep_cli.cli import separate_warnings
 from musisep_cli.cli.inputs import Source, expand
 from musisep_cli.config import (
     MAX_INSTRUMENTS,
@@ -42,8 +43,9 @@ class Job:
     Attributes:
         inputs: files, folders and patterns.
         config: all settings.
+        warnings: what is to be said of them.
         device: where to compute.
-        jobs: seeds trained at once.
+        jobs: seeds made at once.
         out: output folder.
         template: names of the stems.
         sound: their format.
@@ -56,6 +58,7 @@ class Job:
 
     inputs: Sequence[str]
     config: Config
+    warnings: Sequence[str]
     device: torch.device
     jobs: int
     out: Path
@@ -101,8 +104,8 @@ def configure(
     preset: str | None,
     file: Path | None,
     device: torch.device,
-) -> Config:
-    """Settings from the preset, a file and flags, the last one strongest.
+) -> tuple[Config, list[str]]:
+    """Settings from the preset, a file and flags, the last one strongest; and what to warn of.
 
     Raises:
         ConfigError: one of them cannot be used, or nothing says how many instruments there are.
@@ -129,7 +132,10 @@ def configure(
             f"the number of instruments is missing: give it as -n, 1 to {MAX_INSTRUMENTS}, for "
             "example -n 2"
         )
-    return resolved(config, device)
+    warnings = separate_warnings.of_settings(
+        config, given, preset_is_default=preset is None and named is None
+    )
+    return resolved(config, device), warnings
 
 
 def _problem(preset: str, settings: Settings) -> str | None:

@@ -85,7 +85,7 @@ def test_any_json_as_settings(config: Any, flags: Settings, place: Path) -> None
 
 
 def configured(path: Path, flags: Settings) -> Config:
-    return configure(flags, preset=None, file=path, device=torch.device("cpu"))
+    return configure(flags, preset=None, file=path, device=torch.device("cpu"))[0]
 
 
 @given(content=st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
