@@ -30,6 +30,19 @@ def test_n_is_the_number_of_instruments(tmp_path: Path, number: str) -> None:
     assert "1 to 16, for example -n 2." in unfolded
 
 
+def test_how_many_instruments_there_can_be(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    file = tmp_path / "more.toml"
+    file.write_text("preset = 'quick'\n[policy]\nexponents = [1.0, 0.1]")
+    result = invoke(path, "-n", 7, "--cpu", "--dry-run")
+    assert result.exit_code == 2
+    for words in ("-n can be up to 6;", "exponents = [1.0, 0.1] in a file for --config up to 9"):
+        assert words in result.stderr
+    for number, exit_code in ((9, 0), (10, 2)):
+        result = invoke(path, "-n", number, "--config", file, "--cpu", "--dry-run")
+        assert result.exit_code == exit_code, result.output
+
+
 def test_n_is_needed(tmp_path: Path) -> None:
     result = invoke(write_recording(tmp_path / "mix.wav"))
     assert result.exit_code == 2
