@@ -47,7 +47,7 @@ class Reporter:
     def __post_init__(self) -> None:
         self.messages = Messages()
         self.results = Console(highlight=False)
-        self.number = 0
+        self.number = self.n_done = 0
 
     def start(self, job: Job, n_inputs: int) -> None:
         """Say what is going to run, and where."""
@@ -89,12 +89,13 @@ class Reporter:
     def show(self, outcome: Outcome) -> None:
         """One input's result, or what went wrong."""
         self.number += 1
+        self.n_done += outcome.status in ("done", "unchanged")
         name = str(outcome.source.path)
         if outcome.error is not None:
             prefix = "" if outcome.error.startswith(name) else f"{name}: "
             self.error(f"{prefix}{outcome.error}")
         elif outcome.status == "interrupted":
-            self.error(_interruption(outcome, n_before=self.number - 1))
+            self.error(_interruption(outcome, n_done=self.n_done))
         elif outcome.status == "unchanged":
             self._say(
                 f"{name}: nothing to do, {outcome.folder.folder} holds its separation with these "
@@ -183,13 +184,13 @@ def _unfinished(folder: RunFolder, *, resume: bool) -> str:
     return f"an unfinished separation is there: {kept}, {stopped} {rest}"
 
 
-def _interruption(outcome: Outcome, *, n_before: int) -> str:
+def _interruption(outcome: Outcome, *, n_done: int) -> str:
     """What is kept of an input that was interrupted, and of those before it."""
     folder = outcome.folder
     found = (seed_folder.numbers(folder), "done"), (seed_folder.stopped(folder), "in part")
     kept = ", ".join(f"{_listed(seeds)} {what}" for seeds, what in found if seeds)
     rest = f"kept in {folder.folder}: {kept}; --resume goes on" if kept else "nothing of it is kept"
-    before = ". Recordings before it are done" if n_before else ""
+    before = f". Recordings done before it: {n_done}" if n_done else ""
     return f"interrupted in {outcome.source.path}: {rest}{before}."
 
 

@@ -23,7 +23,7 @@ from musisep_cli.config import (
     read_settings,
     resolved,
 )
-from musisep_cli.errors import ConfigError, InputError, MusisepError
+from musisep_cli.errors import ConfigError, InputError, MusisepError, OutputError
 from musisep_cli.manifest import Manifest, State
 from musisep_cli.pipeline import first_dictionary
 from musisep_cli.recording import MIN_DURATION_S
@@ -31,8 +31,10 @@ from musisep_cli.run_folder import METHOD, RunFolder, SoundFormat
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_report import Reporter
+    from musisep_cli.recording import Recording
 
 Status: TypeAlias = Literal["done", "unchanged", "planned", "failed", "interrupted"]
+Found: TypeAlias = State | Literal["replaced"]
 INTERRUPTED = 130
 
 
@@ -95,7 +97,7 @@ class Outcome:
     manifest: Manifest | None = None
     error: str | None = None
     duration_s: float | None = None
-    state: State | None = None
+    state: Found | None = None
 
 
 def configure(
@@ -211,8 +213,7 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         raise InputError(source.error)
     recording = audio.read(source.path, start_s=job.start_s, duration_s=job.duration_s)
     outcome = partial(Outcome, source=source, folder=folder, duration_s=recording.duration_s)
-    wanted = manifest.identity(recording, job.config, folder)
-    state = "new" if job.overwrite else manifest.state(wanted, folder)
+    state = _found(recording, job, folder)
     if state == "finished":
         return outcome(status="unchanged", manifest=manifest.read(folder))
     if job.dry_run:
@@ -229,3 +230,15 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
             on_progress=on_progress,
         )
     return outcome(status="done", manifest=manifest.read(folder))
+
+
+def _found(recording: Recording, job: Job, folder: RunFolder) -> Found:
+    """What the folder holds, which is replaced, whatever it is, if that is asked for."""
+    wanted = manifest.identity(recording, job.config, folder)
+    try:
+        state = manifest.state(wanted, folder)
+    except OutputError:
+        if not job.overwrite:
+            raise
+        return "replaced"
+    return "replaced" if job.overwrite and state != "new" else state

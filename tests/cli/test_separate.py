@@ -388,6 +388,20 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_says_what_would_be_replaced(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+
+    def planned(*flags: object) -> str:
+        shown = separate(tmp_path, path, *flags, "--dry-run", "--overwrite").stdout
+        [row] = [line for line in shown.splitlines() if f" {path} " in line]
+        return row.split()[2]
+
+    assert planned("-n", 1) == "separate"
+    separate(tmp_path, path, "-n", 1)
+    assert planned("-n", 1) == "replace"
+    assert planned("-n", 2) == "replace"
+
+
 def test_a_template(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
     separate(tmp_path, path, "-n", 1, "--filename", "{stem}/{track} ({stem}).{ext}")

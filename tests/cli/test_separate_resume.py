@@ -75,6 +75,19 @@ def test_an_interrupted_run_goes_on_to_the_same_files(
     assert "nothing to do" in separate(tmp_path, path, *FLAGS, "--resume").stderr
 
 
+def test_an_interruption_counts_what_is_done(tmp_path: Path, strike: Any) -> None:
+    (tmp_path / "bad.wav").write_text("no sound")
+    bad = tmp_path / "bad.wav"
+    good, last = (write_recording(tmp_path / name) for name in ("good.wav", "last.wav"))
+    strike(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    result = separate(tmp_path, bad, good, "-n", 1, exit_code=130)
+    assert "before it" not in result.stderr
+    strike(5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    result = separate(tmp_path, bad, good, last, "-n", 1, exit_code=130)
+    assert f"interrupted in {last}" in result.stderr
+    assert "Recordings done before it: 1." in result.stderr
+
+
 def test_without_resume_a_seed_starts_over(
     tmp_path: Path, undisturbed: Path, strike: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
