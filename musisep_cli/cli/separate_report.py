@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from musisep_cli.recording import Recording
     from musisep_cli.run_folder import RunFolder
 
-COARSE = 1e-3
-"""A sum of stems that misses the recording by more, relative to its peak, is worth a warning."""
-MANY_SKIPPED = 0.01
-
 
 @dataclass
 class Reporter:
@@ -57,14 +53,16 @@ class Reporter:
         else:
             self._say(_headline(job))
         for warning in (*job.warnings, *separate_warnings.of_crowding(job)):
-            self._say(f"warning: {warning}")
+            self._warn(warning)
         if self.verbose:
             for line in _settings(job):
                 self._say(line)
 
     @contextmanager
-    def progress(self, recording: Recording, folder: RunFolder, state: str) -> Iterator[OnProgress]:
-        """Show a separation on its way."""
+    def progress(
+        self, recording: Recording, folder: RunFolder, state: str, warnings: Sequence[str]
+    ) -> Iterator[OnProgress]:
+        """Show a separation on its way, and first what is to be known of it."""
         channels = {1: "mono", 2: "stereo"}.get(
             recording.n_channels, f"{recording.n_channels} channels"
         )
@@ -73,8 +71,8 @@ class Reporter:
             f"{counter}{recording.path}: {clock(recording.duration_s)}, "
             f"{recording.sample_rate_hz} Hz, {channels} -> {folder.folder}"
         )
-        for warning in [] if self.quiet else separate_warnings.of_recording(recording):
-            self._say(f"warning: {recording.path}: {warning}")
+        for warning in warnings:
+            self._warn(f"{recording.path}: {warning}")
         if state == "unfinished":
             self._say(_unfinished(folder, resume=self.job.resume))
         if self.quiet:
@@ -110,7 +108,9 @@ class Reporter:
             for line in separate_tables.footnotes(outcome.manifest):
                 show(self.results, line)
             show(self.results, "")
-        self._warn(outcome)
+        if outcome.status == "done" and outcome.manifest is not None:
+            for warning in separate_warnings.of_result(outcome.manifest):
+                self._warn(f"{name}: {warning}")
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """All inputs in a table, if there are several."""
@@ -129,22 +129,8 @@ class Reporter:
         """Something that musisep has to change: the whole traceback."""
         self.messages.print(Text(trace), soft_wrap=True)
 
-    def _warn(self, outcome: Outcome) -> None:
-        if outcome.manifest is None or outcome.status != "done":
-            return
-        if outcome.manifest["sum_error"] > COARSE:
-            self._say(
-                f"warning: {outcome.source.path} is too quiet for "
-                f"{outcome.manifest['output']['subtype']}: the stems add up to it only roughly. "
-                "Write --float32."
-            )
-        for row in outcome.manifest["ranking"]:
-            n_steps = outcome.manifest["config"]["training"]["iterations"]
-            if row["n_skipped_steps"] > MANY_SKIPPED * n_steps:
-                self._say(
-                    f"warning: seed {row['seed']}: {row['n_skipped_steps']} of {n_steps} steps "
-                    "were not finite, and skipped"
-                )
+    def _warn(self, text: str) -> None:
+        self._say(f"warning: {text}")
 
     def _say(self, line: str) -> None:
         if not self.quiet:

@@ -89,6 +89,7 @@ class Outcome:
         error: why not.
         duration_s: how long the recording is, if it could be read.
         state: what the folder held before.
+        warnings: what the user should know of it, if it was separated now.
     """
 
     source: Source
@@ -98,6 +99,7 @@ class Outcome:
     error: str | None = None
     duration_s: float | None = None
     state: Found | None = None
+    warnings: Sequence[str] = ()
 
 
 def configure(
@@ -218,7 +220,8 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         return outcome(status="unchanged", manifest=manifest.read(folder))
     if job.dry_run:
         return outcome(status="planned", state=state)
-    with reporter.progress(recording, folder, state) as on_progress:
+    warnings = separate_warnings.of_recording(recording)
+    with reporter.progress(recording, folder, state, warnings) as on_progress:
         stored.separate_into(
             folder,
             recording,
@@ -229,7 +232,9 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
             resume=job.resume,
             on_progress=on_progress,
         )
-    return outcome(status="done", manifest=manifest.read(folder))
+    result = manifest.read(folder)
+    warnings += separate_warnings.of_result(result) if result else []
+    return outcome(status="done", manifest=result, warnings=warnings)
 
 
 def _found(recording: Recording, job: Job, folder: RunFolder) -> Found:

@@ -114,9 +114,16 @@ def closing(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("result", no_wrap=True)
     table.add_column("where, or why", overflow="fold")
     for outcome in outcomes:
-        row = [str(outcome.source.path), WORDS[outcome.status], _where(outcome)]
+        row = [str(outcome.source.path), _result(outcome), _where(outcome)]
         table.add_row(*map(Text, row), style=_style(outcome))
     return table
+
+
+def _result(outcome: Outcome) -> str:
+    """What became of a recording, and how often it was warned of."""
+    n_warnings = len(outcome.warnings)
+    plural = "" if n_warnings == 1 else "s"
+    return WORDS[outcome.status] + (f", {n_warnings} warning{plural}" if n_warnings else "")
 
 
 def _where(outcome: Outcome) -> str:
@@ -153,5 +160,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
     ]
     copied = ("chosen_seed", "chosen_by", "ranking", "gain", "sum_error", "wall_s", "device")
     document |= {name: manifest[name] for name in copied}
+    if outcome.status == "done":
+        document["warnings"] = list(outcome.warnings)
     files = manifests.listed_files(manifest, folder)
     return {**document, "files": [str(path) for path in files]}

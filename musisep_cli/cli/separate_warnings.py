@@ -1,4 +1,4 @@
-"""Warnings of `musisep separate`: what the user should know before time is spent, in words."""
+"""Warnings of `musisep separate`: what the user should know before time is spent, and after."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from musisep_cli.inspection.sound import describe
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_run import Job
+    from musisep_cli.manifest import Manifest
     from musisep_cli.recording import Recording
 
+COARSE = 1e-3
+"""A sum of stems that misses the recording by more, relative to its peak, is worth a warning."""
+MANY_SKIPPED = 0.01
 _SETTINGS = {
     "--batch-size": ("training", "batch_size"),
     "--sampling": ("policy", "sampling"),
@@ -91,3 +95,21 @@ def of_recording(recording: Recording) -> list[str]:
     """What the user should know of a recording before hours are spent on it."""
     character = judge(recording)
     return describe(recording).warnings() + (character.warnings() if character else [])
+
+
+def of_result(manifest: Manifest) -> list[str]:
+    """Stems in a format that is too coarse for them, and trainings that often failed."""
+    warnings = []
+    if manifest["sum_error"] > COARSE:
+        warnings.append(
+            f"too quiet for {manifest['output']['subtype']}: the stems add up to it only roughly. "
+            "Write --float32."
+        )
+    n_steps = manifest["config"]["training"]["iterations"]
+    for row in manifest["ranking"]:
+        if row["n_skipped_steps"] > MANY_SKIPPED * n_steps:
+            warnings.append(
+                f"seed {row['seed']}: {row['n_skipped_steps']} of {n_steps} steps were not finite, "
+                "and skipped"
+            )
+    return warnings

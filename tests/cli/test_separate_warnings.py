@@ -1,5 +1,6 @@
 """Recordings that can be separated, but are not what the method is made for."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,23 @@ def test_a_result_and_a_plain_warning(
     for stem in ("instrument-1", "residual"):
         assert np.isfinite(soundfile.read(results(tmp_path, "mix") / f"{stem}.wav")[0]).all()
     assert "warning" not in separate(tmp_path, path, "-n", 1, "-q", "--overwrite").stderr
+
+
+def test_warnings_of_a_batch_are_in_its_results(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("clean.wav", "clipped.wav")]
+    for path, sound in zip(paths, (clean(), clipped()), strict=True):
+        soundfile.write(path, sound, RATE_HZ, subtype="FLOAT")
+    flags = (*paths, "-n", 1, "--iterations", 1, "-q", "--overwrite")
+    results_shown = separate(tmp_path, *flags).stdout
+    [row] = [line for line in results_shown.splitlines() if "done, 1 warning " in line]
+    assert str(paths[1]) in row
+    lines = separate(tmp_path, *flags, "--json").stdout.splitlines()
+    good, bad = (json.loads(line)["warnings"] for line in lines)
+    assert good == []
+    [warning] = bad
+    assert "cut off, which adds partials" in warning
+    again = separate(tmp_path, *flags[:-1], "--json").stdout.splitlines()
+    assert all("warnings" not in json.loads(line) for line in again)  # it was not listened to
 
 
 def test_melodic_lines_need_no_warning(tmp_path: Path) -> None:
