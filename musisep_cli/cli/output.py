@@ -34,8 +34,8 @@ class Messages(Console):
 
 def show(results: Console, what: str | RenderableType) -> None:
     """Print a line or a table."""
-    if isinstance(what, str):
-        results.print(Text(what), soft_wrap=True)
+    if isinstance(what, str | Text):
+        results.print(Text(what) if isinstance(what, str) else what, soft_wrap=True)
     elif results.is_terminal:
         results.print(what)
     else:

@@ -102,6 +102,7 @@ class Reporter:
         if self.as_json:
             typer.echo(json.dumps(separate_tables.to_json(outcome)))
         elif outcome.status == "done" and outcome.manifest is not None:
+            show(self.results, separate_tables.heading(outcome))
             show(self.results, separate_tables.stems(outcome, outcome.manifest))
             if len(outcome.manifest["ranking"]) > 1:
                 show(self.results, separate_tables.ranking(outcome.manifest))
