@@ -159,25 +159,30 @@ def _distinct(files: Sequence[_Found]) -> list[str]:
         told_apart = (level for level in levels if len(set(map(_key, level))) == len(group))
         names = next(told_apart, tuple(file.folder / file.name for file in group))
         chosen |= dict(zip(group, names, strict=True))
-    number = _numbering()
-    return [number(chosen[file]) for file in files]
+    number = numbering()
+    return [number(str(chosen[file])) for file in files]
 
 
-def _numbering() -> Callable[[Path], str]:
-    """A function that gives names back, with a number where the same one came before."""
+def numbering() -> Callable[[str], str]:
+    """A function that gives names back, with a number where the same one came before.
+
+    >>> number = numbering()
+    >>> [number(name) for name in ("a", "a", "A", "a-2")]
+    ['a', 'a-2', 'A-3', 'a-2-2']
+    """
     taken: set[str] = set()
 
-    def number(name: Path) -> str:
+    def number(name: str) -> str:
         candidate, count = name, 1
         while _key(candidate) in taken:
             count += 1
-            candidate = name.with_name(f"{name.name}-{count}")
+            candidate = f"{name}-{count}"
         taken.add(_key(candidate))
-        return str(candidate)
+        return candidate
 
     return number
 
 
-def _key(name: Path) -> str:
+def _key(name: Path | str) -> str:
     """Equal for names that some file system takes for the same."""
     return unicodedata.normalize("NFC", str(name)).casefold()
