@@ -98,10 +98,10 @@ def footnotes(manifest: Manifest) -> list[str]:
 def _overlap(manifest: Manifest) -> list[str]:
     """Why the shares of energy do not add up to 100 %, if they do not."""
     total = sum(stem["energy_share"] for stem in manifest["stems"])
-    if f"{total:.1%}" == "100.0%":
+    if f"{total:.0%}" == "100%":
         return []
     effect = "strengthen" if total < 1 else "weaken"
-    return [f"shares of energy add up to {total:.1%}: stems overlap, and {effect} each other there"]
+    return [f"shares of energy add up to {total:.0%}: stems overlap, and {effect} each other there"]
 
 
 def _trained(manifest: Manifest) -> bool:

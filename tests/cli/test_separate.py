@@ -128,9 +128,9 @@ def test_a_stem_is_shown_by_its_name_in_the_folder_of_the_heading(
 def test_shares_that_overlap_are_explained(finished: tuple[Path, Result]) -> None:
     content = manifest(finished[0], "mix")
     total = sum(stem["energy_share"] for stem in content["stems"])
-    words = f"shares of energy add up to {total:.1%}: stems overlap"
-    assert (words in finished[1].stdout) == (f"{total:.1%}" != "100.0%")
-    for last, effect in ((0.2, "98.0%: stems overlap, and strengthen"), (0.5, "and weaken")):
+    words = f"shares of energy add up to {total:.0%}: stems overlap"
+    assert (words in finished[1].stdout) == (f"{total:.0%}" != "100%")
+    for last, effect in ((0.2, "98%: stems overlap, and strengthen"), (0.5, "and weaken")):
         stems = [{"energy_share": share} for share in (0.5, 0.28, last)]
         assert effect in footnotes({**content, "stems": stems})[-1]
     stems = [{"energy_share": share} for share in (0.5, 0.3, 0.2)]
