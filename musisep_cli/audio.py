@@ -21,6 +21,11 @@ from musisep_cli.recording import MIN_DURATION_S, Recording, check_content, chec
 Samples = NDArray[np.floating[Any]]
 Subtype = Literal["float32", "int24", "int16"]
 
+SUFFIXES = {
+    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3",
+    ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave",
+}  # fmt: skip
+"""What is taken from a folder; a file that is named is tried whatever its suffix."""
 _READABLE = "wav, flac, ogg, mp3 or aiff"
 _SUBTYPES = {"float32": "FLOAT", "int24": "PCM_24", "int16": "PCM_16"}
 _BITS = {"float32": 32, "int24": 24, "int16": 16}

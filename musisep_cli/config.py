@@ -263,7 +263,8 @@ def check(config: Config) -> None:
                 value = getattr(part, entry.name)
                 for number in value if isinstance(value, tuple) else (value,):
                     _check_number(f"[{section.name}] {entry.name}", entry.name, number)
-    n_rollouts = len(config.policy.exponents) ** config.run.instruments
+    n_exponents = len(config.policy.exponents)
+    n_rollouts = n_exponents**config.run.instruments
     rules = [
         (
             config.run.instruments <= MAX_INSTRUMENTS,
@@ -277,9 +278,10 @@ def check(config: Config) -> None:
         (config.run.threads <= MAX_THREADS, f"[run] threads must be 1 to {MAX_THREADS}"),
         (
             n_rollouts <= MAX_ROLLOUTS,
-            f"[run] instruments = {config.run.instruments} and [policy] exponents make {n_rollouts}"
-            f" rollouts per frame, and {MAX_ROLLOUTS} are the most: set fewer exponents, say "
-            "[1.0, 0.1]",
+            f"[run] instruments = {config.run.instruments} and {n_exponents} [policy] exponents "
+            f"make {n_rollouts} rollouts per frame, and {MAX_ROLLOUTS} are the most: -n can be up "
+            f"to {_most_instruments(n_exponents)}; with [policy] exponents = [1.0, 0.1] in a file "
+            f"for --config up to {_most_instruments(2)}, with [1.0] up to {_most_instruments(1)}",
         ),
         (
             not config.warmstart.weights or config.run.instruments <= MAX_WARM_INSTRUMENTS,
@@ -348,6 +350,16 @@ def check(config: Config) -> None:
     for holds, message in rules:
         if not holds:
             raise ConfigError(message)
+
+
+def _most_instruments(n_exponents: int) -> int:
+    """For which there are few enough rollouts.
+
+    >>> [_most_instruments(n_exponents) for n_exponents in (1, 2, 3, 1000)]
+    [16, 9, 6, 0]
+    """
+    numbers = range(1, MAX_INSTRUMENTS + 1)
+    return max((n for n in numbers if n_exponents**n <= MAX_ROLLOUTS), default=0)
 
 
 def _check_number(name: str, key: str, value: Any) -> None:

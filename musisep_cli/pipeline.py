@@ -249,7 +249,7 @@ class _Run:
 
         They are not in the checkpoints: a resumed run starts this stage anew.
         """
-        start = self._state(Progress(self.seed, "resynthesis", 0, 0))
+        start = self._state(Progress(self.seed, "resynthesis", 0, len(self.centres)))
         listener = Listener(self.policy, dictionary, len(self.centres), self._resynthesised)
 
         def explain(channels: Tensor) -> Tensor:

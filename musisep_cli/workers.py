@@ -36,7 +36,8 @@ def run_seeds(
 
     One job is done in this process, several each in one of their own. To close the generator stops
     the workers, and waits until they have put their work down.
-    ``on_progress`` is called in a thread of its own.
+    ``on_progress`` is called in a thread of its own; what it raises there waits until all seeds
+    are done.
 
     Raises:
         MusisepError: the system killed a worker.
@@ -50,7 +51,7 @@ def run_seeds(
     context = multiprocessing.get_context("spawn")
     queue: Queue[Progress | None] = context.Queue()
     unwanted = context.Event()
-    listener = Thread(target=_listen, args=(queue.get, on_progress), daemon=True)
+    listener = _Listener(queue.get, on_progress)
     listener.start()
     pool = ProcessPoolExecutor(jobs, context, initializer=_Link.connect, initargs=(queue, unwanted))
     try:
@@ -67,6 +68,8 @@ def run_seeds(
         pool.shutdown(cancel_futures=True)
         queue.put(None)
         listener.join()
+    if listener.error is not None:
+        raise listener.error
 
 
 def _never() -> bool:
@@ -74,10 +77,24 @@ def _never() -> bool:
     return False
 
 
-def _listen(receive: Callable[[], Progress | None], on_progress: OnProgress) -> None:
-    """Pass on what the workers report, until the end mark None."""
-    while (progress := receive()) is not None:
-        on_progress(progress)
+class _Listener(Thread):
+    """Passes on what the workers report, until the end mark None.
+
+    After an error it goes on to receive: a worker does not end while its reports find no reader.
+    """
+
+    def __init__(self, receive: Callable[[], Progress | None], on_progress: OnProgress) -> None:
+        super().__init__(daemon=True)
+        self.receive, self.on_progress = receive, on_progress
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        while (progress := self.receive()) is not None:
+            if self.error is None:
+                try:
+                    self.on_progress(progress)
+                except BaseException as error:
+                    self.error = error
 
 
 def _run_seed(make: Make[Result], seed: int) -> Result:

@@ -83,14 +83,13 @@ def evaluate(
     if as_json + as_csv + as_markdown > 1:
         raise typer.BadParameter("choose one of --json, --csv and --markdown.")
     # Imported here, so that the help does not wait for numpy.
-    from rich.console import Console
-
     from musisep_cli.cli import evaluate_report
+    from musisep_cli.cli.output import Messages
     from musisep_cli.errors import ConfigError
     from musisep_cli.evaluation import Options, plan
     from musisep_cli.evaluation import evaluate as run
 
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    messages = Messages(soft_wrap=True)
     try:
         requests, notices = plan(paths, refs or [], mix)
     except ConfigError as error:

@@ -11,13 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from musisep_cli.audio import SUFFIXES
 from musisep_cli.errors import InputError
-
-SOUND_SUFFIXES = {
-    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3",
-    ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave",
-}  # fmt: skip
-"""What is taken from a folder; a file that is named is tried whatever its suffix."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ def expand(arguments: Sequence[str], results: Path) -> list[Source]:
         arguments: files, folders (searched with their subfolders for sound files) and patterns,
             which some shells leave to the program.
         results: folder of what musisep writes, in which nothing is searched. The output folder
-            around it is passed over if an argument names it.
+            around it is no error if it holds nothing else: a shell's * names it too.
     """
     found: dict[Path, _Found] = {}
     nothing = []
@@ -109,24 +104,22 @@ def _search(argument: str, results: Path) -> Iterator[_Found]:
 
 def _search_folder(folder: Path, results: Path) -> Iterator[_Found]:
     """Sound files below a folder, without hidden ones and without what musisep wrote."""
-    if folder.resolve() == results.parent.resolve():
-        return  # the output folder itself, among the matches of a shell's *
     files: list[Path] = []
     for parent, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(
             name for name in subfolders if not _is_left_out(Path(parent, name), results)
         )
         files += [Path(parent, name) for name in sorted(names) if _is_sound(name)]
-    if not files:
+    if not files and folder.resolve() != results.parent.resolve():
         raise InputError(
-            f"{folder}: holds no sound files ({', '.join(sorted(SOUND_SUFFIXES))}). "
+            f"{folder}: holds no sound files ({', '.join(sorted(SUFFIXES))}). "
             "Hidden files and musisep's own stems are left out."
         )
     yield from (_Found(path, folder) for path in files)
 
 
 def _is_sound(name: str) -> bool:
-    return Path(name).suffix.lower() in SOUND_SUFFIXES and not name.startswith(".")
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
 
 
 def _is_left_out(folder: Path, results: Path) -> bool:
@@ -159,25 +152,30 @@ def _distinct(files: Sequence[_Found]) -> list[str]:
         told_apart = (level for level in levels if len(set(map(_key, level))) == len(group))
         names = next(told_apart, tuple(file.folder / file.name for file in group))
         chosen |= dict(zip(group, names, strict=True))
-    number = _numbering()
-    return [number(chosen[file]) for file in files]
+    number = numbering()
+    return [number(str(chosen[file])) for file in files]
 
 
-def _numbering() -> Callable[[Path], str]:
-    """A function that gives names back, with a number where the same one came before."""
+def numbering() -> Callable[[str], str]:
+    """A function that gives names back, with a number where the same one came before.
+
+    >>> number = numbering()
+    >>> [number(name) for name in ("a", "a", "A", "a-2")]
+    ['a', 'a-2', 'A-3', 'a-2-2']
+    """
     taken: set[str] = set()
 
-    def number(name: Path) -> str:
+    def number(name: str) -> str:
         candidate, count = name, 1
         while _key(candidate) in taken:
             count += 1
-            candidate = name.with_name(f"{name.name}-{count}")
+            candidate = f"{name}-{count}"
         taken.add(_key(candidate))
-        return str(candidate)
+        return candidate
 
     return number
 
 
-def _key(name: Path) -> str:
+def _key(name: Path | str) -> str:
     """Equal for names that some file system takes for the same."""
     return unicodedata.normalize("NFC", str(name)).casefold()

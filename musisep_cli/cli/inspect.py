@@ -59,7 +59,9 @@ def inspect(
     no_estimate: Annotated[
         bool,
         typer.Option(
-            "--no-estimate", metavar="", help="Leave it out: it runs a few training steps."
+            "--no-estimate",
+            metavar="",
+            help="Skip the estimate of time and memory, which takes some seconds.",
         ),
     ] = False,
     as_json: Annotated[

@@ -57,7 +57,7 @@ def _target(target: Path, name: str) -> Path:
 
 
 def draw_separation(findings: Findings, name: str, folder: Path | None) -> Iterator[Path]:
-    """Training curves, dictionary and pitch, if a folder is given.
+    """Dictionary, pitch and, if there was a training, its curves, if a folder is given.
 
     Raises:
         InputError: there are no training curves; the other pictures are there.
@@ -79,6 +79,8 @@ def draw_separation(findings: Findings, name: str, folder: Path | None) -> Itera
         title=f"{name}: pitch",
     )
     yield path
+    if not separation.manifest["config"]["training"]["iterations"]:
+        return  # nothing was trained
     if not separation.curves:
         raise InputError(
             f"{separation.folder}: has no seeds/*/metrics.csv, so {name}-curves.png was not drawn. "

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from musisep_cli.cli import inspect_tables
 from musisep_cli.cli.inspect_run import DictionaryReport, Outcome, Report, SoundReport
-from musisep_cli.cli.output import show
+from musisep_cli.cli.output import Messages, show
 from musisep_cli.inspection.findings import Findings, Instrument, thinned
 
 
@@ -32,7 +32,7 @@ class Reporter:
     quiet: bool
 
     def __post_init__(self) -> None:
-        self.messages = Console(stderr=True, highlight=False)
+        self.messages = Messages()
         self.results = Console(highlight=False)
 
     @contextmanager

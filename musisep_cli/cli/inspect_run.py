@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli import __version__, audio
+from musisep_cli.cli.inputs import numbering
 from musisep_cli.cli.inspect_files import (
     draw_dictionary,
     draw_separation,
@@ -148,7 +148,7 @@ def run(job: Job, reporter: Reporter) -> int:
 def _items(arguments: Sequence[str]) -> list[Item]:
     """The arguments, each with a name of its own."""
     items: list[Item] = []
-    taken: Counter[str] = Counter()
+    number = numbering()
     for what in arguments:
         kind, path, error = None, Path(what), None
         try:
@@ -156,10 +156,7 @@ def _items(arguments: Sequence[str]) -> list[Item]:
         except MusisepError as problem:
             error = str(problem)
         resolved = Path(os.path.realpath(path))  # Path.resolve fails in a circle of links
-        name = resolved.name if kind == "separation" else resolved.stem
-        taken[name.casefold()] += 1
-        count = taken[name.casefold()]
-        name = f"{name}-{count}" if count > 1 else name
+        name = number(resolved.name if kind == "separation" else resolved.stem)
         items.append(Item(what=what, kind=kind, path=path, name=name, error=error))
     return items
 

@@ -89,11 +89,13 @@ def _estimate(estimate: Estimate) -> dict[str, str]:
     if estimate.frame_s is not None:
         about = "about"
         frames = f"{estimate.n_frames} frames of {1000 * estimate.frame_s:.1f} ms"
+    steps = ""
+    if estimate.n_iterations:
+        steps = f"{estimate.n_iterations} steps of {1000 * estimate.step_s:.0f} ms, "
     return {
         f"separation, -n {estimate.n_instruments}": f"{about} {span(estimate.total_s)} per seed on "
         f"{estimate.device}, preset {estimate.preset}",
-        "": f"measured just now: {estimate.n_iterations} steps of "
-        f"{1000 * estimate.step_s:.0f} ms, {frames}",
+        "": f"measured just now: {steps}{frames}",
         "memory": "about " + " and ".join(memory) if memory else "unknown on this system",
     }
 
@@ -118,6 +120,8 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
     manifest = separation.manifest
     recording, training = manifest["input"], manifest["config"]["training"]
     yield Text(str(separation.folder), "bold")
+    steps = f"{training['iterations']} steps of {training['batch_size']} frames"
+    steps = steps if training["iterations"] else "no training"
     duration_s = recording["n_samples"] / recording["sample_rate_hz"]
     yield _pairs(
         {
@@ -125,8 +129,7 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
             f"{recording['sample_rate_hz']} Hz, {recording['n_channels']} channel"
             f"{'' if recording['n_channels'] == 1 else 's'}",
             "method": f"musisep {manifest.get('version', '?')}, preset "
-            f"{manifest['config']['preset']}, {training['iterations']} steps of "
-            f"{training['batch_size']} frames, on {manifest['device']}, "
+            f"{manifest['config']['preset']}, {steps}, on {manifest['device']}, "
             f"{clock(manifest['wall_s'])}",
             "chosen": _choice(findings),
         }
@@ -176,17 +179,24 @@ def _playing(each: Instrument) -> Sequence[str]:
 
 def _ranking(findings: Findings) -> Table:
     """A row per seed, best first."""
-    headings = ("objective", "training, from", "to", "steps skipped", "time", "")
-    table = _table("Seeds", "seed", *headings)
-    for row in findings.separation.manifest["ranking"]:
+    manifest = findings.separation.manifest
+    trained = manifest["config"]["training"]["iterations"] > 0
+    of_training = ("training, from", "to", "steps skipped") if trained else ()
+    table = _table("Seeds", "seed", "objective", *of_training, "time", "")
+    for row in manifest["ranking"]:
         chosen = row["seed"] == findings.choice.seed
-        few = thinned(findings.separation.curves.get(row["seed"], []))
-        ends = [f"{few[0]['objective']:.5g}", f"{few[-1]['objective']:.5g}"] if few else ["", ""]
         objective = "not finite" if row["objective"] is None else f"{row['objective']:.5g}"
-        cells = [str(row["seed"]), objective, *ends, str(row["n_skipped_steps"])]
-        mark = "chosen" if chosen else ""
-        table.add_row(*cells, clock(row["wall_s"]), mark, style="bold" if chosen else "")
+        steps = _steps(findings, row) if trained else ()
+        cells = [str(row["seed"]), objective, *steps, clock(row["wall_s"])]
+        table.add_row(*cells, "chosen" if chosen else "", style="bold" if chosen else "")
     return table
+
+
+def _steps(findings: Findings, row: dict[str, Any]) -> Sequence[str]:
+    """A seed's training: the objective at both ends, and steps that were skipped."""
+    few = thinned(findings.separation.curves.get(row["seed"], []))
+    ends = [f"{few[0]['objective']:.5g}", f"{few[-1]['objective']:.5g}"] if few else ["", ""]
+    return (*ends, str(row["n_skipped_steps"]))
 
 
 def _curve(seed: int, rows: Sequence[dict[str, float]]) -> Table:

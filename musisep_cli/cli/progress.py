@@ -1,4 +1,4 @@
-"""Progress of the trainings: a live table on a terminal, calm lines elsewhere."""
+"""Progress of the seeds: a live table on a terminal, calm lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,11 +26,18 @@ WINDOW_S = 30.0
 SMOOTHING = 0.05
 """Weight of a step in the running mean of the terms: single steps jump by half."""
 LINE_SHARE, LINE_S, LONGEST_SILENCE_S = 0.05, 10.0, 600.0
-"""A line for every 20th of a training, but none within 10 s, and one every 10 minutes at least."""
+"""A line for every 20th of a stage, but none within 10 s, and one every 10 minutes at least."""
 VERBOSE_SHARE = 0.001
 WIDE = 104
 """Columns of a terminal in which all terms find room."""
 MOST_ROWS = 12
+WORK = {
+    "listening": "listening to frame",
+    "training": "training step",
+    "transcription": "listening again to frame",
+    "resynthesis": "resynthesis of frame",
+}
+"""What is counted in a stage, as a line says it."""
 
 
 def clock(seconds: float) -> str:
@@ -51,18 +58,20 @@ class SeedProgress:
 
     Attributes:
         seed: which.
-        stage: training or resynthesis.
+        stage: as in ``Progress``; empty before the first report.
         done: steps or frames.
         total: of so many.
         terms: running means of the loss terms.
         n_skipped: steps that were not finite.
         marks: times and what was done by then, of the last half minute.
         started_s: time of the first report.
+        stage_started_s: the same of the stage.
     """
 
     seed: int
     started_s: float
-    stage: str = "training"
+    stage: str = ""
+    stage_started_s: float = 0.0
     done: int = 0
     total: int = 1
     terms: dict[str, float] = field(default_factory=dict)
@@ -73,6 +82,7 @@ class SeedProgress:
         """Take one report in."""
         if progress.stage != self.stage:
             self.marks.clear()
+            self.stage_started_s = now_s
         self.stage, self.done, self.total = progress.stage, progress.done, progress.total
         self.marks.append((now_s, self.done))
         while len(self.marks) > 2 and now_s - self.marks[0][0] > WINDOW_S:
@@ -161,15 +171,17 @@ class Board:
 
     def table(self, width: int) -> Table:
         """The table for a terminal so many columns wide."""
-        terms = TERMS if width >= WIDE else TERMS[:1]
+        seeds = list(self.seeds.values())
+        # A preset that does not train has none.
+        terms = (TERMS if width >= WIDE else TERMS[:1]) if any(s.terms for s in seeds) else ()
         table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim")
         table.add_column("seed", no_wrap=True)
-        table.add_column("", no_wrap=True, min_width=len("transcription"))
+        table.add_column("stage", no_wrap=True, min_width=len("transcription"))
         table.add_column("", ratio=1)
         # Widths that do not jump with the digits.
-        for name, width_needed in [("", 11), ("per s", 5), ("left", 7), *((t, 8) for t in terms)]:
+        numbers = [("", 11), ("per s", 5), ("left of stage", 7), *((term, 8) for term in terms)]
+        for name, width_needed in numbers:
             table.add_column(name, justify="right", no_wrap=True, min_width=width_needed)
-        seeds = list(self.seeds.values())
         for state in seeds[-MOST_ROWS:]:
             table.add_row(*self._row(state, terms))
         n_done = sum(state.is_done for state in seeds)
@@ -196,13 +208,13 @@ class Lines:
 
     Args:
         console: where they go.
-        share: part of a training after which a line is due.
+        share: part of a stage after which a line is due.
     """
 
     def __init__(self, console: Console, *, share: float) -> None:
         self.console, self.share = console, share
         self.seeds: dict[int, SeedProgress] = {}
-        self.shown: dict[int, tuple[float, float]] = {}
+        self.shown: dict[tuple[int, str], tuple[float, float]] = {}
 
     def update(self, progress: Progress) -> None:
         """Take one report in, and print a line if one is due."""
@@ -213,14 +225,14 @@ class Lines:
         state.update(progress, now_s)
         if state.is_done:
             self._print(f"seed {state.seed}: done after {clock(now_s - state.started_s)}")
-        elif state.stage == "training" and self._is_due(state, now_s):
-            self.shown[state.seed] = now_s, state.share
+        elif self._is_due(state, now_s):
+            self.shown[state.seed, state.stage] = now_s, state.share
             self._print(_line(state))
 
     def _is_due(self, state: SeedProgress, now_s: float) -> bool:
-        if state.seed not in self.shown:
-            return now_s - state.started_s >= LINE_S
-        last_s, last_share = self.shown[state.seed]
+        if (state.seed, state.stage) not in self.shown:
+            return now_s - state.stage_started_s >= LINE_S
+        last_s, last_share = self.shown[state.seed, state.stage]
         gained, waited_s = state.share - last_share, now_s - last_s
         return (gained >= self.share and waited_s >= LINE_S) or waited_s >= LONGEST_SILENCE_S
 
@@ -235,10 +247,11 @@ def note(progress: Progress) -> str:
 
 def _line(state: SeedProgress) -> str:
     """Where a seed stands, in a line."""
-    parts = [f"seed {state.seed}: step {state.done} of {state.total} ({state.share:.0%})"]
+    place = f"{WORK[state.stage]} {state.done} of {state.total} ({state.share:.0%})"
+    parts = [f"seed {state.seed}: {place}"]
     if state.speed:
         parts.append(f"{state.speed_text} per s, {state.left} left")
-    parts.append(" ".join(f"{name} {state.term_text(name)}" for name in state.terms))
-    if state.n_skipped:
-        parts.append(f"{state.n_skipped} steps skipped")
+    if state.stage == "training":
+        parts.append(" ".join(f"{name} {state.term_text(name)}" for name in state.terms))
+        parts += [f"{state.n_skipped} steps skipped"] * (state.n_skipped > 0)
     return "; ".join(parts)

@@ -52,7 +52,8 @@ def separate(
         int | None,
         typer.Option(
             metavar="N",
-            help="Independent trainings, of which the one with the lowest objective is chosen.",
+            help="Independent runs, of which the one with the lowest objective is chosen; worth it"
+            " where the network is trained (quick, paper).",
             show_default="1",
         ),
     ] = None,
@@ -85,7 +86,8 @@ def separate(
         int | None,
         typer.Option(
             metavar="N",
-            help="Training steps.",
+            help="Steps of training on the recording: standard 0, quick 3,000, paper 70,000; from"
+            " three instruments on three times as many.",
             show_default="by preset",
             rich_help_panel=_METHOD,
         ),
@@ -94,7 +96,7 @@ def separate(
         int | None,
         typer.Option(
             metavar="N",
-            help="Frames per step.",
+            help="Frames per training step.",
             show_default="by preset",
             rich_help_panel=_METHOD,
         ),
@@ -187,7 +189,7 @@ def separate(
             "-j",
             metavar="N",
             min=1,
-            help="Seeds trained at once, each in a process of its own.",
+            help="Seeds made at once, each in a process of its own.",
             rich_help_panel=_RUN,
         ),
     ] = 1,
@@ -195,7 +197,7 @@ def separate(
         int | None,
         typer.Option(
             metavar="N",
-            help="CPU threads of one training; the last bits of a result depend on it.",
+            help="CPU threads of one seed; the last bits of a result depend on it.",
             show_default="2",
             rich_help_panel=_RUN,
         ),
@@ -338,9 +340,11 @@ def separate(
     reporter = Reporter(quiet=quiet, verbose=verbose, as_json=as_json)
     try:
         where = resolve_device(device_name)
+        settings, warnings = configure(flags, preset=preset, file=config, device=where)
         job = Job(
             inputs=inputs,
-            config=configure(flags, preset=preset, file=config, device=where),
+            config=settings,
+            warnings=warnings,
             device=where,
             jobs=jobs,
             out=out,

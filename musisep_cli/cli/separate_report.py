@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,22 +14,16 @@ from rich.console import Console
 from rich.text import Text
 
 from musisep_cli import __version__, seed_folder
-from musisep_cli.cli import separate_tables
-from musisep_cli.cli.output import show
+from musisep_cli.cli import separate_tables, separate_warnings
+from musisep_cli.cli.output import Messages, show
 from musisep_cli.cli.progress import clock, show_progress
 from musisep_cli.device import describe
-from musisep_cli.inspection.character import judge
-from musisep_cli.inspection.sound import describe as describe_sound
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_run import Job, Outcome
     from musisep_cli.pipeline import OnProgress
     from musisep_cli.recording import Recording
     from musisep_cli.run_folder import RunFolder
-
-COARSE = 1e-3
-"""A sum of stems that misses the recording by more, relative to its peak, is worth a warning."""
-MANY_SKIPPED = 0.01
 
 
 @dataclass
@@ -48,9 +41,9 @@ class Reporter:
     as_json: bool
 
     def __post_init__(self) -> None:
-        self.messages = Console(stderr=True, highlight=False)
+        self.messages = Messages()
         self.results = Console(highlight=False)
-        self.number = 0
+        self.number = self.n_done = 0
 
     def start(self, job: Job, n_inputs: int) -> None:
         """Say what is going to run, and where."""
@@ -59,15 +52,17 @@ class Reporter:
             show(self.results, _headline(job))
         else:
             self._say(_headline(job))
-        for warning in [] if self.quiet else _crowding(job):
-            self._say(f"warning: {warning}")
+        for warning in (*job.warnings, *separate_warnings.of_crowding(job)):
+            self._warn(warning)
         if self.verbose:
             for line in _settings(job):
                 self._say(line)
 
     @contextmanager
-    def progress(self, recording: Recording, folder: RunFolder, state: str) -> Iterator[OnProgress]:
-        """Show a separation on its way."""
+    def progress(
+        self, recording: Recording, folder: RunFolder, state: str, warnings: Sequence[str]
+    ) -> Iterator[OnProgress]:
+        """Show a separation on its way, and first what is to be known of it."""
         channels = {1: "mono", 2: "stereo"}.get(
             recording.n_channels, f"{recording.n_channels} channels"
         )
@@ -76,8 +71,8 @@ class Reporter:
             f"{counter}{recording.path}: {clock(recording.duration_s)}, "
             f"{recording.sample_rate_hz} Hz, {channels} -> {folder.folder}"
         )
-        for warning in [] if self.quiet else _warnings(recording):
-            self._say(f"warning: {recording.path}: {warning}")
+        for warning in warnings:
+            self._warn(f"{recording.path}: {warning}")
         if state == "unfinished":
             self._say(_unfinished(folder, resume=self.job.resume))
         if self.quiet:
@@ -92,12 +87,13 @@ class Reporter:
     def show(self, outcome: Outcome) -> None:
         """One input's result, or what went wrong."""
         self.number += 1
+        self.n_done += outcome.status in ("done", "unchanged")
         name = str(outcome.source.path)
         if outcome.error is not None:
             prefix = "" if outcome.error.startswith(name) else f"{name}: "
             self.error(f"{prefix}{outcome.error}")
         elif outcome.status == "interrupted":
-            self.error(_interruption(outcome, n_before=self.number - 1))
+            self.error(_interruption(outcome, n_done=self.n_done))
         elif outcome.status == "unchanged":
             self._say(
                 f"{name}: nothing to do, {outcome.folder.folder} holds its separation with these "
@@ -106,13 +102,16 @@ class Reporter:
         if self.as_json:
             typer.echo(json.dumps(separate_tables.to_json(outcome)))
         elif outcome.status == "done" and outcome.manifest is not None:
+            show(self.results, separate_tables.heading(outcome))
             show(self.results, separate_tables.stems(outcome, outcome.manifest))
             if len(outcome.manifest["ranking"]) > 1:
                 show(self.results, separate_tables.ranking(outcome.manifest))
             for line in separate_tables.footnotes(outcome.manifest):
                 show(self.results, line)
             show(self.results, "")
-        self._warn(outcome)
+        if outcome.status == "done" and outcome.manifest is not None:
+            for warning in separate_warnings.of_result(outcome.manifest):
+                self._warn(f"{name}: {warning}")
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """All inputs in a table, if there are several."""
@@ -131,49 +130,12 @@ class Reporter:
         """Something that musisep has to change: the whole traceback."""
         self.messages.print(Text(trace), soft_wrap=True)
 
-    def _warn(self, outcome: Outcome) -> None:
-        if outcome.manifest is None or outcome.status != "done":
-            return
-        if outcome.manifest["sum_error"] > COARSE:
-            self._say(
-                f"warning: {outcome.source.path} is too quiet for "
-                f"{outcome.manifest['output']['subtype']}: the stems add up to it only roughly. "
-                "Write --float32."
-            )
-        for row in outcome.manifest["ranking"]:
-            n_steps = outcome.manifest["config"]["training"]["iterations"]
-            if row["n_skipped_steps"] > MANY_SKIPPED * n_steps:
-                self._say(
-                    f"warning: seed {row['seed']}: {row['n_skipped_steps']} of {n_steps} steps "
-                    "were not finite, and skipped"
-                )
+    def _warn(self, text: str) -> None:
+        self._say(f"warning: {text}")
 
     def _say(self, line: str) -> None:
         if not self.quiet:
             self.messages.print(Text(line), soft_wrap=True)
-
-
-def _warnings(recording: Recording) -> list[str]:
-    """What the user should know of a recording before hours are spent on it."""
-    character = judge(recording)
-    return describe_sound(recording).warnings() + (character.warnings() if character else [])
-
-
-def _crowding(job: Job) -> list[str]:
-    """More threads than cores wait for each other actively: two trainings take longer than one."""
-    at_once, threads = min(job.jobs, job.config.run.seeds), job.config.run.threads
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if (
-        job.device.type != "cpu"
-        or 1 in (at_once, threads)
-        or not cores
-        or at_once * threads <= cores
-    ):
-        return []
-    return [
-        f"{at_once} trainings of {threads} threads each on {cores} cores: that is slower than "
-        f"one after the other; use --threads {max(1, cores // at_once)}"
-    ]
 
 
 def _headline(job: Job) -> str:
@@ -209,13 +171,13 @@ def _unfinished(folder: RunFolder, *, resume: bool) -> str:
     return f"an unfinished separation is there: {kept}, {stopped} {rest}"
 
 
-def _interruption(outcome: Outcome, *, n_before: int) -> str:
+def _interruption(outcome: Outcome, *, n_done: int) -> str:
     """What is kept of an input that was interrupted, and of those before it."""
     folder = outcome.folder
     found = (seed_folder.numbers(folder), "done"), (seed_folder.stopped(folder), "in part")
     kept = ", ".join(f"{_listed(seeds)} {what}" for seeds, what in found if seeds)
     rest = f"kept in {folder.folder}: {kept}; --resume goes on" if kept else "nothing of it is kept"
-    before = ". Recordings before it are done" if n_before else ""
+    before = f". Recordings done before it: {n_done}" if n_done else ""
     return f"interrupted in {outcome.source.path}: {rest}{before}."
 
 

@@ -12,17 +12,27 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 
 from musisep_cli import audio, ensemble, interruption, manifest, stored
+from musisep_cli.cli import separate_warnings
 from musisep_cli.cli.inputs import Source, expand
-from musisep_cli.config import MAX_INSTRUMENTS, Config, compose, read_settings, resolved
-from musisep_cli.errors import ConfigError, InputError, MusisepError
+from musisep_cli.config import (
+    MAX_INSTRUMENTS,
+    Config,
+    Settings,
+    compose,
+    read_settings,
+    resolved,
+)
+from musisep_cli.errors import ConfigError, InputError, MusisepError, OutputError
 from musisep_cli.manifest import Manifest, State
 from musisep_cli.pipeline import first_dictionary
 from musisep_cli.run_folder import METHOD, RunFolder, SoundFormat
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_report import Reporter
+    from musisep_cli.recording import Recording
 
 Status: TypeAlias = Literal["done", "unchanged", "planned", "failed", "interrupted"]
+Found: TypeAlias = State | Literal["replaced"]
 INTERRUPTED = 130
 
 
@@ -33,8 +43,9 @@ class Job:
     Attributes:
         inputs: files, folders and patterns.
         config: all settings.
+        warnings: what is to be said of them.
         device: where to compute.
-        jobs: seeds trained at once.
+        jobs: seeds made at once.
         out: output folder.
         template: names of the stems.
         sound: their format.
@@ -47,6 +58,7 @@ class Job:
 
     inputs: Sequence[str]
     config: Config
+    warnings: Sequence[str]
     device: torch.device
     jobs: int
     out: Path
@@ -75,6 +87,7 @@ class Outcome:
         error: why not.
         duration_s: how long the recording is, if it could be read.
         state: what the folder held before.
+        warnings: what the user should know of it, if it was separated now.
     """
 
     source: Source
@@ -83,7 +96,8 @@ class Outcome:
     manifest: Manifest | None = None
     error: str | None = None
     duration_s: float | None = None
-    state: State | None = None
+    state: Found | None = None
+    warnings: Sequence[str] = ()
 
 
 def configure(
@@ -92,8 +106,8 @@ def configure(
     preset: str | None,
     file: Path | None,
     device: torch.device,
-) -> Config:
-    """Settings from the preset, a file and flags, the last one strongest.
+) -> tuple[Config, list[str]]:
+    """Settings from the preset, a file and flags, the last one strongest; and what to warn of.
 
     Raises:
         ConfigError: one of them cannot be used, or nothing says how many instruments there are.
@@ -103,19 +117,36 @@ def configure(
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in flags.items()
     }
-    instruments = (dict(settings.get("run", {})) | given["run"]).get("instruments")
+    run = settings.get("run")
+    in_file = run.get("instruments") if isinstance(run, Mapping) else None
+    instruments = given["run"].get("instruments", in_file)
     n_known = instruments if isinstance(instruments, int) else 1
-    chosen = preset or named or ensemble.default_preset(device, n_known)
+    default = ensemble.default_preset(device, n_known)
     try:
-        compose(chosen, settings)
+        config = compose(preset or named or default, settings, given)
     except ConfigError as error:
-        raise ConfigError(f"{file}: {error}" if settings or named else str(error)) from error
+        # Said of the file only if it is wrong without the flags too.
+        if file and str(error) == _problem(named or default, settings):
+            raise ConfigError(f"{file}: {error}") from error
+        raise
     if instruments is None:
         raise ConfigError(
             f"the number of instruments is missing: give it as -n, 1 to {MAX_INSTRUMENTS}, for "
             "example -n 2"
         )
-    return resolved(compose(chosen, settings, given), device)
+    warnings = separate_warnings.of_settings(
+        config, given, preset_is_default=preset is None and named is None
+    )
+    return resolved(config, device), warnings
+
+
+def _problem(preset: str, settings: Settings) -> str | None:
+    """What is wrong with settings by themselves."""
+    try:
+        compose(preset, settings)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def run(job: Job, reporter: Reporter) -> int:
@@ -176,13 +207,13 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         raise InputError(source.error)
     recording = audio.read(source.path, start_s=job.start_s, duration_s=job.duration_s)
     outcome = partial(Outcome, source=source, folder=folder, duration_s=recording.duration_s)
-    wanted = manifest.identity(recording, job.config, folder)
-    state = "new" if job.overwrite else manifest.state(wanted, folder)
+    state = _found(recording, job, folder)
     if state == "finished":
         return outcome(status="unchanged", manifest=manifest.read(folder))
     if job.dry_run:
         return outcome(status="planned", state=state)
-    with reporter.progress(recording, folder, state) as on_progress:
+    warnings = separate_warnings.of_recording(recording)
+    with reporter.progress(recording, folder, state, warnings) as on_progress:
         stored.separate_into(
             folder,
             recording,
@@ -193,4 +224,18 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
             resume=job.resume,
             on_progress=on_progress,
         )
-    return outcome(status="done", manifest=manifest.read(folder))
+    result = manifest.read(folder)
+    warnings += separate_warnings.of_result(result) if result else []
+    return outcome(status="done", manifest=result, warnings=warnings)
+
+
+def _found(recording: Recording, job: Job, folder: RunFolder) -> Found:
+    """What the folder holds, which is replaced, whatever it is, if that is asked for."""
+    wanted = manifest.identity(recording, job.config, folder)
+    try:
+        state = manifest.state(wanted, folder)
+    except OutputError:
+        if not job.overwrite:
+            raise
+        return "replaced"
+    return "replaced" if job.overwrite and state != "new" else state

@@ -33,20 +33,25 @@ def decibels(ratio: float) -> float:
     return 20 * math.log10(ratio)
 
 
+def heading(outcome: Outcome) -> Text:
+    """What was separated, and into which folder: a line, as a table's title is folded with it."""
+    return Text(f"{outcome.source.path} -> {outcome.folder.folder}", "bold")
+
+
 def stems(outcome: Outcome, manifest: Manifest) -> Table:
-    """A row per stem: how loud it is, and where."""
-    table = _table(f"{outcome.source.path} -> {outcome.folder.folder}")
+    """A row per stem: how loud it is, and its file, in the folder of the heading or elsewhere."""
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("stem", no_wrap=True)
     table.add_column("level, dBFS", justify="right", no_wrap=True)
     table.add_column("share of energy", justify="right", no_wrap=True)
     table.add_column("file", overflow="fold")
     for stem in manifest["stems"]:
-        level = stem["rms_dbfs"]
+        level, path = stem["rms_dbfs"], outcome.folder.stem(stem["name"])
         row = [
             stem["name"],
             "silent" if level is None else f"{level:.1f}",
             f"{stem['energy_share']:.1%}",
-            str(outcome.folder.stem(stem["name"])),
+            path.name if path.parent == outcome.folder.folder else str(path),
         ]
         table.add_row(*map(Text, row))
     return table
@@ -57,24 +62,27 @@ def ranking(manifest: Manifest) -> Table:
     table = _table("Seeds")
     table.add_column("seed", justify="right")
     table.add_column("objective", justify="right")
-    table.add_column("steps skipped", justify="right")
+    if _trained(manifest):
+        table.add_column("steps skipped", justify="right")
     table.add_column("time", justify="right")
     table.add_column("")
     for row in manifest["ranking"]:
         mark = manifest["chosen_by"] if row["seed"] == manifest["chosen_seed"] else ""
-        cells = [str(row["seed"]), _objective(row), str(row["n_skipped_steps"])]
-        table.add_row(*cells, clock(row["wall_s"]), mark, style="bold" if mark else "")
+        skipped = [str(row["n_skipped_steps"])] * _trained(manifest)
+        cells = [str(row["seed"]), _objective(row), *skipped, clock(row["wall_s"]), mark]
+        table.add_row(*cells, style="bold" if mark else "")
     return table
 
 
 def footnotes(manifest: Manifest) -> list[str]:
-    """The sum of the stems, their common gain, and the seed if there is but one."""
+    """The seed if there is but one, the stems' common gain, and what they add up to."""
     notes = []
     if len(manifest["ranking"]) == 1:
         [row] = manifest["ranking"]
+        skipped = f"{row['n_skipped_steps']} steps skipped, " if _trained(manifest) else ""
         notes.append(
             f"seed {row['seed']}: objective {_objective(row)} over all frames, "
-            f"{row['n_skipped_steps']} steps skipped, {clock(row['wall_s'])}"
+            f"{skipped}{clock(row['wall_s'])}"
         )
     if manifest["gain"] < 1.0:
         notes.append(
@@ -84,7 +92,21 @@ def footnotes(manifest: Manifest) -> list[str]:
     error = manifest["sum_error"]
     figure = f"to {decibels(error):.0f} dB of its peak" if error > 0 else "exactly"
     scaled = " / gain" if manifest["gain"] < 1.0 else ""
-    return [*notes, f"stems + residual = input{scaled} {figure}"]
+    return [*notes, f"stems + residual = input{scaled} {figure}", *_overlap(manifest)]
+
+
+def _overlap(manifest: Manifest) -> list[str]:
+    """Why the shares of energy do not add up to 100 %, if they do not."""
+    total = sum(stem["energy_share"] for stem in manifest["stems"])
+    if f"{total:.0%}" == "100%":
+        return []
+    effect = "strengthen" if total < 1 else "weaken"
+    return [f"shares of energy add up to {total:.0%}: stems overlap, and {effect} each other there"]
+
+
+def _trained(manifest: Manifest) -> bool:
+    """Whether there are training steps, some of which may have been skipped."""
+    return bool(manifest["config"]["training"]["iterations"])
 
 
 def _objective(row: dict[str, Any]) -> str:
@@ -114,9 +136,16 @@ def closing(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("result", no_wrap=True)
     table.add_column("where, or why", overflow="fold")
     for outcome in outcomes:
-        row = [str(outcome.source.path), WORDS[outcome.status], _where(outcome)]
+        row = [str(outcome.source.path), _result(outcome), _where(outcome)]
         table.add_row(*map(Text, row), style=_style(outcome))
     return table
+
+
+def _result(outcome: Outcome) -> str:
+    """What became of a recording, and how often it was warned of."""
+    n_warnings = len(outcome.warnings)
+    plural = "" if n_warnings == 1 else "s"
+    return WORDS[outcome.status] + (f", {n_warnings} warning{plural}" if n_warnings else "")
 
 
 def _where(outcome: Outcome) -> str:
@@ -153,5 +182,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
     ]
     copied = ("chosen_seed", "chosen_by", "ranking", "gain", "sum_error", "wall_s", "device")
     document |= {name: manifest[name] for name in copied}
+    if outcome.status == "done":
+        document["warnings"] = list(outcome.warnings)
     files = manifests.listed_files(manifest, folder)
     return {**document, "files": [str(path) for path in files]}

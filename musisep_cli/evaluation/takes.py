@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from musisep_cli.audio import SUFFIXES
 from musisep_cli.errors import ConfigError, InputError
 
-AUDIO_SUFFIXES = {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 NOT_STEMS = re.compile(r"residual|mix", re.IGNORECASE)
 """Names that start so belong to no instrument."""
 MANIFEST = "manifest.json"
@@ -132,7 +132,7 @@ def audio_files(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.iterdir(), key=_natural)
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.name[0] != "." and path.is_file()
+        if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
     ]
 
 

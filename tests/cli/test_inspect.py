@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from typer.testing import CliRunner, Result
 from musisep_cli.cli import inspect_run
 from musisep_cli.cli.app import app
 from musisep_cli.config import Config, compose
+from musisep_cli.inspection.estimate import Estimate
 from tests.cli import separating
 from tests.signals import duet
 
@@ -112,6 +114,30 @@ def test_the_estimate(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "separation, -n 3" in run(recording, "-n", 3, "-d", "cpu").stdout
 
 
+def test_the_estimate_speaks_of_steps_only_where_there_are_any(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Estimate(
+        preset="quick",
+        device="cpu, 1 thread",
+        n_instruments=2,
+        n_iterations=3,
+        step_s=0.05,
+        n_frames=200,
+        frame_s=0.012,
+        total_s=2.55,
+        memory_bytes=None,
+        gpu_memory_bytes=None,
+        machine_memory_bytes=None,
+    )
+    monkeypatch.setattr(inspect_run, "estimate", lambda *_: known)
+    shown = run(recording, "-d", "cpu").stdout
+    assert "measured just now: 3 steps of 50 ms, 200 frames of 12.0 ms" in shown
+    known = replace(known, preset="standard", n_iterations=0, step_s=0.0)
+    shown = run(recording, "-d", "cpu").stdout
+    assert "measured just now: 200 frames of 12.0 ms" in shown
+
+
 def test_the_estimate_of_a_slow_machine_is_cut_short(
     recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +188,19 @@ def test_a_separation_for_people(separation: Path) -> None:
     assert same == shown
 
 
+def test_a_separation_without_training(separation: Path) -> None:
+    assert "training, from" in run(separation).stdout
+    config = json.loads((separation / "manifest.json").read_text())["config"]
+    config["training"]["iterations"] = 0
+    change(separation, "config", config)
+    shown = run(separation).stdout
+    assert "preset quick, no training, on cpu" in shown
+    assert "steps" not in shown
+    assert "training, from" not in shown
+    written = inspected(separation, "--plots", separation.parent / "pictures")["files"]
+    assert [Path(name).name for name in written] == ["mix-dictionary.png", "mix-pitch.png"]
+
+
 def test_notes_and_midi_into_files(separation: Path, tmp_path: Path) -> None:
     notes, midi = tmp_path / "new" / "notes.csv", tmp_path / "new" / "x.mid"
     document = inspected(separation, "--notes", notes, "--midi", midi)
@@ -198,6 +237,17 @@ def test_pictures(separation: Path, recording: Path) -> None:
         "dictionary.png",
         "a duet [é]-spectrogram.png",
     }
+
+
+def test_pictures_of_equal_names_are_told_apart(recording: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("x/a.wav", "y/a.wav", "a-2.wav")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(recording, path)
+    result = run(*paths, "--plots", tmp_path / "p", "--no-estimate")
+    assert result.exit_code == 0, result.output
+    names = sorted(path.name for path in (tmp_path / "p").iterdir())
+    assert names == [f"{name}-spectrogram.png" for name in ("a-2-2", "a-2", "a")]
 
 
 def test_no_picture_of_curves_that_are_not_there(separation: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from typer.testing import Result
 
 from musisep_cli import labels
+from musisep_cli.cli.separate_tables import footnotes, ranking
 from tests.cli import separating
 from tests.cli.separating import (
     TINY_SETTINGS,
@@ -111,6 +112,39 @@ def test_results_on_stdout_and_messages_on_stderr(finished: tuple[Path, Result])
         assert f"seed {seed}: done after" in result.stderr
     assert "\x1b" not in result.output  # no live bar, no colours
     assert all(line == line.rstrip() for line in result.stdout.splitlines())
+
+
+def test_a_stem_is_shown_by_its_name_in_the_folder_of_the_heading(
+    finished: tuple[Path, Result],
+) -> None:
+    heading, *rows = finished[1].stdout.splitlines()
+    assert heading.endswith(f"mix.wav -> {results(finished[0], 'mix')}")
+    shown = [row.split() for row in rows if row.endswith(".wav")]
+    assert [(row[0], row[-1]) for row in shown] == [
+        (stem, f"{stem}.wav") for stem in (*STEMS, "residual")
+    ]
+
+
+def test_shares_that_overlap_are_explained(finished: tuple[Path, Result]) -> None:
+    content = manifest(finished[0], "mix")
+    total = sum(stem["energy_share"] for stem in content["stems"])
+    words = f"shares of energy add up to {total:.0%}: stems overlap"
+    assert (words in finished[1].stdout) == (f"{total:.0%}" != "100%")
+    for last, effect in ((0.2, "98%: stems overlap, and strengthen"), (0.5, "and weaken")):
+        stems = [{"energy_share": share} for share in (0.5, 0.28, last)]
+        assert effect in footnotes({**content, "stems": stems})[-1]
+    stems = [{"energy_share": share} for share in (0.5, 0.3, 0.2)]
+    assert "shares" not in " ".join(footnotes({**content, "stems": stems}))
+
+
+def test_steps_are_spoken_of_only_where_there_are_any(finished: tuple[Path, Result]) -> None:
+    content = manifest(finished[0], "mix")
+    assert "steps skipped" in finished[1].stdout
+    untrained = {**content, "config": {"training": {"iterations": 0}}}
+    assert len(ranking(untrained).columns) == len(ranking(content).columns) - 1
+    row = {"ranking": content["ranking"][:1]}
+    assert "0 steps skipped" in footnotes({**content, **row})[0]
+    assert "steps" not in footnotes({**untrained, **row})[0]
 
 
 def test_a_finished_separation_is_not_made_again(finished: tuple[Path, Result]) -> None:
@@ -423,10 +457,25 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_says_what_would_be_replaced(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+
+    def planned(*flags: object) -> str:
+        shown = separate(tmp_path, path, *flags, "--dry-run", "--overwrite").stdout
+        [row] = [line for line in shown.splitlines() if f" {path} " in line]
+        return row.split()[2]
+
+    assert planned("-n", 1) == "separate"
+    separate(tmp_path, path, "-n", 1)
+    assert planned("-n", 1) == "replace"
+    assert planned("-n", 2) == "replace"
+
+
 def test_a_template(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
-    separate(tmp_path, path, "-n", 1, "--filename", "{stem}/{track} ({stem}).{ext}")
+    result = separate(tmp_path, path, "-n", 1, "--filename", "{stem}/{track} ({stem}).{ext}")
     root = tmp_path / "out" / "musisep"
+    assert str(root / "residual" / "mix (residual).wav") in result.stdout
     assert (root / "residual" / "mix (residual).wav").is_file()
     assert (root / "instrument-1" / "mix (instrument-1).png").is_file()
     assert (root / "mix" / "manifest.json").is_file()

@@ -30,6 +30,19 @@ def test_n_is_the_number_of_instruments(tmp_path: Path, number: str) -> None:
     assert "1 to 16, for example -n 2." in unfolded
 
 
+def test_how_many_instruments_there_can_be(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    file = tmp_path / "more.toml"
+    file.write_text("preset = 'quick'\n[policy]\nexponents = [1.0, 0.1]")
+    result = invoke(path, "-n", 7, "--cpu", "--dry-run")
+    assert result.exit_code == 2
+    for words in ("-n can be up to 6;", "exponents = [1.0, 0.1] in a file for --config up to 9"):
+        assert words in result.stderr
+    for number, exit_code in ((9, 0), (10, 2)):
+        result = invoke(path, "-n", number, "--config", file, "--cpu", "--dry-run")
+        assert result.exit_code == exit_code, result.output
+
+
 def test_n_is_needed(tmp_path: Path) -> None:
     result = invoke(write_recording(tmp_path / "mix.wav"))
     assert result.exit_code == 2
@@ -97,6 +110,7 @@ def test_wrong_usage(tmp_path: Path, flags: tuple[str, ...]) -> None:
         ("training = 5", "must be a section"),
         ("preset = 5", "'preset' must be one of"),
         ("preset = 'best'", "unknown preset 'best'"),
+        ("run = 5", "[run] must be a section"),
         ("not toml", "not a valid .toml file"),
     ],
 )
@@ -108,6 +122,33 @@ def test_settings_that_cannot_be_used(tmp_path: Path, settings: str, words: str)
     assert result.stderr.startswith("error: ")
     assert str(file) in result.stderr
     assert words in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        ("[run]\ninstruments = 5", ("--preset", "standard", "-n", "2")),
+        ("preset = 'quick'\n[training]\niterations = 0", ("-n", "2", "--iterations", "100")),
+    ],
+)
+def test_flags_win_before_ranges_are_checked(
+    tmp_path: Path, settings: str, flags: tuple[str, ...]
+) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text(settings)
+    path = write_recording(tmp_path / "mix.wav")
+    result = invoke(path, "--config", file, *flags, "--dry-run", "--cpu")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_flag_that_cannot_be_used_is_not_said_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text("[training]\nbatch_size = 3")
+    path = write_recording(tmp_path / "mix.wav")
+    for flags in (("-n", 2, "--threads", 100_000), ("-n", 2, "--preset", "best")):
+        result = invoke(path, "--config", file, *flags)
+        assert result.exit_code == 2
+        assert str(file) not in result.stderr
 
 
 def test_settings_that_are_missing(tmp_path: Path) -> None:
@@ -275,6 +316,26 @@ def test_an_interruption_ends_with_130_and_says_what_is_kept(
     assert "interrupted in mix.wav" in messages
     assert "seed 0 done" in messages or "seeds 0, " in messages
     assert "Traceback" not in messages
+
+
+def test_messages_that_nobody_reads_end_no_work(tmp_path: Path, repository: Path) -> None:
+    write_recording(tmp_path / "mix.wav")
+    command = [sys.executable, "-m", "musisep_cli", "separate", "mix.wav", "-n", "1", "--cpu"]
+    process = subprocess.Popen(
+        [*command, "--config", write_settings(tmp_path).name],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    process.stderr.close()
+    process.stderr = None  # communicate would read it
+    shown, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert "stems + residual = input" in shown
+    assert (tmp_path / "separated" / "musisep" / "mix" / "manifest.json").is_file()
 
 
 @pytest.mark.slow

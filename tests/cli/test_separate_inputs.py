@@ -65,6 +65,16 @@ def test_results_are_no_inputs(here: Path) -> None:
     assert [source.track for source in search("*.wav", "s*")] == ["mix"]
 
 
+def test_the_output_folder_may_be_that_of_the_recordings(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(here, "in/mix.wav", "in/deep/duo.flac", "in/musisep/mix/instrument-1.wav")
+    for folder in ("in", "in/"):
+        assert [s.track for s in expand([folder], Path("in", "musisep"))] == ["mix", "deep/duo"]
+    monkeypatch.chdir(here / "in")
+    assert [s.track for s in expand(["."], Path("musisep"))] == ["mix", "deep/duo"]
+
+
 def test_patterns_that_the_shell_left(here: Path) -> None:
     make(here, "in/a.wav", "in/b.wav", "in/deep/c.wav", "d.wav")
     assert [source.track for source in search("in/*.wav")] == ["a", "b"]

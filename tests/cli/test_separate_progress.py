@@ -14,6 +14,10 @@ def step(done: int, *, seed: int = 0, total: int = 100, objective: float = 0.5) 
     return Progress(seed, "training", done, total, report)
 
 
+def heard(done: int, *, seed: int = 0, total: int = 10) -> Progress:
+    return Progress(seed, "listening", done, total)
+
+
 def played(done: int, *, seed: int = 0, total: int = 10) -> Progress:
     return Progress(seed, "resynthesis", done, total)
 
@@ -77,6 +81,7 @@ def test_the_live_table(clock: Clock) -> None:
     wide = drawn(board, 120)
     for words in ("training", "done", "21/100", "10/10", "0:08", "1/3", "agreement", "0.002"):
         assert words in wide
+    assert "left of stage" in wide
     assert "agreement" not in drawn(board, 80)
     assert all(len(line) <= 80 for line in drawn(board, 80).splitlines())
     for seed in (1, 2):
@@ -94,6 +99,53 @@ def test_lines_are_calm(clock: Clock) -> None:
         lines.update(played(10))
     printed = capture.get().splitlines()
     assert 15 <= len(printed) <= 22
-    assert printed[0].startswith("seed 0: step 7 of 2000 (0%); 0.556 per s, 59:47 left; objective")
+    assert printed[0].startswith("seed 0: training step 7 of 2000 (0%); 0.556 per s, ")
+    assert "59:47 left; objective 0.5 dictionary" in printed[0]
     assert printed[-1] == "seed 0: done after 1:00:00"
     assert "dictionary 0.04 direct 0.01 agreement 0.002" in printed[1]
+
+
+def test_without_training_there_are_no_terms(clock: Clock) -> None:
+    board = Board(Console(file=io.StringIO()), 1)
+    board.update(heard(5))
+    assert "listening" in drawn(board, 120)
+    assert not any(term in drawn(board, 120) for term in progress.TERMS)
+
+
+def test_every_stage_has_its_lines(clock: Clock) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    lines = Lines(console, share=progress.LINE_SHARE)
+    with console.capture() as capture:
+        for block in range(1, 101):  # each stage 100 blocks of 15 s
+            clock.now_s += 15.0
+            lines.update(heard(block * 64, total=6400))
+        for block in range(1, 101):
+            clock.now_s += 15.0
+            lines.update(played(block * 64, total=6400))
+    printed = capture.get().splitlines()
+    for words in ("listening to frame", "resynthesis of frame"):
+        assert 15 <= sum(words in line for line in printed) <= 22
+    assert printed[0] == "seed 0: listening to frame 128 of 6400 (2%); 4.27 per s, 24:30 left"
+    assert printed[-1] == "seed 0: done after 49:45"
+
+
+def test_no_silence_is_long(clock: Clock) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    lines = Lines(console, share=progress.LINE_SHARE)
+    with console.capture() as capture:
+        for block in range(1, 1001):  # 28 h
+            clock.now_s += 100.0
+            lines.update(heard(block, total=1000))
+    n_lines = len(capture.get().splitlines())
+    assert n_lines >= 100_000 / progress.LONGEST_SILENCE_S - 1
+
+
+def test_a_short_recording_is_calm(clock: Clock) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    lines = Lines(console, share=progress.LINE_SHARE)
+    with console.capture() as capture:
+        for report in (heard, played):
+            for done in range(1, 11):
+                lines.update(report(done))
+                clock.now_s += 0.9
+    assert capture.get().splitlines() == ["seed 0: done after 0:17"]

@@ -77,8 +77,23 @@ def test_an_interrupted_run_goes_on_to_the_same_files(
     result = separate(tmp_path, path, *FLAGS, "--resume")
     assert f"seed {at // 6} goes on where it stopped" in result.stderr
     assert f"seed {at // 6}: going on with " in result.stderr
+    assert "of 0\n" not in result.stderr
+    assert result.stderr.count(f"seed {at // 6}: done after") == 1
     assert contents(results(tmp_path, "mix")) == contents(results(undisturbed, "mix"))
     assert "nothing to do" in separate(tmp_path, path, *FLAGS, "--resume").stderr
+
+
+def test_an_interruption_counts_what_is_done(tmp_path: Path, strike: Any) -> None:
+    (tmp_path / "bad.wav").write_text("no sound")
+    bad = tmp_path / "bad.wav"
+    good, last = (write_recording(tmp_path / name) for name in ("good.wav", "last.wav"))
+    strike(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    result = separate(tmp_path, bad, good, "-n", 1, exit_code=130)
+    assert "before it" not in result.stderr
+    strike(5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    result = separate(tmp_path, bad, good, last, "-n", 1, exit_code=130)
+    assert f"interrupted in {last}" in result.stderr
+    assert "Recordings done before it: 1." in result.stderr
 
 
 def test_without_resume_a_seed_starts_over(

@@ -1,5 +1,6 @@
 """Recordings that can be separated, but are not what the method is made for."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from tests.cli.separating import results, separate
+from musisep_cli.config import compose
+from tests.cli.separating import invoke, results, separate, write_recording
 from tests.signals import CLARINET, FLUTE, duet, harmonic_tone
 
 RATE_HZ = 16_000
@@ -73,6 +75,23 @@ def test_a_result_and_a_plain_warning(
     assert "warning" not in separate(tmp_path, path, "-n", 1, "-q", "--overwrite").stderr
 
 
+def test_warnings_of_a_batch_are_in_its_results(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("clean.wav", "clipped.wav")]
+    for path, sound in zip(paths, (clean(), clipped()), strict=True):
+        soundfile.write(path, sound, RATE_HZ, subtype="FLOAT")
+    flags = (*paths, "-n", 1, "--iterations", 1, "-q", "--overwrite")
+    results_shown = separate(tmp_path, *flags).stdout
+    [row] = [line for line in results_shown.splitlines() if "done, 1 warning " in line]
+    assert str(paths[1]) in row
+    lines = separate(tmp_path, *flags, "--json").stdout.splitlines()
+    good, bad = (json.loads(line)["warnings"] for line in lines)
+    assert good == []
+    [warning] = bad
+    assert "cut off, which adds partials" in warning
+    again = separate(tmp_path, *flags[:-1], "--json").stdout.splitlines()
+    assert all("warnings" not in json.loads(line) for line in again)  # it was not listened to
+
+
 def test_melodic_lines_need_no_warning(tmp_path: Path) -> None:
     path = tmp_path / "mix.wav"
     soundfile.write(path, clean(), RATE_HZ, subtype="FLOAT")
@@ -97,3 +116,60 @@ def test_more_threads_than_cores_are_worth_a_warning(
     flags = ("-n", 1, "-j", jobs, "--seeds", seeds, "--threads", threads, "--dry-run")
     shown = separate(tmp_path, path, *flags).stderr
     assert ("that is slower than one after the other; use --threads 1" in shown) == warned
+
+
+TRIES = ("--sampling", "tree"), ("--freeze-dictionary",), ("--batch-size", 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "warned"),
+    [
+        *(((*flags, "--preset", "standard"), True) for flags in TRIES),
+        *(((*flags, "--preset", "quick"), False) for flags in TRIES),
+        (("--preset", "standard", "--iterations", 100, "--batch-size", 3), False),
+        (("--preset", "standard", "--iterations", 100, "--sampling", "tree"), True),
+        (("--preset", "quick", "--no-decode"), True),
+        (("--preset", "standard", "--no-decode"), False),
+    ],
+)
+def test_a_flag_without_effect_is_told(
+    tmp_path: Path, flags: tuple[object, ...], warned: bool
+) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    shown = invoke(path, "-n", 2, "--cpu", "--dry-run", *flags).stderr
+    assert ("has no effect: preset" in shown) == warned
+    assert shown.count("warning") == warned
+    assert invoke(path, "-n", 2, "--cpu", "--dry-run", "-q", *flags).stderr == ""
+
+
+def test_why_a_flag_has_no_effect(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    shown = invoke(path, "-n", 2, "--cpu", "--dry-run", "--batch-size", 3).stderr
+    assert shown == (
+        "warning: --batch-size has no effect: preset standard does not train on the recording"
+        " (--iterations 100 does)\n"
+    )
+
+
+def test_seeds_that_hardly_differ_are_told(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    flags = (path, "-n", 2, "--cpu", "--dry-run", "--seeds", 6)
+    assert "6 seeds take 6 times the time for next to nothing" in invoke(*flags).stderr
+    for training in (("--iterations", 100), ("--preset", "quick")):
+        assert invoke(*flags, *training).stderr == ""
+
+
+def test_a_preset_that_nobody_chose_is_told(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    flags = (path, "-n", 5, "--cpu", "--dry-run")
+    [line] = invoke(*flags).stderr.splitlines()
+    assert "preset quick was chosen, as standard serves up to 4 instruments" in line
+    assert "9,000 iterations from scratch" in line
+    assert invoke(*flags, "--preset", "quick").stderr == ""
+
+
+def test_the_help_knows_the_steps_of_the_presets() -> None:
+    shown = " ".join(invoke("--help").stdout.replace("│", " ").split())
+    steps = [compose(name, {}).training for name in ("standard", "quick", "paper")]
+    assert "standard {:,}, quick {:,}, paper {:,}".format(*(s.iterations for s in steps)) in shown
+    assert all(s.iterations_from_three == 3 * s.iterations for s in steps)

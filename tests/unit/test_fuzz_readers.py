@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from musisep_cli import manifest, seed_folder
-from musisep_cli.config import Config, compose, read_settings
+from musisep_cli.cli.separate_run import configure
+from musisep_cli.config import Config, Settings
 from musisep_cli.errors import ConfigError, DictionaryError, MusisepError, OutputError
 from musisep_cli.manifest import FORMAT, Manifest
 from musisep_cli.model import dictionary
@@ -39,9 +41,12 @@ def keys_of(section: str) -> st.SearchStrategy[str]:
 
 
 settings_like = st.sampled_from(section_names()).flatmap(
-    lambda section: st.dictionaries(keys_of(section), json_values, max_size=4).map(
+    lambda section: (st.dictionaries(keys_of(section), json_values, max_size=4) | json_values).map(
         lambda values: {section: values}
     )
+)
+flags_like = st.sampled_from(
+    [{"run": {}}, {"run": {"instruments": 2}, "training": {"iterations": 3}}]
 )
 
 
@@ -59,22 +64,28 @@ def refused_briefly(kind: type[MusisepError]) -> Iterator[None]:
             raise
 
 
-@given(content=st.binary() | st.text().map(lambda text: text.encode("utf-8", "replace")))
-def test_any_bytes_as_toml(content: bytes, place: Path) -> None:
+@given(
+    content=st.binary() | st.text().map(lambda text: text.encode("utf-8", "replace")),
+    flags=flags_like,
+)
+def test_any_bytes_as_toml(content: bytes, flags: Settings, place: Path) -> None:
     path = place / "any.toml"
     path.write_bytes(content)
     with refused_briefly(ConfigError):
-        preset, settings = read_settings(path)
-        compose(preset or "quick", settings)
+        assert isinstance(configured(path, flags), Config)
 
 
-@given(config=settings_like | json_values)
-def test_any_json_as_settings(config: Any, place: Path) -> None:
+@given(config=settings_like | json_values, flags=flags_like)
+@example(config={"run": None}, flags={"run": {}})
+def test_any_json_as_settings(config: Any, flags: Settings, place: Path) -> None:
     path = place / "any.json"
     path.write_text(json.dumps({"config": config}))
     with refused_briefly(ConfigError):
-        preset, settings = read_settings(path)
-        assert isinstance(compose(preset or "quick", settings), Config)
+        assert isinstance(configured(path, flags), Config)
+
+
+def configured(path: Path, flags: Settings) -> Config:
+    return configure(flags, preset=None, file=path, device=torch.device("cpu"))[0]
 
 
 @given(content=st.binary() | json_values.map(lambda value: json.dumps(value).encode()))

@@ -5,8 +5,10 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from musisep_cli.pipeline import OnProgress, Progress
-from musisep_cli.workers import Stopped, run_seeds
+from musisep_cli.workers import Stopped, _Listener, run_seeds
 
 PATIENCE_S = 60.0
 
@@ -38,3 +40,30 @@ def test_a_worker_that_nobody_waits_for_can_still_report_and_keep_its_work(tmp_p
         assert next(made) == 0
     assert (tmp_path / "kept-1").exists()
     assert reported == [1]
+
+
+def report_twice(seed: int, on_progress: OnProgress, stopped: Stopped) -> int:
+    for done in (1, 2):
+        on_progress(Progress(seed, "training", done, 2))
+    return seed
+
+
+def break_down(progress: Progress) -> None:
+    raise ZeroDivisionError("made to happen")
+
+
+def test_an_error_of_the_progress_comes_when_all_seeds_are_done() -> None:
+    made: list[int] = []
+    with pytest.raises(ZeroDivisionError, match="made to happen"):
+        made.extend(run_seeds(report_twice, [0, 1], jobs=2, on_progress=break_down))
+    assert sorted(made) == [0, 1]
+
+
+def test_reports_are_received_to_the_end_whatever_becomes_of_them() -> None:
+    reports = [Progress(0, "training", done, 3) for done in (1, 2, 3)]
+    waiting = iter([*reports, None])
+    listener = _Listener(lambda: next(waiting), break_down)
+    listener.start()
+    listener.join()
+    assert isinstance(listener.error, ZeroDivisionError)
+    assert list(waiting) == []
