@@ -41,6 +41,8 @@ MAX_INSTRUMENTS = 16
 MAX_WARM_INSTRUMENTS = 4
 """The warm start has seen frames of at most this many lines."""
 MAX_DECODED_INSTRUMENTS = 4
+DECODED_HARMONICS = 2, 257
+"""Between two of them lies the nearest, and a byte holds its number."""
 MAX_BEAM = 32
 MAX_SEEDS = 1000
 MAX_ROLLOUTS = 729
@@ -333,6 +335,18 @@ def check(config: Config) -> None:
             "[network] strides must not exceed the kernel: bins would be skipped",
         ),
         (bool(config.network.strides), "[network] strides must not be empty"),
+        (
+            config.frame.n_bins_below <= math.prod(config.network.strides),
+            f"[frame] max_frequency_hz = {config.frame.max_frequency_hz}: the network's "
+            f"{math.prod(config.network.strides)} bins, the product of [network] strides, end at "
+            f"{_highest_hz(config):.0f} Hz",
+        ),
+        (
+            not config.decoding.enabled
+            or config.dictionary.n_harmonics in range(*DECODED_HARMONICS),
+            f"[dictionary] n_harmonics = {config.dictionary.n_harmonics}: with [decoding] enabled ="
+            f" true it must be {DECODED_HARMONICS[0]} to {DECODED_HARMONICS[1] - 1}",
+        ),
         (bool(config.policy.exponents), "[policy] exponents must not be empty"),
         (
             config.frame.hop_zetas <= 3,
@@ -350,6 +364,11 @@ def check(config: Config) -> None:
     for holds, message in rules:
         if not holds:
             raise ConfigError(message)
+
+
+def _highest_hz(config: Config) -> float:
+    """Where the network's bins end."""
+    return math.prod(config.network.strides) / (config.frame.window_zetas * config.frame.zeta_s)
 
 
 def _most_instruments(n_exponents: int) -> int:

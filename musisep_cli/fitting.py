@@ -44,7 +44,7 @@ LEAST_RELATIVE_NOISE = 0.01
 """Relative to what a harmonic should be, so that the normal equations are never singular."""
 TUNINGS = 2
 """Of the harmonics' frequencies, by their phases."""
-STRETCH_FRAMES, STRETCH_REACH = 4 * BLOCK_FRAMES, 32
+FOLLOWED_FRAMES, FOLLOWED_REACH = 4 * BLOCK_FRAMES, 32
 """Harmonics are followed through so many frames at once, and so many more at both ends: from 0.3 s
 away little is heard of them."""
 EXCERPT_STRETCHES, PLACE_HOPS = 16, 4
@@ -131,8 +131,8 @@ class Fitter:
         parts = []
         while first < last:
             if not self._stretch.start <= first < self._stretch.stop:
-                start = first - first % STRETCH_FRAMES
-                self._stretch = slice(start, min(start + STRETCH_FRAMES, len(self)))
+                start = first - first % FOLLOWED_FRAMES
+                self._stretch = slice(start, min(start + FOLLOWED_FRAMES, len(self)))
                 self._fitted = self._follow(self._stretch)
             stop = min(last, self._stretch.stop)
             parts.append(self._fitted[first - self._stretch.start : stop - self._stretch.start])
@@ -165,8 +165,8 @@ class Fitter:
 
     def _follow(self, stretch: slice) -> Fitted:
         """The tones of a stretch of frames; the frames around it have their say."""
-        before = min(STRETCH_REACH, stretch.start)
-        wide = slice(stretch.start - before, min(stretch.stop + STRETCH_REACH, len(self.tones)))
+        before = min(FOLLOWED_REACH, stretch.start)
+        wide = slice(stretch.start - before, min(stretch.stop + FOLLOWED_REACH, len(self.tones)))
         tones, channels = self.tones[wide], self.in_windows[wide]
         scales = window_scales(tones, self.config)
         alike = seen_alike(scales)

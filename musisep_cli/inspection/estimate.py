@@ -1,7 +1,7 @@
 """Estimate: how long a separation takes on this machine, and how much memory.
 
-A few training steps and the prediction of two blocks of frames are run and timed, on a chord of the
-recording's rate and channels: held tones, for without any there may be nothing to train on.
+A few training steps and all that is done with a few blocks of frames are run and timed, on a chord
+of the recording's rate and channels: held tones, for without any there may be nothing to train on.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from musisep_cli.pipeline import Progress, run_seed
 from musisep_cli.recording import Recording
 from musisep_cli.resynthesis import BLOCK_FRAMES
 
-STEPS, BLOCKS = 4, 2
-"""Training steps and blocks of frames that are run; the first of each is not counted, it allocates
-and compiles."""
+STEPS, BLOCKS = 4, 4
+"""Training steps and blocks of frames that are run; the first step is not counted, it allocates and
+compiles. As many frames are followed at once."""
 LONGEST_S = 6.0
 """A machine so slow or busy that they take longer is measured by the first training steps alone."""
 COPIES = 2
@@ -131,10 +131,8 @@ def _measure(
         run_seed(sample, short, 0, device, mark)
     except _SlowError:
         return _typical_s(marks, "training"), None
-    last_s = time.perf_counter() - marks[-1][1]
-    others = {stage for stage, _ in marks[1:]} - {"training"}
-    blocks_s = sum(_typical_s(marks, stage) for stage in others)
-    return _typical_s(marks, "training"), blocks_s / BLOCK_FRAMES + last_s / n_frames
+    marks.append(("end", time.perf_counter()))
+    return _typical_s(marks, "training"), _besides_training_s(marks) / n_frames
 
 
 def _chord(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.float32]:
@@ -147,6 +145,21 @@ def _chord(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.floa
             if frequency_hz < sample_rate_hz / 2:
                 chord += 0.05 / h * np.sin(2 * np.pi * frequency_hz * time_s + h)
     return chord.astype(np.float32)
+
+
+def _besides_training_s(marks: list[tuple[str, float]]) -> float:
+    """Time of everything else, decoding between the stages included.
+
+    Before the very first mark much is loaded: it counts as the others of its stage.
+
+    >>> marks = [("start", 0.0), ("listening", 9.0), ("listening", 10.0), ("training", 15.0)]
+    >>> _besides_training_s([*marks, ("resynthesis", 18.0), ("end", 18.5)])
+    5.5
+    """
+    first, first_s = marks[1][0], marks[1][1] - marks[0][1]
+    total_s = marks[-1][1] - marks[0][1]
+    loading_s = first_s - _typical_s(marks, first)
+    return total_s - sum(_times_s(marks, "training")) - (loading_s if first != "training" else 0.0)
 
 
 def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:

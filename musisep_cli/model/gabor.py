@@ -35,6 +35,17 @@ class FrameConfig:
     """0 takes the recording's level as it is. Anything else departs from the paper: the recording
     is analysed as if this were its RMS value, so that a quiet file is separated like a loud one."""
 
+    @property
+    def n_bins_below(self) -> int:
+        """Bins below the highest frequency, at the bin spacing of the window's own length.
+
+        The same number whatever the transform's length is rounded to.
+
+        >>> FrameConfig().n_bins_below
+        6144
+        """
+        return round(self.max_frequency_hz * self.window_zetas * self.zeta_s)
+
 
 class GaborFrame:
     """A Gabor frame with a Gaussian window and its canonical dual.
@@ -76,9 +87,7 @@ class GaborFrame:
         self.hop_samples = max(1, round(config.hop_zetas * zeta_samples))
         self.bin_hz = sample_rate_hz / self.n_fft
         self.n_bins = self.n_fft // 2 + 1
-        # At the bin spacing of the window's own length: the same number whatever N is rounded to.
-        n_below = round(config.max_frequency_hz * config.window_zetas * config.zeta_s)
-        self.n_network_bins = min(self.n_fft // 2, n_below)
+        self.n_network_bins = min(self.n_fft // 2, config.n_bins_below)
         self.ideal_width_bins = 1 / (2 * math.pi * config.zeta_s * self.bin_hz)
         self._offsets = torch.arange(-(self.n_fft // 2), self.n_fft // 2, device=device)
         self._zeta_samples, self.dtype = zeta_samples, dtype

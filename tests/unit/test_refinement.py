@@ -381,7 +381,7 @@ def test_stretches_are_followed_as_the_whole_is(monkeypatch: pytest.MonkeyPatch)
     played = steady(np.tile([[77.0, 51.0]], (len(FRAME.centres(n_samples)), 1)))
     config = replace(WIENER, steady_s=0.1)
     whole = separated(parts.sum(0), played, config, 0)
-    monkeypatch.setattr(fitting, "STRETCH_FRAMES", 50)
+    monkeypatch.setattr(fitting, "FOLLOWED_FRAMES", 50)
     in_stretches = separated(parts.sum(0), played, config, 0)
     assert np.abs(in_stretches - whole).max() > 0
     assert error_db(whole, in_stretches) < -40
