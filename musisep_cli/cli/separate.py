@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from musisep_cli.audio import Subtype
 
+ONE_SET = {"beam": 1, "hypotheses": 1, "octave_nats": 0.0, "hidden_nats": 0.0}
+"""Of tones in every frame: the most probable."""
 _METHOD = "Method"
 _RUN = "Where it runs"
 _OUTPUT = "Output"
@@ -328,7 +330,7 @@ def separate(
             "init_file": str(init_dictionary.absolute()) if init_dictionary else None,
             "frozen": freeze_dictionary or None,
         },
-        "search": {"beam": 1, "hypotheses": 1, "octave_nats": 0.0} if no_decode else {},
+        "search": ONE_SET if no_decode else {},
     }
     # Imported here, so that the help does not wait for PyTorch.
     from musisep_cli.cli.separate_report import Reporter

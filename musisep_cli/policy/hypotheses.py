@@ -12,8 +12,10 @@ channels, ``f`` bins, ``h`` harmonics; ``k = n s``, those of one frame in a row.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,6 +37,9 @@ PROPOSAL_REACH_BINS = 2
 LOWEST_WIDTHS = 3.0
 """Lower tones, relative to the width of a peak, are not looked for: 22 Hz at the paper's window.
 Their harmonics run into each other, so that they fit any rumble, and no instrument plays them."""
+HIDING_HARMONICS, MOST_HIDING = range(2, 7), 10
+"""Where a tone is looked for that hides: at these harmonics of every other tone, the lowest first,
+and at so many in all."""
 LEAST_LOG_PROB = -60.0
 """Less probable sets are not told apart."""
 TIKHONOV = 1e-2
@@ -53,13 +58,17 @@ class SearchConfig:
     """The most probable set is also tried with each tone an octave lower and higher, so much less
     probable: the network's surest errors are octaves, of tones with a weak fundamental above all.
     0: it is not."""
+    hidden_nats: float = 10.0
+    """The last tone of the most probable set is also tried at the harmonics of the others, so much
+    less probable: a tone there has no harmonic of its own, and once the others are subtracted the
+    network finds nothing left of it. 0: it is not."""
     refined_pitch: bool = True
     """Whether pitches are set to where their harmonics are strongest before sets are compared."""
 
 
 @dataclass(frozen=True)
 class Hypotheses(FrameRows):
-    """Sets of tones of every frame, the most probable first, those by octaves last.
+    """Sets of tones of every frame, the most probable first, those with a tone moved last.
 
     Attributes:
         log_prob: of the set under the policy, whatever the order of its tones, ``[n, s]``.
@@ -83,6 +92,11 @@ class Hypotheses(FrameRows):
     loudness: Tensor
     timbre: Tensor
     place: Tensor
+
+    def beside(self, others: Hypotheses) -> Hypotheses:
+        """With others of the same frames."""
+        columns = zip(vars(self).values(), vars(others).values(), strict=True)
+        return Hypotheses(*(torch.cat(column, 1) for column in columns))
 
     def heard(self, audible: Tensor) -> Hypotheses:
         """Without tones in the frames that are not audible, bool ``[n]``."""
@@ -114,9 +128,38 @@ def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchCon
     for place in range(policy.n_instruments):
         last = place + 1 == policy.n_instruments
         found = found.extended(place, config.beam, config.hypotheses if last else config.beam)
-    return found.with_octaves(config.octave_nats).fitted(
-        channels, refined_pitches=config.refined_pitch
-    )
+    fitted = partial(_Sets.fitted, channels=channels, refined_pitches=config.refined_pitch)
+    hypotheses = fitted(found)
+    moves = _moves(policy.n_instruments, config)
+    return hypotheses.beside(fitted(found.moved(hypotheses, moves))) if moves else hypotheses
+
+
+class _Move(NamedTuple):
+    """A tone of a set put at a multiple of its own pitch or of another one's, the source's."""
+
+    tone: int
+    source: int
+    factor: float
+    nats: float
+
+
+def _moves(n_tones: int, config: SearchConfig) -> list[_Move]:
+    """Where the tones of the most probable set may be instead.
+
+    After a rest there are only rests: with the last tone, no other one is missing.
+    """
+    last = n_tones - 1
+    octaves = [
+        _Move(tone, tone, factor, config.octave_nats)
+        for tone in range(n_tones)
+        for factor in (0.5, 2.0)
+    ]
+    hiding = [
+        _Move(last, other, float(h), config.hidden_nats)
+        for h in HIDING_HARMONICS
+        for other in range(last)
+    ]
+    return [move for move in octaves + hiding[:MOST_HIDING] if move.nats > 0]
 
 
 @dataclass(frozen=True)
@@ -227,25 +270,19 @@ class _Sets:
         unused = explanation.log_prob
         return replace(self, explanation=explanation.add(tone, unused, unused))
 
-    def with_octaves(self, nats: float) -> _Sets:
-        """Besides, the most probable set with one tone an octave lower or higher."""
-        if nats == 0:
-            return self
+    def moved(self, fitted: Hypotheses, moves: Sequence[_Move]) -> _Sets:
+        """The most probable set, as it was fitted, with one tone moved, a set for every move."""
         n_tones = self.on.shape[-1]
-        factors = self.f0_bins.new_ones(2 * n_tones, n_tones)
-        for tone in range(n_tones):
-            factors[2 * tone : 2 * tone + 2, tone] = factors.new_tensor([0.5, 2.0])
-
-        def repeated(values: Tensor) -> Tensor:
-            return values[:, :1].expand(-1, len(factors), *values.shape[2:])
-
-        f0_bins = (repeated(self.f0_bins) * factors).clamp_min(self.lowest_bins)
+        sources = torch.arange(n_tones, device=self.on.device).repeat(len(moves), 1)
+        factors = self.f0_bins.new_ones(len(moves), n_tones)
+        for row, move in enumerate(moves):
+            sources[row, move.tone], factors[row, move.tone] = move.source, move.factor
         return replace(
             self,
-            log_prob=torch.cat([self.log_prob, repeated(self.log_prob) - nats], 1),
-            on=torch.cat([self.on, repeated(self.on)], 1),
-            f0_bins=torch.cat([self.f0_bins, f0_bins], 1),
-            inharmonicity=torch.cat([self.inharmonicity, repeated(self.inharmonicity)], 1),
+            log_prob=self.log_prob[:, :1] - factors.new_tensor([move.nats for move in moves]),
+            on=self.on[:, 0][:, sources],
+            f0_bins=(fitted.f0_bins[:, 0][:, sources] * factors).clamp_min(self.lowest_bins),
+            inharmonicity=self.inharmonicity[:, 0][:, sources],
         )
 
     def fitted(self, channels: Tensor, *, refined_pitches: bool) -> Hypotheses:

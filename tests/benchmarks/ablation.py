@@ -34,9 +34,10 @@ ROWS: dict[str, Settings] = {
     "all": {},
     "float32 in the network's convolutions": {"run": {"precision": "float32"}},
     "without decoding: the most probable tones of each frame": {
-        "search": {"beam": 1, "hypotheses": 1, "octave_nats": 0.0}
+        "search": {"beam": 1, "hypotheses": 1, "octave_nats": 0.0, "hidden_nats": 0.0}
     },
     "without octaves of the most probable set": {"search": {"octave_nats": 0.0}},
+    "without tones at the harmonics of others": {"search": {"hidden_nats": 0.0}},
     "without refined pitches before sets are compared": {"search": {"refined_pitch": False}},
     "4 sets of tones per frame instead of 12": {"search": {"hypotheses": 4}},
     "without the network's probability": {"decoding": {"weight_probability": 1e-9}},

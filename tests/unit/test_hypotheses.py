@@ -32,7 +32,7 @@ from tests import dense
 from tests.small import IDEAL_WIDTH_BINS, FreeOutputs, random_spectra, seeded, small_policy
 
 N_HARMONICS = 4
-WIDE = SearchConfig(octave_nats=0.0, beam=16, hypotheses=300)
+WIDE = SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=16, hypotheses=300)
 """More than there are peaks in 32 bins, and sets of two of them."""
 LOWEST_BIN = 3
 """A pitch near bin 0 would be taken for a rest; nothing sounds there."""
@@ -205,7 +205,7 @@ def test_sets_of_a_network_that_is_always_sure_of_two_bins(n_instruments: int) -
         policy,
         random_spectra(2, 32),
         N_HARMONICS,
-        SearchConfig(octave_nats=0.0, beam=6, hypotheses=99),
+        SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=6, hypotheses=99),
     )
     expected = {}
     for n_tones in range(n_instruments + 1):
@@ -261,7 +261,10 @@ def test_the_narrowest_search_is_the_most_probable_tone_after_tone(n_instruments
     policy = finder(n_instruments, 1, parameters)
     spectra = random_spectra(4, 32, seed=2)
     found = unrefined(
-        policy, spectra, N_HARMONICS, SearchConfig(octave_nats=0.0, beam=1, hypotheses=1)
+        policy,
+        spectra,
+        N_HARMONICS,
+        SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=1, hypotheses=1),
     )
     dictionary = torch.ones(N_HARMONICS, n_instruments, dtype=torch.float64)
     with seeded(0):
@@ -279,7 +282,7 @@ def test_the_narrowest_search_is_the_most_probable_tone_after_tone(n_instruments
 def test_as_many_sets_are_kept_as_asked_for_or_as_there_are(
     beam: int, n_kept: int, n_instruments: int, seed: int
 ) -> None:
-    config = SearchConfig(octave_nats=0.0, beam=beam, hypotheses=n_kept)
+    config = SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=beam, hypotheses=n_kept)
     found = search(finder(n_instruments, seed), random_spectra(2, 32)[:, None], N_HARMONICS, config)
     n_before = 1
     for _ in range(n_instruments - 1):
@@ -303,7 +306,7 @@ def test_as_many_sets_are_kept_as_asked_for_or_as_there_are(
 def test_a_frame_is_searched_whatever_the_others_are() -> None:
     policy = finder(2, 3)
     spectra = random_spectra(5, 32, seed=4)
-    config = SearchConfig(octave_nats=0.0, beam=3, hypotheses=5)
+    config = SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=3, hypotheses=5)
     together = search(policy, spectra[:, None], N_HARMONICS, config)
     for n in range(5):
         alone = search(policy, spectra[n : n + 1, None], N_HARMONICS, config)
@@ -326,7 +329,10 @@ def test_the_right_set_explains_its_frame_and_its_tones_are_measured() -> None:
     policy.unet.values.data[:, Output.OFFSET, 26] = math.atanh(0.5 / 0.6)
     policy.parameter_config = replace(PARAMETERS, max_offset_bins=0.6)
     found = unrefined(
-        policy, spectra, N_HARMONICS, SearchConfig(octave_nats=0.0, beam=4, hypotheses=20)
+        policy,
+        spectra,
+        N_HARMONICS,
+        SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=4, hypotheses=20),
     )
     by_tones = [
         {tuple(sorted(p)): s for s, p in reversed(list(enumerate(pitches(found, n))))}
@@ -364,7 +370,9 @@ def test_where_a_tone_sounds_is_measured_in_all_channels() -> None:
     logits = torch.full((128,), -300.0, dtype=torch.float64)
     logits[21], logits[26] = 0.0, -0.5
     policy = knower(2, logits, 5.0)
-    found = search(policy, channels, N_HARMONICS, SearchConfig(octave_nats=0.0, hypotheses=1))
+    found = search(
+        policy, channels, N_HARMONICS, SearchConfig(octave_nats=0.0, hidden_nats=0.0, hypotheses=1)
+    )
     assert bool(found.on.all())
     order = found.f0_bins[0, 0].argsort()
     expected = np.sqrt(gains / gains.sum(1, keepdims=True))
@@ -418,15 +426,52 @@ def test_peaks_are_as_far_apart_as_their_reach_and_hold_the_mass_around_them(
             assert high - low > PROPOSAL_REACH_BINS
 
 
-def test_the_most_probable_set_is_also_tried_an_octave_lower_and_higher() -> None:
-    policy = finder(2, 0)
+def test_the_most_probable_set_is_also_tried_with_a_tone_moved() -> None:
+    policy = finder(3, 0)
     spectra = random_spectra(3, 32)
-    plain = SearchConfig(octave_nats=0.0, beam=3, hypotheses=4)
+    plain = SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=3, hypotheses=4)
     without = unrefined(policy, spectra, N_HARMONICS, plain)
-    found = unrefined(policy, spectra, N_HARMONICS, replace(plain, octave_nats=7.0))
+    found = unrefined(
+        policy, spectra, N_HARMONICS, replace(plain, octave_nats=7.0, hidden_nats=3.0)
+    )
     n_kept = without.log_prob.shape[1]
     assert_close(found.f0_bins[:, :n_kept], without.f0_bins)
-    factors = torch.tensor([[0.5, 1.0], [2.0, 1.0], [1.0, 0.5], [1.0, 2.0]])
-    assert_close(found.f0_bins[:, n_kept:], (without.f0_bins[:, :1] * factors).clamp_min(1.0))
-    expected = (without.log_prob[:, :1] - 7.0).expand(-1, len(factors))
-    assert_close(found.log_prob[:, n_kept:], expected)
+    first, second, third = without.f0_bins[:, :1].unbind(-1)
+    octaves = [(0.5 * first, second, third), (2 * first, second, third)]
+    octaves += [(first, 0.5 * second, third), (first, 2 * second, third)]
+    octaves += [(first, second, 0.5 * third), (first, second, 2 * third)]
+    hiding = [(first, second, h * other) for h in range(2, 7) for other in (first, second)]
+    moved = torch.stack([torch.stack(tones, -1) for tones in octaves + hiding], 1)[:, :, 0]
+    assert_close(found.f0_bins[:, n_kept:], moved.clamp_min(1.0))
+    nats = torch.tensor([7.0] * len(octaves) + [3.0] * len(hiding))
+    assert_close(found.log_prob[:, n_kept:], without.log_prob[:, :1] - nats)
+
+
+class OneAfterTheOther(torch.nn.Module):
+    """Networks of which each has its say once."""
+
+    def __init__(self, *networks: torch.nn.Module) -> None:
+        super().__init__()
+        self.networks = iter(networks)
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        outputs: Tensor = next(self.networks)(spectra)
+        return outputs
+
+
+def test_a_tone_is_looked_for_at_the_harmonics_of_another_where_the_network_finds_none() -> None:
+    logits = torch.zeros(32, dtype=torch.float64)
+    logits[5] = 1.0
+    policy = knower(2, logits, 5.0)
+    policy.unet = OneAfterTheOther(policy.unet, knower(2, logits, -5.0).unet)
+    config = SearchConfig(octave_nats=0.0, beam=1, hypotheses=1)
+    found = unrefined(policy, random_spectra(1, 32), N_HARMONICS, config)
+    assert found.on[0].tolist() == [[True, False]] + 5 * [[True, True]]
+    assert_close(found.f0_bins[0, 1:, 1], 5.0 * torch.arange(2, 7, dtype=torch.float64))
+
+
+def test_many_tones_have_no_more_places_to_hide_at() -> None:
+    policy = finder(4, 0)
+    config = SearchConfig(octave_nats=0.0, beam=2, hypotheses=3)
+    found = unrefined(policy, random_spectra(2, 32), N_HARMONICS, config)
+    assert found.f0_bins.shape[1] == 3 + 10
