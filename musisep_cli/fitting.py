@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from musisep_cli.framewise import Derived, FrameRows, Framewise, excerpt, stretches
+from musisep_cli.inharmonicity import Inharmonicity
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks
 from musisep_cli.notes import NotesAround, comb_of, learn_timbres
@@ -111,10 +112,13 @@ class Fitter:
         frame: GaborFrame,
         config: ResynthesisConfig,
     ) -> None:
-        self.tones, self.in_windows = tones, in_windows
-        self.frame, self.config = frame, config
+        self.in_windows, self.frame, self.config = in_windows, frame, config
         self.n_harmonics, self.n_instruments = dictionary.shape
         spectra = Derived(channels, lambda block: block.mean(1))
+        if config.stretched:
+            learned = Inharmonicity.learn(tones.played, spectra, frame, self.n_harmonics)
+            tones = replace(tones, played=Derived(tones.played, learned.of))
+        self.tones = tones
         self.timbres = learn_timbres(tones, spectra, dictionary, frame)
         in_stereo = config.places and channels[:1].shape[1] == 2
         self.places = self._learned_places(channels) if in_stereo else None

@@ -48,6 +48,9 @@ class ResynthesisConfig:
     """Where tones are decoded: how long a harmonic of a note is expected to go on as it is. The
     longer, the nearer may be the frequencies of two that are told apart. 0: every frame is fitted
     by itself."""
+    stretched: bool = True
+    """Where tones are decoded: whether it is learned how far an instrument's strings spread their
+    harmonics, at every pitch. Without, they are where the network takes them to be."""
     change_window: float = 0.6
     """Where tones are decoded: length of the window in frames that hold two notes of an instrument,
     relative to the others'. 1: the same everywhere."""

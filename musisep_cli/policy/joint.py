@@ -139,19 +139,40 @@ def strongest_pitch(
 ) -> Tensor:
     """The pitch near a given one at which the harmonics add up to most, ``[k]``.
 
-    The strength of a harmonic between bins is that of the cubic through the four around. A
-    straight line would have its maximum at a bin, and pull the pitch of a tone with few harmonics
-    there.
-
     Args:
         strength: of a harmonic at every bin, ``[k, f]``.
         f0_bins: ``[k]``.
         inharmonicity: b, ``[k]``.
         n_harmonics: how many count.
     """
+    pitches = pitches_near(f0_bins)
+    total = comb_strength(strength, pitches, inharmonicity, n_harmonics=n_harmonics)
+    best: Tensor = pitches.gather(1, total.argmax(1, keepdim=True)).squeeze(1)
+    return best
+
+
+def pitches_near(f0_bins: Tensor) -> Tensor:
+    """Those within ``PITCH_REACH_BINS`` of some, ``[k, o]``."""
     n_steps = round(PITCH_REACH_BINS / PITCH_STEP_BINS)
-    offsets = PITCH_STEP_BINS * torch.arange(-n_steps, n_steps + 1, device=strength.device)
-    pitches = (f0_bins[:, None] + offsets).clamp_min(1.0)  # k, o
+    offsets = PITCH_STEP_BINS * torch.arange(-n_steps, n_steps + 1, device=f0_bins.device)
+    return (f0_bins[:, None] + offsets).clamp_min(1.0)
+
+
+def comb_strength(
+    strength: Tensor, pitches: Tensor, inharmonicity: Tensor, *, n_harmonics: int
+) -> Tensor:
+    """Sum of the strengths of all harmonics at several pitches, ``[k, o]``.
+
+    The strength of a harmonic between bins is that of the cubic through the four around. A
+    straight line would have its maximum at a bin, and pull the pitch of a tone with few harmonics
+    there.
+
+    Args:
+        strength: of a harmonic at every bin, ``[k, f]``.
+        pitches: f_1 in bins, ``[k, o]``.
+        inharmonicity: b, ``[k]``.
+        n_harmonics: how many count.
+    """
     positions = harmonic_positions(pitches, inharmonicity[:, None].expand_as(pitches), n_harmonics)
     last = strength.shape[-1] - 1
     below = positions.clamp(1, last - 2).floor().long()
@@ -165,9 +186,7 @@ def strongest_pitch(
     found = torch.zeros_like(positions)
     for offset, weight in enumerate(weights, -1):
         found += weight * strength.gather(1, (below + offset).flatten(1)).view_as(positions)
-    total = found.masked_fill(positions > last, 0.0).sum(-1)
-    best: Tensor = pitches.gather(1, total.argmax(1, keepdim=True)).squeeze(1)
-    return best
+    return found.masked_fill(positions > last, 0.0).sum(-1)
 
 
 def matched_filter(spectra: Tensor, width: float) -> Tensor:

@@ -1,0 +1,121 @@
+"""Inharmonicity: how far the harmonics of an instrument's strings are spread, at every pitch.
+
+A stiff string has its harmonics at f_h = f_1 h sqrt(1 + b h^2) (Eq. 3): of a piano's c', the tenth
+is 30 cents sharp. The further up, the more of it a comb of exact multiples misses.
+
+Departs from the paper (Table 1), where the network finds b for every tone: in a single frame little
+tells it, and the warm start takes b for 0. But b belongs to the string. So all frames in which an
+instrument plays a pitch tell of one b, and those with the pitches next to it of nearly the same:
+with the strength s(f) = sqrt|<g_f, Y>| of a harmonic at f, which hears faint ones too,
+
+    b[i, g] = argmax_b  mean_n  max_f1 sum_h s(f_h(f1, b)) / max_f1 sum_h s(f_h(f1, 0)),
+
+if that is worth more than nothing, else 0: in winds and under a bow, harmonics are exact.
+
+Axes: ``n`` frames, ``i`` instruments, ``g`` semitones, ``h`` harmonics, ``f`` bins, ``b`` values of
+b; ``k = n i``, all tones of all frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from musisep_cli.framewise import Framewise, excerpt, stretches
+from musisep_cli.model.gabor import GaborFrame
+from musisep_cli.model.tones import magnitude
+from musisep_cli.notes import EXCERPT_STRETCHES, STRETCH_FRAMES, pitch_semitones
+from musisep_cli.policy.joint import Pitches, comb_strength, matched_filter, pitches_near
+from musisep_cli.resynthesis import BLOCK_FRAMES
+from musisep_cli.timbre import LOWEST_SEMITONE, N_SEMITONES
+
+LEAST, PER_OCTAVE, N_OCTAVES = 1e-5, 2, 9
+"""b is looked for from the first on, in so many steps to each doubling: up to 5e-3, that of a
+piano's highest strings."""
+HOPS = 4
+"""Every fourth frame: the next ones hold almost the same sound."""
+NEAR_SEMITONES = 0.7
+"""Standard deviation of how far a pitch tells of another's b."""
+LEAST_GAIN = 1.02
+"""A pianist's notes gain 10 to 30 %, those of winds and bows at most 0.1 %."""
+LEAST_FRAMES = 5.0
+
+
+@dataclass(frozen=True)
+class Inharmonicity:
+    """b of every instrument at every pitch, ``table [i, g]``."""
+
+    table: Tensor
+    frame: GaborFrame
+
+    @classmethod
+    def learn(
+        cls,
+        played: Framewise[Pitches],
+        spectra: Framewise[Tensor],
+        frame: GaborFrame,
+        n_harmonics: int,
+    ) -> Inharmonicity:
+        """From as much of a recording as timbres are learned from.
+
+        Args:
+            played: the tones of all frames, ``[n, i]``.
+            spectra: of all frames, ``[n, f]``.
+            frame: the representation.
+            n_harmonics: of a tone.
+        """
+        values = LEAST * 2 ** (torch.arange(PER_OCTAVE * N_OCTAVES + 1) / PER_OCTAVE)
+        on = played[:1].on
+        values = torch.cat([torch.zeros(1), values]).to(on)  # b
+        n_instruments = on.shape[1]
+        gains = on.new_zeros(n_instruments * N_SEMITONES, len(values))
+        counts = on.new_zeros(n_instruments * N_SEMITONES)
+        every = slice(None, None, HOPS)
+        for part in excerpt(len(played), EXCERPT_STRETCHES, STRETCH_FRAMES):
+            for block in stretches(part, HOPS * BLOCK_FRAMES):
+                tones = played[block][every]
+                gain = _gains(tones, spectra[block][every], values, frame, n_harmonics)
+                rows = torch.arange(n_instruments, device=on.device) * N_SEMITONES
+                rows = (rows + _semitones(tones, frame)).flatten()
+                sounding = (tones.on > 0).flatten()
+                gains.index_add_(0, rows[sounding], gain[sounding])
+                counts.index_add_(0, rows[sounding], torch.ones_like(gain[sounding][:, 0]))
+        near = _near(on)
+        weights = near @ counts.view(n_instruments, N_SEMITONES, 1)
+        mean = (near @ gains.view(n_instruments, N_SEMITONES, -1)) / weights.clamp_min(1e-12)
+        best = mean.max(-1)
+        worth = (best.values > LEAST_GAIN) & (weights[..., 0] > LEAST_FRAMES)
+        return cls(torch.where(worth, values[best.indices], 0.0), frame)
+
+    def of(self, tones: Pitches) -> Pitches:
+        """Some frames' tones ``[n, i]`` with this b instead of their own."""
+        instruments = torch.arange(len(self.table), device=self.table.device)
+        return replace(tones, inharmonicity=self.table[instruments, _semitones(tones, self.frame)])
+
+
+def _gains(
+    tones: Pitches, spectra: Tensor, values: Tensor, frame: GaborFrame, n_harmonics: int
+) -> Tensor:
+    """How much stronger the harmonics are with every b than with the first, ``[k, b]``."""
+    strength = magnitude(matched_filter(spectra, frame.ideal_width_bins)).sqrt()
+    rows = strength.repeat_interleave(tones.on.shape[1], 0)  # k, f
+    near = pitches_near(tones.f0_bins.flatten())
+    strongest = [
+        comb_strength(rows, near, value.expand(len(near)), n_harmonics=n_harmonics).amax(1)
+        for value in values
+    ]
+    return torch.stack(strongest, 1) / strongest[0][:, None].clamp_min(1e-12)
+
+
+def _semitones(tones: Pitches, frame: GaborFrame) -> Tensor:
+    """Row of every tone in the table, ``[n, i]``."""
+    semitones = pitch_semitones(tones.f0_bins, frame).round().long()
+    return (semitones - LOWEST_SEMITONE).clamp(0, N_SEMITONES - 1)
+
+
+def _near(like: Tensor) -> Tensor:
+    """How much a pitch tells of another, ``[g, g]``."""
+    grid = torch.arange(N_SEMITONES, device=like.device, dtype=like.dtype)
+    return torch.exp(-0.5 * ((grid[:, None] - grid) / NEAR_SEMITONES).square())
