@@ -41,7 +41,7 @@ MAX_INSTRUMENTS = 16
 MAX_WARM_INSTRUMENTS = 4
 """The warm start has seen frames of at most this many lines."""
 MAX_DECODED_INSTRUMENTS = 4
-DECODED_HARMONICS = 2, 257
+MIN_DECODED_HARMONICS, MAX_DECODED_HARMONICS = 2, 256
 """Between two of them lies the nearest, and a byte holds its number."""
 MAX_BEAM = 32
 MAX_SEEDS = 1000
@@ -344,9 +344,9 @@ def check(config: Config) -> None:
         ),
         (
             not config.decoding.enabled
-            or config.dictionary.n_harmonics in range(*DECODED_HARMONICS),
+            or MIN_DECODED_HARMONICS <= config.dictionary.n_harmonics <= MAX_DECODED_HARMONICS,
             f"[dictionary] n_harmonics = {config.dictionary.n_harmonics}: with [decoding] enabled ="
-            f" true it must be {DECODED_HARMONICS[0]} to {DECODED_HARMONICS[1] - 1}",
+            f" true it must be {MIN_DECODED_HARMONICS} to {MAX_DECODED_HARMONICS}",
         ),
         (bool(config.policy.exponents), "[policy] exponents must not be empty"),
         (

@@ -29,7 +29,7 @@ from musisep_cli.framewise import Derived, FrameRows, Framewise, excerpt, stretc
 from musisep_cli.inharmonicity import Inharmonicity
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import Peaks
-from musisep_cli.notes import NotesAround, comb_of, learn_timbres
+from musisep_cli.notes import LEARNED_HOPS, NotesAround, comb_of, learn_timbres
 from musisep_cli.partials import Complex, Heard, Partials
 from musisep_cli.places import Places
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
@@ -48,9 +48,8 @@ TUNINGS = 2
 FOLLOWED_FRAMES, FOLLOWED_REACH = 4 * BLOCK_FRAMES, 32
 """Harmonics are followed through so many frames at once, and so many more at both ends: from 0.3 s
 away little is heard of them."""
-EXCERPT_STRETCHES, PLACE_HOPS = 16, 4
-"""Places are learned from as many blocks of frames from all over a recording, every fourth frame:
-the next ones hold almost the same sound."""
+EXCERPT_STRETCHES = 16
+"""Places are learned from as many blocks of frames from all over a recording."""
 PLACE_ROUNDS = 4
 """Of learning the places from the tones' coefficients, and these with the places in turn."""
 
@@ -146,7 +145,7 @@ class Fitter:
 
     def _learned_places(self, channels: Framewise[Tensor]) -> Places:
         """Places from the tones' coefficients, these with the places in turn."""
-        every = slice(None, None, PLACE_HOPS)
+        every = slice(None, None, LEARNED_HOPS)
         fits = [
             self._alone(self.tones[block][every], 1.0, channels[block][every])
             for part in excerpt(len(channels), EXCERPT_STRETCHES, BLOCK_FRAMES)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ class FrameRows:
         this: Any = self
         part: Self = replace(this, **{f.name: getattr(this, f.name)[frames] for f in fields(this)})
         return part
+
+    def beside(self, *others: Self) -> Self:
+        """With others of the same frames, where fields are tensors: their second axes in a row."""
+        kind: Any = type(self)
+        columns = zip(*(vars(rows).values() for rows in (self, *others)), strict=True)
+        whole: Self = kind(*(torch.cat(column, 1) for column in columns))
+        return whole
 
     def only(self, chosen: NDArray[np.int64]) -> Self:
         """With one entry of the fields' second axis per frame, ``[n]``; the axis stays."""

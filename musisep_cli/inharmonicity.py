@@ -26,16 +26,14 @@ from torch import Tensor
 from musisep_cli.framewise import Framewise, excerpt, stretches
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.model.tones import magnitude
-from musisep_cli.notes import EXCERPT_STRETCHES, STRETCH_FRAMES, pitch_semitones
+from musisep_cli.notes import EXCERPT_STRETCHES, LEARNED_HOPS, STRETCH_FRAMES, pitch_semitones
 from musisep_cli.policy.joint import Pitches, comb_strength, matched_filter, pitches_near
 from musisep_cli.resynthesis import BLOCK_FRAMES
-from musisep_cli.timbre import LOWEST_SEMITONE, N_SEMITONES
+from musisep_cli.timbre import N_SEMITONES, nearness, semitone_rows
 
 LEAST, PER_OCTAVE, N_OCTAVES = 1e-5, 2, 9
 """b is looked for from the first on, in so many steps to each doubling: up to 5e-3, that of a
 piano's highest strings."""
-HOPS = 4
-"""Every fourth frame: the next ones hold almost the same sound."""
 NEAR_SEMITONES = 0.7
 """Standard deviation of how far a pitch tells of another's b."""
 LEAST_GAIN = 1.02
@@ -66,33 +64,30 @@ class Inharmonicity:
             frame: the representation.
             n_harmonics: of a tone.
         """
-        values = LEAST * 2 ** (torch.arange(PER_OCTAVE * N_OCTAVES + 1) / PER_OCTAVE)
         on = played[:1].on
+        values = LEAST * 2 ** (torch.arange(PER_OCTAVE * N_OCTAVES + 1) / PER_OCTAVE)
         values = torch.cat([torch.zeros(1), values]).to(on)  # b
         n_instruments = on.shape[1]
+        first_rows = N_SEMITONES * torch.arange(n_instruments, device=on.device)
         gains = on.new_zeros(n_instruments * N_SEMITONES, len(values))
-        counts = on.new_zeros(n_instruments * N_SEMITONES)
-        every = slice(None, None, HOPS)
+        every = slice(None, None, LEARNED_HOPS)
         for part in excerpt(len(played), EXCERPT_STRETCHES, STRETCH_FRAMES):
-            for block in stretches(part, HOPS * BLOCK_FRAMES):
+            for block in stretches(part, LEARNED_HOPS * BLOCK_FRAMES):
                 tones = played[block][every]
                 gain = _gains(tones, spectra[block][every], values, frame, n_harmonics)
-                rows = torch.arange(n_instruments, device=on.device) * N_SEMITONES
-                rows = (rows + _semitones(tones, frame)).flatten()
+                rows = (first_rows + _rows(tones, frame)).flatten()
                 sounding = (tones.on > 0).flatten()
                 gains.index_add_(0, rows[sounding], gain[sounding])
-                counts.index_add_(0, rows[sounding], torch.ones_like(gain[sounding][:, 0]))
-        near = _near(on)
-        weights = near @ counts.view(n_instruments, N_SEMITONES, 1)
-        mean = (near @ gains.view(n_instruments, N_SEMITONES, -1)) / weights.clamp_min(1e-12)
-        best = mean.max(-1)
-        worth = (best.values > LEAST_GAIN) & (weights[..., 0] > LEAST_FRAMES)
+        total = nearness(NEAR_SEMITONES, on) @ gains.view(n_instruments, N_SEMITONES, -1)
+        n_frames = total[..., :1]  # a frame's gain with b = 0 is 1
+        best = (total / n_frames.clamp_min(1e-12)).max(-1)
+        worth = (best.values > LEAST_GAIN) & (n_frames[..., 0] > LEAST_FRAMES)
         return cls(torch.where(worth, values[best.indices], 0.0), frame)
 
     def of(self, tones: Pitches) -> Pitches:
         """Some frames' tones ``[n, i]`` with this b instead of their own."""
         instruments = torch.arange(len(self.table), device=self.table.device)
-        return replace(tones, inharmonicity=self.table[instruments, _semitones(tones, self.frame)])
+        return replace(tones, inharmonicity=self.table[instruments, _rows(tones, self.frame)])
 
 
 def _gains(
@@ -109,13 +104,6 @@ def _gains(
     return torch.stack(strongest, 1) / strongest[0][:, None].clamp_min(1e-12)
 
 
-def _semitones(tones: Pitches, frame: GaborFrame) -> Tensor:
-    """Row of every tone in the table, ``[n, i]``."""
-    semitones = pitch_semitones(tones.f0_bins, frame).round().long()
-    return (semitones - LOWEST_SEMITONE).clamp(0, N_SEMITONES - 1)
-
-
-def _near(like: Tensor) -> Tensor:
-    """How much a pitch tells of another, ``[g, g]``."""
-    grid = torch.arange(N_SEMITONES, device=like.device, dtype=like.dtype)
-    return torch.exp(-0.5 * ((grid[:, None] - grid) / NEAR_SEMITONES).square())
+def _rows(tones: Pitches, frame: GaborFrame) -> Tensor:
+    """Of every tone in its instrument's table, ``[n, i]``."""
+    return semitone_rows(pitch_semitones(tones.f0_bins, frame))

@@ -133,6 +133,11 @@ def level(name: str, stem: Blockwise, recording: Recording, gain: float) -> Mani
     }
 
 
+def trained(manifest: Manifest) -> bool:
+    """Whether there were training steps, some of which may have been skipped."""
+    return bool(manifest["config"]["training"]["iterations"])
+
+
 def read(folder: RunFolder) -> Manifest | None:
     """The manifest of a folder; None if there is none.
 

@@ -99,7 +99,7 @@ class Comb:
         overlap *= sound.gather(2, nearest) * sound.flatten(1)[:, None]
         return cls(
             instruments=instruments,
-            semitones=(semitones.round().long() - LOWEST_SEMITONE).clamp(0, N_SEMITONES - 1),
+            semitones=semitone_rows(semitones),
             strength=_between_bins(magnitude(spectra), places) * sound.flatten(1),
             nearest=nearest.to(torch.uint8).transpose(1, 2),
             overlap=overlap.transpose(1, 2),
@@ -134,10 +134,7 @@ class Timbres:
         n_harmonics, n_instruments = dictionary.shape
         table = dictionary.T[:, None].repeat(1, N_SEMITONES, 1).clamp_min(LEAST_RELATIVE)
         timbres = cls(table)
-        grid = torch.arange(N_SEMITONES, device=table.device, dtype=table.dtype)
-        distance = grid[:, None] - grid
-        kernels = [w * torch.exp(-0.5 * (distance / s).square()) for w, s in KERNEL]
-        kernel = torch.stack(kernels).sum(0)
+        kernel = torch.stack([weight * nearness(width, table) for weight, width in KERNEL]).sum(0)
         levels = [_first_levels(comb) for comb in combs]
         for _ in range(ROUNDS):
             levels = [
@@ -206,6 +203,21 @@ class Timbres:
         rows = comb.instruments * N_SEMITONES + comb.semitones  # n, t
         index = rows[:, None] * n_harmonics + comb.nearest
         return self.table.flatten()[index], index.flatten()
+
+
+def semitone_rows(semitones: Tensor) -> Tensor:
+    """Rows of pitches, MIDI numbers, in a table by semitones; of the same shape.
+
+    >>> semitone_rows(torch.tensor([5.0, 12.4, 60.0, 200.0])).tolist()
+    [0, 0, 48, 119]
+    """
+    return (semitones.round().long() - LOWEST_SEMITONE).clamp(0, N_SEMITONES - 1)
+
+
+def nearness(width_semitones: float, like: Tensor) -> Tensor:
+    """How much every pitch of a table tells of every other, 1 of itself, ``[g, g]``."""
+    grid = torch.arange(N_SEMITONES, device=like.device, dtype=like.dtype)
+    return torch.exp(-0.5 * ((grid[:, None] - grid) / width_semitones).square())
 
 
 def _first_levels(comb: Comb) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli import manifest as manifests
 from musisep_cli import plots
 from musisep_cli.errors import InputError
 from musisep_cli.files import atomic_path, write_text_atomic
@@ -79,8 +80,8 @@ def draw_separation(findings: Findings, name: str, folder: Path | None) -> Itera
         title=f"{name}: pitch",
     )
     yield path
-    if not separation.manifest["config"]["training"]["iterations"]:
-        return  # nothing was trained
+    if not manifests.trained(separation.manifest):
+        return
     if not separation.curves:
         raise InputError(
             f"{separation.folder}: has no seeds/*/metrics.csv, so {name}-curves.png was not drawn. "

@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from musisep_cli import manifest as manifests
 from musisep_cli.cli.inspect_run import DictionaryReport, Report, SoundReport
 from musisep_cli.cli.progress import clock
 from musisep_cli.inspection.estimate import Estimate
@@ -121,7 +122,7 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
     recording, training = manifest["input"], manifest["config"]["training"]
     yield Text(str(separation.folder), "bold")
     steps = f"{training['iterations']} steps of {training['batch_size']} frames"
-    steps = steps if training["iterations"] else "no training"
+    steps = steps if manifests.trained(manifest) else "no training"
     duration_s = recording["n_samples"] / recording["sample_rate_hz"]
     yield _pairs(
         {
@@ -180,7 +181,7 @@ def _playing(each: Instrument) -> Sequence[str]:
 def _ranking(findings: Findings) -> Table:
     """A row per seed, best first."""
     manifest = findings.separation.manifest
-    trained = manifest["config"]["training"]["iterations"] > 0
+    trained = manifests.trained(manifest)
     of_training = ("training, from", "to", "steps skipped") if trained else ()
     table = _table("Seeds", "seed", "objective", *of_training, "time", "")
     for row in manifest["ranking"]:

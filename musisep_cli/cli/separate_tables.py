@@ -62,13 +62,13 @@ def ranking(manifest: Manifest) -> Table:
     table = _table("Seeds")
     table.add_column("seed", justify="right")
     table.add_column("objective", justify="right")
-    if _trained(manifest):
+    if manifests.trained(manifest):
         table.add_column("steps skipped", justify="right")
     table.add_column("time", justify="right")
     table.add_column("")
     for row in manifest["ranking"]:
         mark = manifest["chosen_by"] if row["seed"] == manifest["chosen_seed"] else ""
-        skipped = [str(row["n_skipped_steps"])] * _trained(manifest)
+        skipped = [str(row["n_skipped_steps"])] * manifests.trained(manifest)
         cells = [str(row["seed"]), _objective(row), *skipped, clock(row["wall_s"]), mark]
         table.add_row(*cells, style="bold" if mark else "")
     return table
@@ -79,7 +79,7 @@ def footnotes(manifest: Manifest) -> list[str]:
     notes = []
     if len(manifest["ranking"]) == 1:
         [row] = manifest["ranking"]
-        skipped = f"{row['n_skipped_steps']} steps skipped, " if _trained(manifest) else ""
+        skipped = f"{row['n_skipped_steps']} steps skipped, " if manifests.trained(manifest) else ""
         notes.append(
             f"seed {row['seed']}: objective {_objective(row)} over all frames, "
             f"{skipped}{clock(row['wall_s'])}"
@@ -102,11 +102,6 @@ def _overlap(manifest: Manifest) -> list[str]:
         return []
     effect = "strengthen" if total < 1 else "weaken"
     return [f"shares of energy add up to {total:.0%}: stems overlap, and {effect} each other there"]
-
-
-def _trained(manifest: Manifest) -> bool:
-    """Whether there are training steps, some of which may have been skipped."""
-    return bool(manifest["config"]["training"]["iterations"])
 
 
 def _objective(row: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Estimate: how long a separation takes on this machine, and how much memory.
 
-A few training steps and all that is done with a few blocks of frames are run and timed, on a chord
-of the recording's rate and channels: held tones, for without any there may be nothing to train on.
+A few training steps and all that is done with as many frames as are followed at once are run and
+timed, on a chord of the recording's rate and channels: held tones, for without any there may be
+nothing to train on.
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ from numpy.typing import NDArray
 
 from musisep_cli.config import Config
 from musisep_cli.device import describe
+from musisep_cli.fitting import FOLLOWED_FRAMES
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import Progress, run_seed
 from musisep_cli.recording import Recording
-from musisep_cli.resynthesis import BLOCK_FRAMES
 
-STEPS, BLOCKS = 4, 4
-"""Training steps and blocks of frames that are run; the first step is not counted, it allocates and
-compiles. As many frames are followed at once."""
+STEPS = 4
+"""Training steps that are run; the first is not counted, it allocates and compiles."""
 LONGEST_S = 6.0
 """A machine so slow or busy that they take longer is measured by the first training steps alone."""
 COPIES = 2
@@ -114,8 +114,7 @@ def _measure(
     frame: GaborFrame, n_channels: int, config: Config, device: torch.device
 ) -> tuple[float, float | None]:
     """Time of a training step, and of all that is done with a frame besides training."""
-    n_frames = BLOCKS * BLOCK_FRAMES
-    n_samples, rate_hz = n_frames * frame.hop_samples, frame.sample_rate_hz
+    n_samples, rate_hz = FOLLOWED_FRAMES * frame.hop_samples, frame.sample_rate_hz
     chord = np.tile(_chord(n_samples, rate_hz, config.run.instruments)[:, None], n_channels)
     sample = Recording(samples=chord, sample_rate_hz=rate_hz)
     n_steps = min(STEPS, config.training.iterations)  # some settings do not train on the recording
@@ -132,7 +131,7 @@ def _measure(
     except _SlowError:
         return _typical_s(marks, "training"), None
     marks.append(("end", time.perf_counter()))
-    return _typical_s(marks, "training"), _besides_training_s(marks) / n_frames
+    return _typical_s(marks, "training"), _besides_training_s(marks) / FOLLOWED_FRAMES
 
 
 def _chord(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.float32]:

@@ -93,11 +93,6 @@ class Hypotheses(FrameRows):
     timbre: Tensor
     place: Tensor
 
-    def beside(self, others: Hypotheses) -> Hypotheses:
-        """With others of the same frames."""
-        columns = zip(vars(self).values(), vars(others).values(), strict=True)
-        return Hypotheses(*(torch.cat(column, 1) for column in columns))
-
     def heard(self, audible: Tensor) -> Hypotheses:
         """Without tones in the frames that are not audible, bool ``[n]``."""
         on = self.on & audible[:, None, None]

@@ -14,6 +14,7 @@ import torch
 import typer
 
 from musisep_cli import warmstart
+from musisep_cli.cli.separate import ONE_SET
 from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.decoding import Decoding, DecodingConfig
 from musisep_cli.fitting import Fitter, window_scales
@@ -33,9 +34,7 @@ Searched: TypeAlias = tuple[SearchConfig, str]
 ROWS: dict[str, Settings] = {
     "all": {},
     "float32 in the network's convolutions": {"run": {"precision": "float32"}},
-    "without decoding: the most probable tones of each frame": {
-        "search": {"beam": 1, "hypotheses": 1, "octave_nats": 0.0, "hidden_nats": 0.0}
-    },
+    "without decoding: the most probable tones of each frame": {"search": ONE_SET},
     "without octaves of the most probable set": {"search": {"octave_nats": 0.0}},
     "without tones at the harmonics of others": {"search": {"hidden_nats": 0.0}},
     "without refined pitches before sets are compared": {"search": {"refined_pitch": False}},

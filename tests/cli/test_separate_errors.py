@@ -284,12 +284,12 @@ def test_a_bug_keeps_its_traceback_and_stops_no_other_recording(
     assert (results(tmp_path, "good") / "manifest.json").is_file()
 
 
-def start(folder: Path, repository: Path, *flags: str) -> subprocess.Popen[str]:
-    """A run in a process of its own that would take hours, once its training goes on."""
+def launch(folder: Path, repository: Path, *flags: str) -> subprocess.Popen[str]:
+    """A run in a process of its own."""
     write_recording(folder / "mix.wav")
     settings = write_settings(folder).name
     command = [sys.executable, "-m", "musisep_cli", "separate", "mix.wav", "-n", "1", "--cpu"]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [*command, "--config", settings, *flags],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(repository)},
@@ -297,6 +297,11 @@ def start(folder: Path, repository: Path, *flags: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def start(folder: Path, repository: Path, *flags: str) -> subprocess.Popen[str]:
+    """One that would take hours, once its training goes on."""
+    process = launch(folder, repository, *flags)
     assert process.stderr is not None
     for line in process.stderr:
         if " -> " in line:
@@ -322,16 +327,7 @@ def test_an_interruption_ends_with_130_and_says_what_is_kept(
 
 
 def test_messages_that_nobody_reads_end_no_work(tmp_path: Path, repository: Path) -> None:
-    write_recording(tmp_path / "mix.wav")
-    command = [sys.executable, "-m", "musisep_cli", "separate", "mix.wav", "-n", "1", "--cpu"]
-    process = subprocess.Popen(
-        [*command, "--config", write_settings(tmp_path).name],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(repository)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = launch(tmp_path, repository)
     assert process.stderr is not None
     process.stderr.close()
     process.stderr = None  # communicate would read it

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,7 +33,9 @@ from tests import dense
 from tests.small import IDEAL_WIDTH_BINS, FreeOutputs, random_spectra, seeded, small_policy
 
 N_HARMONICS = 4
-WIDE = SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=16, hypotheses=300)
+unmoved = partial(SearchConfig, octave_nats=0.0, hidden_nats=0.0)
+"""Sets as the network proposes them."""
+WIDE = unmoved(beam=16, hypotheses=300)
 """More than there are peaks in 32 bins, and sets of two of them."""
 LOWEST_BIN = 3
 """A pitch near bin 0 would be taken for a rest; nothing sounds there."""
@@ -205,7 +208,7 @@ def test_sets_of_a_network_that_is_always_sure_of_two_bins(n_instruments: int) -
         policy,
         random_spectra(2, 32),
         N_HARMONICS,
-        SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=6, hypotheses=99),
+        unmoved(beam=6, hypotheses=99),
     )
     expected = {}
     for n_tones in range(n_instruments + 1):
@@ -264,7 +267,7 @@ def test_the_narrowest_search_is_the_most_probable_tone_after_tone(n_instruments
         policy,
         spectra,
         N_HARMONICS,
-        SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=1, hypotheses=1),
+        unmoved(beam=1, hypotheses=1),
     )
     dictionary = torch.ones(N_HARMONICS, n_instruments, dtype=torch.float64)
     with seeded(0):
@@ -282,7 +285,7 @@ def test_the_narrowest_search_is_the_most_probable_tone_after_tone(n_instruments
 def test_as_many_sets_are_kept_as_asked_for_or_as_there_are(
     beam: int, n_kept: int, n_instruments: int, seed: int
 ) -> None:
-    config = SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=beam, hypotheses=n_kept)
+    config = unmoved(beam=beam, hypotheses=n_kept)
     found = search(finder(n_instruments, seed), random_spectra(2, 32)[:, None], N_HARMONICS, config)
     n_before = 1
     for _ in range(n_instruments - 1):
@@ -306,7 +309,7 @@ def test_as_many_sets_are_kept_as_asked_for_or_as_there_are(
 def test_a_frame_is_searched_whatever_the_others_are() -> None:
     policy = finder(2, 3)
     spectra = random_spectra(5, 32, seed=4)
-    config = SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=3, hypotheses=5)
+    config = unmoved(beam=3, hypotheses=5)
     together = search(policy, spectra[:, None], N_HARMONICS, config)
     for n in range(5):
         alone = search(policy, spectra[n : n + 1, None], N_HARMONICS, config)
@@ -332,7 +335,7 @@ def test_the_right_set_explains_its_frame_and_its_tones_are_measured() -> None:
         policy,
         spectra,
         N_HARMONICS,
-        SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=4, hypotheses=20),
+        unmoved(beam=4, hypotheses=20),
     )
     by_tones = [
         {tuple(sorted(p)): s for s, p in reversed(list(enumerate(pitches(found, n))))}
@@ -370,9 +373,7 @@ def test_where_a_tone_sounds_is_measured_in_all_channels() -> None:
     logits = torch.full((128,), -300.0, dtype=torch.float64)
     logits[21], logits[26] = 0.0, -0.5
     policy = knower(2, logits, 5.0)
-    found = search(
-        policy, channels, N_HARMONICS, SearchConfig(octave_nats=0.0, hidden_nats=0.0, hypotheses=1)
-    )
+    found = search(policy, channels, N_HARMONICS, unmoved(hypotheses=1))
     assert bool(found.on.all())
     order = found.f0_bins[0, 0].argsort()
     expected = np.sqrt(gains / gains.sum(1, keepdims=True))
@@ -429,7 +430,7 @@ def test_peaks_are_as_far_apart_as_their_reach_and_hold_the_mass_around_them(
 def test_the_most_probable_set_is_also_tried_with_a_tone_moved() -> None:
     policy = finder(3, 0)
     spectra = random_spectra(3, 32)
-    plain = SearchConfig(octave_nats=0.0, hidden_nats=0.0, beam=3, hypotheses=4)
+    plain = unmoved(beam=3, hypotheses=4)
     without = unrefined(policy, spectra, N_HARMONICS, plain)
     found = unrefined(
         policy, spectra, N_HARMONICS, replace(plain, octave_nats=7.0, hidden_nats=3.0)
@@ -464,7 +465,7 @@ def test_a_tone_is_looked_for_at_the_harmonics_of_another_where_the_network_find
     logits[5] = 1.0
     policy = knower(2, logits, 5.0)
     policy.unet = OneAfterTheOther(policy.unet, knower(2, logits, -5.0).unet)
-    config = SearchConfig(octave_nats=0.0, beam=1, hypotheses=1)
+    config = unmoved(hidden_nats=3.0, beam=1, hypotheses=1)
     found = unrefined(policy, random_spectra(1, 32), N_HARMONICS, config)
     assert found.on[0].tolist() == [[True, False]] + 5 * [[True, True]]
     assert_close(found.f0_bins[0, 1:, 1], 5.0 * torch.arange(2, 7, dtype=torch.float64))
@@ -472,6 +473,6 @@ def test_a_tone_is_looked_for_at_the_harmonics_of_another_where_the_network_find
 
 def test_many_tones_have_no_more_places_to_hide_at() -> None:
     policy = finder(4, 0)
-    config = SearchConfig(octave_nats=0.0, beam=2, hypotheses=3)
+    config = unmoved(hidden_nats=3.0, beam=2, hypotheses=3)
     found = unrefined(policy, random_spectra(2, 32), N_HARMONICS, config)
     assert found.f0_bins.shape[1] == 3 + 10
