@@ -31,6 +31,9 @@ def main(
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = SchoolConfig().steps,
     seed: Annotated[int, typer.Option(min=0, help="Of the start weights and all frames.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    start: Annotated[
+        str, typer.Option(help="Weights to go on from: a file, or builtin; else random ones.")
+    ] = "",
 ) -> None:
     """Train the network of the preset ``standard`` to find tones in simulated frames."""
     torch.set_num_threads(threads)
@@ -39,6 +42,8 @@ def main(
     config = compose("standard")
     simulator = Simulator(SimulatorConfig(), config.frame)
     policy = new_policy(config, GaborFrame(config.frame, SAMPLE_RATE_HZ))
+    if start:
+        weights.load(policy, weights.WarmstartConfig(weights=start))
     school = School(SchoolConfig(steps=steps), TeacherConfig(), simulator, policy)
     checkpoint = out.with_suffix(".checkpoint.pt")
     if checkpoint.exists():
