@@ -24,9 +24,9 @@ from musisep_cli.errors import ConfigError
 from musisep_cli.model.dictionary import DictionaryConfig
 from musisep_cli.model.gabor import FrameConfig
 from musisep_cli.policy.distance import ObjectiveConfig
-from musisep_cli.policy.hypotheses import SearchConfig
 from musisep_cli.policy.parameters import ParameterConfig
 from musisep_cli.policy.rollout import PolicyConfig
+from musisep_cli.policy.search import SearchConfig
 from musisep_cli.policy.unet import NetworkConfig
 from musisep_cli.resynthesis import ResynthesisConfig
 from musisep_cli.training.estimator import EstimatorConfig

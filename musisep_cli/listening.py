@@ -10,8 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from musisep_cli.policy.hypotheses import Hypotheses, SearchConfig, search
+from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.rollout import Policy
+from musisep_cli.policy.search import SearchConfig, search
 from musisep_cli.training.trainer import explanation_objective
 from musisep_cli.transcript import Frames, Transcript, audible
 

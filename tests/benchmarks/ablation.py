@@ -23,7 +23,8 @@ from musisep_cli.listening import Searcher
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.notes import Decoded, NotesAround
 from musisep_cli.pipeline import level_gain, new_policy
-from musisep_cli.policy.hypotheses import Hypotheses, SearchConfig
+from musisep_cli.policy.hypotheses import Hypotheses
+from musisep_cli.policy.search import SearchConfig
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
 from musisep_cli.transcript import Frames

@@ -15,20 +15,19 @@ from numpy.testing import assert_allclose
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli.policy import hypotheses
-from musisep_cli.policy.hypotheses import (
-    LEAST_LOG_PROB,
+from musisep_cli.policy import search as searching
+from musisep_cli.policy.hypotheses import LEAST_LOG_PROB, Hypotheses
+from musisep_cli.policy.joint import PITCH_REACH_BINS
+from musisep_cli.policy.parameters import Output, ParameterConfig
+from musisep_cli.policy.rollout import Explanation, Policy, PolicyConfig
+from musisep_cli.policy.search import (
     PROPOSAL_REACH_BINS,
     TOLERANCE_BINS,
-    Hypotheses,
     SearchConfig,
     merged,
     peak_log_mass,
     search,
 )
-from musisep_cli.policy.joint import PITCH_REACH_BINS
-from musisep_cli.policy.parameters import Output, ParameterConfig
-from musisep_cli.policy.rollout import Explanation, Policy, PolicyConfig
 from tests import dense
 from tests.small import IDEAL_WIDTH_BINS, FreeOutputs, random_spectra, seeded, small_policy
 
@@ -60,7 +59,7 @@ FINDS_TONES = PolicyConfig(instrument_by="timbre", lifted_input=True, input_nois
 def _tones_from_bin_1_on() -> Iterator[None]:
     """The small networks' bins are few."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hypotheses, "LOWEST_WIDTHS", 1 / IDEAL_WIDTH_BINS)
+        patch.setattr(searching, "LOWEST_WIDTHS", 1 / IDEAL_WIDTH_BINS)
         yield
 
 
@@ -68,9 +67,7 @@ def unrefined(
     policy: Policy, spectra: Tensor, n_harmonics: int, config: SearchConfig
 ) -> Hypotheses:
     """Hypotheses with the pitches that the search met them with."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hypotheses, "refined_pitch", lambda pitches, *_, **__: pitches.f0_bins)
-        return search(policy, spectra[:, None], n_harmonics, config)
+    return search(policy, spectra[:, None], n_harmonics, replace(config, refined_pitch=False))
 
 
 class Scaled(torch.nn.Module):
@@ -232,7 +229,7 @@ def test_sets_of_a_network_that_is_always_sure_of_two_bins(n_instruments: int) -
 def test_no_tone_is_lower_than_its_harmonics_can_be_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hypotheses, "LOWEST_WIDTHS", 3.0)
+    monkeypatch.setattr(searching, "LOWEST_WIDTHS", 3.0)
     lowest = 3 * IDEAL_WIDTH_BINS
     logits = torch.full((32,), -20.0, dtype=torch.float64)
     logits[4], logits[11] = 10.0, 0.0  # sure of a rumble, on which a tone is unlikely to follow
