@@ -18,8 +18,10 @@ The paper's chapters in reading order, and where each lives:
 | 3.7 | Algorithm 1 | `training.trainer` |
 | 3.8 | all frames -> tones -> waveforms | `listening`, `transcript`, `resynthesis` |
 | - | a start from simulated frames instead of chance, its weights | `warmstart`, `weights` |
-| - | several sets of tones per frame, each fitted at once | `policy.hypotheses`, `policy.joint` |
+| - | several sets of tones per frame | `policy.search` |
+| - | each set fitted to the frame at once | `policy.hypotheses`, `policy.joint` |
 | - | which tones sound and who plays them, over all frames | `transcription`, `decoding` |
+| - | notes that sound on where their frame does not show them | `held` |
 | - | how strong harmonics are at a pitch, how loud tones are | `timbre` |
 | - | from where in stereo an instrument sounds | `places` |
 | - | harmonics followed from frame to frame | `partials` |
@@ -42,9 +44,9 @@ not at all), `locks` (one process at a time), `interruption` (signals wait for t
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config > listening
-| refinement | transcription | labels > fitting > partials | inharmonicity > notes > training |
-warmstart | timbre | places > policy > resynthesis | decoding | transcript | metrics | audio | plots
-> model | recording | checkpoint > spool > files | locks | interruption | device | blockwise |
+| refinement | transcription | labels > fitting > partials | inharmonicity | held > notes > training
+| warmstart | timbre | places > policy > resynthesis | decoding | transcript | metrics | audio |
+plots > model | recording | checkpoint > spool > files | locks | interruption | device | blockwise |
 framewise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,

@@ -70,6 +70,7 @@ MAY_BE_ZERO = {
     "iterations",
     "pathwise_weight",
     "octave_nats",
+    "held_nats",
     "hidden_nats",
     "weight_harmonics",
     "note_reach",

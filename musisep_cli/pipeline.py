@@ -31,6 +31,7 @@ from musisep_cli.decoding import Decoding, order_like
 from musisep_cli.errors import CheckpointError
 from musisep_cli.fitting import Fitter, window_scales
 from musisep_cli.framewise import Derived, Framewise, Together
+from musisep_cli.held import Held, with_held
 from musisep_cli.labels import clear_labels
 from musisep_cli.listening import Listener, Searcher
 from musisep_cli.model.dictionary import load, start_dictionary
@@ -38,6 +39,7 @@ from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.notes import Decoded, NotesAround
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.rollout import Policy
+from musisep_cli.policy.search import set_fit
 from musisep_cli.portions import Portions
 from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
@@ -434,19 +436,32 @@ class _Run:
 
     def _decode(self, stage: Stage) -> tuple[Framewise[Hypotheses], Decoding]:
         """All frames searched; which of the tones sound and who plays them."""
-        found = self._search(stage)
+        scratch = self.checkpoints.scratch if self.checkpoints else Spool.temporary
         state = partial(self._state, self._found_all(stage))
-        decoding = transcribe(
-            found,
+        search = self.config.search
+
+        def pause() -> None:
+            if self.checkpoints:
+                self.checkpoints.pause(state)
+
+        def widen(found: Framewise[Hypotheses], decoding: Decoding) -> Framewise[Hypotheses]:
+            fit = set_fit(self.policy, self.config.dictionary.n_harmonics, search)
+            channels = Derived(self.centres, self._channels)
+            spool = self.files.enter_context(closing(scratch()))
+            kept = SpooledFrames(Hypotheses, spool, self.mean.device)
+            return with_held(Held(found, decoding, channels, fit, search.held_nats), kept, pause)
+
+        return transcribe(
+            self._search(stage),
             Derived(self.centres, self._spectra),
             self.frame,
             self.config.decoding,
             self.config.dictionary,
             self.seed,
-            scratch=self.checkpoints.scratch if self.checkpoints else Spool.temporary,
-            pause=lambda: self.checkpoints.pause(state) if self.checkpoints else None,
+            widen=widen if search.held_nats > 0 else None,
+            scratch=scratch,
+            pause=pause,
         )
-        return found, decoding
 
 
 def level_gain(recording: Recording, config: Config) -> float:

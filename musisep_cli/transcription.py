@@ -2,7 +2,8 @@
 
 The first decoding knows an instrument by one timbre, whatever its pitch. From what it found, the
 timbres at all pitches are learned, and every hypothesis is heard again as if these instruments
-played it: levels alone are free. So decoded once more, octaves and rests come out better.
+played it: levels alone are free. So decoded once more, octaves and rests come out better. What the
+first decoding found also tells of notes that sound on where no hypothesis has them (``held``).
 
 The same is the judge of who plays what. With instruments of one register the first decoding may
 end in labels that mix two of them up, at less cost than the right ones have. But no timbres explain
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -44,6 +45,8 @@ from musisep_cli.spool import Spool
 from musisep_cli.timbre import Timbres
 from musisep_cli.transcript import Frames
 
+Widen: TypeAlias = Callable[[Framewise[Hypotheses], Decoding], Framewise[Hypotheses]]
+
 
 def transcribe(
     found: Framewise[Hypotheses],
@@ -53,9 +56,10 @@ def transcribe(
     dictionary_config: DictionaryConfig,
     seed: int,
     *,
+    widen: Widen | None = None,
     scratch: Callable[[], Spool] = Spool.temporary,
     pause: Callable[[], None] = lambda: None,
-) -> Decoding:
+) -> tuple[Framewise[Hypotheses], Decoding]:
     """What every instrument plays.
 
     Args:
@@ -65,8 +69,12 @@ def transcribe(
         config: weights.
         dictionary_config: of the dictionary that the timbres start from.
         seed: of the random starts.
+        widen: adds further hypotheses to those found, once they are decoded.
         scratch: opens a file for what a long recording needs besides.
         pause: called block after block; may raise to end the work.
+
+    Returns:
+        The hypotheses, with the further ones, and what was chosen of them.
 
     Raises:
         OutputError: the disk is full.
@@ -95,9 +103,10 @@ def transcribe(
         return min(tried, key=lambda decoding: decoding.cost)
 
     if config.weight_harmonics == 0:
-        return decode(candidates(found), config, seed, scratch=scratch, pause=pause)
+        return found, decode(candidates(found), config, seed, scratch=scratch, pause=pause)
     first = decode(candidates(found), config, seed, judge=judge, scratch=scratch, pause=pause)
-    return again(found, spectra, first)
+    wider = widen(found, first) if widen else found
+    return wider, again(wider, spectra, first)
 
 
 @dataclass(frozen=True)

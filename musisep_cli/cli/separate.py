@@ -10,7 +10,13 @@ import typer
 if TYPE_CHECKING:
     from musisep_cli.audio import Subtype
 
-ONE_SET = {"beam": 1, "hypotheses": 1, "octave_nats": 0.0, "hidden_nats": 0.0}
+ONE_SET = {
+    "beam": 1,
+    "hypotheses": 1,
+    "octave_nats": 0.0,
+    "hidden_nats": 0.0,
+    "held_nats": 0.0,
+}
 """Of tones in every frame: the most probable."""
 _METHOD = "Method"
 _RUN = "Where it runs"

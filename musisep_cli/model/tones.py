@@ -102,7 +102,8 @@ class Peaks:
         torch.Size([1, 2, 21])
         """
         # Not finite widths fail later, as a training step that is counted and not applied.
-        widest = float(widths.detach().nan_to_num(0.0, posinf=n_bins).max())
+        finite = widths.detach().nan_to_num(0.0, posinf=n_bins)
+        widest = max(finite.flatten().tolist(), default=0.0)
         reach = min(math.ceil(PEAK_REACH * widest) + 1, n_bins)
         offsets = torch.arange(-reach, reach + 1, device=positions.device)
         # Around the nearest bin inside: a wide peak may reach in from a centre outside.
@@ -176,9 +177,8 @@ class Peaks:
         widths = self.widths[..., None, None]
         smooth = widths * math.sqrt(math.pi) * bell(distance / (math.sqrt(2) * widths))
         ripples = torch.ones_like(smooth)
-        narrowest = max(
-            float(self.widths.detach().nan_to_num(NARROWEST_BINS).min()), NARROWEST_BINS
-        )
+        finite = self.widths.detach().nan_to_num(NARROWEST_BINS)
+        narrowest = max(min(finite.flatten().tolist(), default=1.0), NARROWEST_BINS)
         for k in range(1, 1 + math.floor(POISSON_REACH / (math.pi * narrowest))):
             wave = torch.cos(2 * math.pi * k * (middle - middle.detach().round()))
             ripples = ripples + 2 * torch.exp(-(math.pi * k * widths).square()) * wave

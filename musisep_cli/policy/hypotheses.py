@@ -96,21 +96,22 @@ class SetFit:
             channels: complex ``[n, c, f]``.
         """
         width, spectra = self.width_bins, channels.mean(1)
-        rows = spectra.repeat_interleave(log_prob.shape[1], 0)  # k, f
+        each = partial(Tensor.repeat_interleave, repeats=log_prob.shape[1], dim=0)
+        rows = each(spectra)  # k, f
         pitches = Pitches(*(values.flatten(0, 1) for values in vars(sets).values()))
         fit_to = partial(
             JointFit.of, spectra=rows, n_harmonics=self.n_harmonics, width=width, tikhonov=TIKHONOV
         )
         fit = fit_to(pitches)
         if self.refined_pitch:
-            matched = matched_filter(spectra, width).repeat_interleave(log_prob.shape[1], 0)
+            matched = each(matched_filter(spectra, width))
             pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, fit))
             fit = fit_to(pitches)
         amplitudes = magnitude(fit.coefficients) * pitches.on[..., None]
         loudness = amplitudes.sum(-1)
         tiny = torch.finfo(amplitudes.dtype).tiny
         timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
-        in_channels = _in_channels(fit, channels) * pitches.on[..., None]
+        in_channels = _in_channels(fit, each(channels)) * pitches.on[..., None]
         place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
         misfit = relative_misfit(rows, fit.tones.sum(1), self.objective)
 
@@ -130,11 +131,10 @@ class SetFit:
 
 
 def _in_channels(fit: JointFit, channels: Tensor) -> Tensor:
-    """How loud every tone of a fit is in every channel ``[n, c, f]``, ``[k, i, c]``."""
+    """How loud every tone of a fit is in every channel ``[k, c, f]``, ``[k, i, c]``."""
     if channels.shape[1] == 1:
         return magnitude(fit.coefficients).sum(-1)[..., None]
-    rows = channels.repeat_interleave(len(fit.coefficients) // len(channels), 0)  # k, c, f
-    found = coefficients_in_channels(fit.peaks, rows.transpose(0, 1), tikhonov=TIKHONOV)
+    found = coefficients_in_channels(fit.peaks, channels.transpose(0, 1), tikhonov=TIKHONOV)
     tones = found.unflatten(-1, fit.coefficients.shape[1:])  # c, k, i, h
     return magnitude(tones).sum(-1).movedim(0, -1)
 

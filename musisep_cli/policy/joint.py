@@ -197,4 +197,4 @@ def matched_filter(spectra: Tensor, width: float) -> Tensor:
     parts = torch.view_as_real(spectra).movedim(-1, 1)  # k, 2, f
     rows = parts.reshape(-1, 1, parts.shape[-1])
     matched = functional.conv1d(rows, peak[None, None], padding=reach)
-    return torch.view_as_complex(matched.view_as(parts).movedim(1, -1).contiguous())
+    return torch.complex(*matched.view_as(parts).unbind(1))

@@ -54,6 +54,10 @@ class SearchConfig:
     """The last tone of the most probable set is also tried at the harmonics of the others, so much
     less probable: a tone there has no harmonic of its own, and once the others are subtracted the
     network finds nothing left of it. 0: it is not."""
+    held_nats: float = 5.0
+    """Once decoded, every frame is also tried with notes that are held from the frames before, or
+    begun before those after, so much less probable: a tone that the others cover is in no set of
+    its own frame. 0: it is not."""
     refined_pitch: bool = True
     """Whether pitches are set to where their harmonics are strongest before sets are compared."""
 

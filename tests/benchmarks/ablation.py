@@ -6,6 +6,7 @@ for every seed. BSS Eval v2, means over the instruments, blind.
 
 import re
 import time
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Annotated, TypeAlias
 
@@ -18,13 +19,14 @@ from musisep_cli.cli.separate import ONE_SET
 from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.decoding import Decoding, DecodingConfig
 from musisep_cli.fitting import Fitter, window_scales
-from musisep_cli.framewise import Derived, Together
+from musisep_cli.framewise import Derived, Framewise, Together, stretches
+from musisep_cli.held import Held
 from musisep_cli.listening import Searcher
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.notes import Decoded, NotesAround
 from musisep_cli.pipeline import level_gain, new_policy
 from musisep_cli.policy.hypotheses import Hypotheses
-from musisep_cli.policy.search import SearchConfig
+from musisep_cli.policy.search import SearchConfig, set_fit
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
 from musisep_cli.transcript import Frames
@@ -32,12 +34,15 @@ from musisep_cli.transcription import dictionary_of_timbres, transcribe
 from tests.benchmarks.quality import CASES, mean_scores, references
 
 Searched: TypeAlias = tuple[SearchConfig, str]
+Transcribed: TypeAlias = tuple[Framewise[Hypotheses], Decoding, float]
+"""The hypotheses, what was chosen of them, and the time it took."""
 ROWS: dict[str, Settings] = {
     "all": {},
     "float32 in the network's convolutions": {"run": {"precision": "float32"}},
     "without decoding: the most probable tones of each frame": {"search": ONE_SET},
     "without octaves of the most probable set": {"search": {"octave_nats": 0.0}},
     "without tones at the harmonics of others": {"search": {"hidden_nats": 0.0}},
+    "without notes held from the frames around": {"search": {"held_nats": 0.0}},
     "without refined pitches before sets are compared": {"search": {"refined_pitch": False}},
     "4 sets of tones per frame instead of 12": {"search": {"hypotheses": 4}},
     "without the network's probability": {"decoding": {"weight_probability": 1e-9}},
@@ -81,7 +86,7 @@ def main(
 
 def _searched(config: Config) -> Searched:
     """What the search depends on."""
-    return config.search, config.run.precision
+    return replace(config.search, held_nats=0.0), config.run.precision
 
 
 class _Scene:
@@ -91,7 +96,7 @@ class _Scene:
         self.recording, self.reference = references(case, duration_s)
         self.duration_s = self.recording.n_samples / self.recording.sample_rate_hz
         self.found: dict[Searched, tuple[Hypotheses, float]] = {}
-        self.decoded: dict[tuple[Searched, DecodingConfig, int], tuple[Decoding, float]] = {}
+        self.decoded: dict[tuple[SearchConfig, str, DecodingConfig, int], Transcribed] = {}
         self.config = compose("standard", {"run": {"instruments": len(self.reference)}})
         self.frame = GaborFrame(self.config.frame, self.recording.sample_rate_hz)
         self.gain = level_gain(self.recording, self.config)
@@ -112,10 +117,10 @@ class _Scene:
         scores: list[list[float]] = []
         decodings: list[Decoding] = []
         for seed in range(n_seeds):
-            decoding, of_decoding = self._decode(found, config, seed)
+            wider, decoding, of_decoding = self._decode(found, config, seed)
             started = time.monotonic()
             same = [known for known in range(seed) if _plays_the_same(decodings[known], decoding)]
-            scores.append(scores[same[0]] if same else self._scores(found, decoding, config))
+            scores.append(scores[same[0]] if same else self._scores(wider, decoding, config))
             decodings.append(decoding)
             if seed == 0:  # the others may be the same
                 seconds += of_decoding + time.monotonic() - started
@@ -135,17 +140,35 @@ class _Scene:
             self.found[_searched(config)] = found.joined(), time.monotonic() - started
         return self.found[_searched(config)]
 
-    def _decode(self, found: Hypotheses, config: Config, seed: int) -> tuple[Decoding, float]:
-        known = _searched(config), config.decoding, seed
+    def _decode(self, found: Hypotheses, config: Config, seed: int) -> Transcribed:
+        known = config.search, config.run.precision, config.decoding, seed
         if known not in self.decoded:
             started = time.monotonic()
-            decoding = transcribe(
-                found, self.spectra, self.frame, config.decoding, config.dictionary, seed
+            wider, decoding = transcribe(
+                found,
+                self.spectra,
+                self.frame,
+                config.decoding,
+                config.dictionary,
+                seed,
+                widen=partial(self._widen, config) if config.search.held_nats > 0 else None,
             )
-            self.decoded[known] = decoding, time.monotonic() - started
+            self.decoded[known] = wider, decoding, time.monotonic() - started
         return self.decoded[known]
 
-    def _scores(self, found: Hypotheses, decoding: Decoding, config: Config) -> list[float]:
+    def _widen(
+        self, config: Config, found: Framewise[Hypotheses], decoding: Decoding
+    ) -> Hypotheses:
+        fit = set_fit(new_policy(config, self.frame), config.dictionary.n_harmonics, config.search)
+        held = Held(found, decoding, self.spectra[:, None], fit, config.search.held_nats)
+        kept = Frames(Hypotheses, len(found))
+        for block in stretches(len(found), BLOCK_FRAMES):
+            kept.add(held[block])
+        return found[:].beside(kept.joined())
+
+    def _scores(
+        self, found: Framewise[Hypotheses], decoding: Decoding, config: Config
+    ) -> list[float]:
         """SDR, SIR and SAR in dB, means over the instruments."""
         tones = NotesAround(Decoded(found, decoding), config.decoding.note_reach)
         scales = Derived(tones, partial(window_scales, config=config.resynthesis))

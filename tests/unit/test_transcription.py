@@ -125,7 +125,9 @@ def test_notes_that_are_an_octave_off_as_a_whole_are_repaired() -> None:
     found = replace(found, log_prob=log_prob)
     dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
     once, again = (
-        float((transcribe(found, spectra, FRAME, config, dictionary, 0).hypotheses == right).mean())
+        float(
+            (transcribe(found, spectra, FRAME, config, dictionary, 0)[1].hypotheses == right).mean()
+        )
         for config in (DecodingConfig(weight_harmonics=0.0), DecodingConfig())
     )
     assert once < 0.9
@@ -181,7 +183,7 @@ def test_labels_that_mix_up_two_instruments_of_one_register_are_told_by_their_ti
     dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
 
     def share_right() -> float:
-        tones = transcribe(found, spectra, FRAME, DecodingConfig(), dictionary, 0).tones
+        tones = transcribe(found, spectra, FRAME, DecodingConfig(), dictionary, 0)[1].tones
         players = np.take_along_axis(order, tones, 1)
         first = (players[:, 0] == 0).mean()
         return float(max(first, 1 - first))
@@ -200,7 +202,7 @@ def test_two_instruments_of_one_kind_are_told_by_where_they_are() -> None:
         config = DecodingConfig(weight_harmonics=0.0)
         heard = replace(found, timbre=same, place=place)
         dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
-        tones = transcribe(heard, spectra, FRAME, config, dictionary, 0).tones
+        tones = transcribe(heard, spectra, FRAME, config, dictionary, 0)[1].tones
         first = (np.take_along_axis(order, tones, 1)[:, 0] == 0).mean()
         assert least <= max(first, 1 - first) <= most
 
