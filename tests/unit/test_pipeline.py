@@ -261,7 +261,7 @@ def test_stems_stay_where_the_instrument_is_panned() -> None:
 def test_one_channel_is_as_good_as_two_equal_ones() -> None:
     mono = players(0.6).sum(0)
     one, two = (run(recorded(*[mono] * n), tiny())[0] for n in (1, 2))
-    # Equal but for the last bit: the covariance between the channels is inverted, tones turned by it.
+    # The two are equal but for the last bit: the covariance between channels is inverted.
     assert_allclose(two.stems[..., 0], two.stems[..., 1], atol=1e-6)
     assert_allclose(one.stems[..., 0], two.stems[..., 0], atol=1e-6)
 
