@@ -44,6 +44,17 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def of_seed(device: torch.device, seed: int) -> torch.device:
+    """Where a seed is trained: on one of all GPUs in turn, unless one is named.
+
+    >>> of_seed(torch.device("cuda:1"), 6), of_seed(torch.device("cpu"), 6)
+    (device(type='cuda', index=1), device(type='cpu'))
+    """
+    if device.type != "cuda" or device.index is not None:
+        return device
+    return torch.device("cuda", seed % torch.cuda.device_count())
+
+
 def resolve_precision(name: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
     """The number format of the network's convolutions for a ``[run] precision``.
 

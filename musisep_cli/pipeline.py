@@ -28,6 +28,7 @@ from musisep_cli.blockwise import Shelf, Stems, blocks, energy, in_memory, mono
 from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config, resolved
 from musisep_cli.decoding import Decoding, order_like
+from musisep_cli.device import of_seed
 from musisep_cli.errors import CheckpointError
 from musisep_cli.fitting import Fitter, window_scales
 from musisep_cli.framewise import Derived, Framewise, Together
@@ -124,7 +125,7 @@ def run_seed(
         recording: any rate, length and number of channels.
         config: all settings.
         seed: start weights, batches and sampling follow from it.
-        device: where to compute.
+        device: where to compute; of several GPUs, none of them named, the seed says which.
         on_progress: called after every step and block.
         checkpoints: where the state is offered after every step and block.
         state: one of theirs, to go on from.
@@ -137,6 +138,7 @@ def run_seed(
         CheckpointError: the state does not fit.
         OutputError: the disk is full.
     """
+    device = of_seed(device, seed)
     with (
         _reproducible(seed, config.run.threads, device),
         torch.inference_mode(False),

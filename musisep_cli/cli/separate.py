@@ -172,7 +172,8 @@ def separate(
             "--device",
             "-d",
             metavar="DEVICE",
-            help="auto (a GPU if there is one), cpu, cuda, or cuda:0, cuda:1, ...",
+            help="auto (a GPU if there is one), cpu, cuda (of several GPUs, seeds take turns on "
+            "all), or cuda:0, cuda:1, ...",
             show_default="auto",
             rich_help_panel=_RUN,
         ),

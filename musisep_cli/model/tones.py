@@ -31,13 +31,14 @@ def magnitude(values: Tensor) -> Tensor:
     """|z| of complex numbers, with a finite derivative everywhere; real, of the same shape.
 
     The root of re^2 + im^2 + 10^-36: at 0 its derivative is 0, where that of ``abs`` divides by the
-    smallest numbers and may give NaN. Faster too, for want of a safe ``hypot``. The square is the
-    real part of z z*: a sum over an axis of real and imaginary part takes three times as long.
+    smallest numbers and may give NaN. Faster too, for want of a safe ``hypot``, and in place: the
+    gradients need the two parts and the root alone.
 
     >>> float(magnitude(torch.tensor(3 + 4j)))
     5.0
     """
-    return ((values * values.conj()).real + SMALLEST_SQUARE).sqrt()
+    real, imaginary = torch.view_as_real(values).unbind(-1)
+    return real.square().add_(imaginary.square()).add_(SMALLEST_SQUARE).sqrt_()
 
 
 def bell(distance: Tensor) -> Tensor:

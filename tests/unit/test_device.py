@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from musisep_cli.config import RunConfig, compose, resolved
-from musisep_cli.device import resolve_precision
+from musisep_cli.device import of_seed, resolve_precision
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import new_policy
 
@@ -70,3 +70,10 @@ def test_the_settings_name_what_was_taken(monkeypatch: pytest.MonkeyPatch) -> No
         assert resolved(found, CPU) == found
         policy = new_policy(found, GaborFrame(found.frame, 48_000))
         assert policy.unet.in_bfloat16 == (name == "bfloat16")
+
+
+def test_seeds_take_turns_on_all_gpus_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert [of_seed(CUDA, seed).index for seed in range(5)] == [0, 1, 2, 0, 1]
+    assert of_seed(torch.device("cuda:2"), 0).index == 2
+    assert of_seed(CPU, 4) == CPU
