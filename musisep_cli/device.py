@@ -50,7 +50,7 @@ def of_seed(device: torch.device, seed: int) -> torch.device:
     >>> of_seed(torch.device("cuda:1"), 6), of_seed(torch.device("cpu"), 6)
     (device(type='cuda', index=1), device(type='cpu'))
     """
-    if device.type != "cuda" or device.index is not None:
+    if str(device) != "cuda":
         return device
     return torch.device("cuda", seed % torch.cuda.device_count())
 
