@@ -12,6 +12,7 @@ The paper's chapters in reading order, and where each lives:
 | 2.3, 3.2 | raw network output -> valid parameters of a tone | `policy.parameters` |
 | 3.2, 3.5 | distribution of a tone: sample, log-probability, mode | `policy.sampling` |
 | Eq. 17 | least squares: complex coefficient of every harmonic | `policy.phase` |
+| 3.2 | the tones that a frame has been found to hold so far | `policy.explanation` |
 | 3.2, 3.6 | tone by tone: predict, sample, synthesise, subtract | `policy.rollout` |
 | 3.5 | policy gradient: surrogate, baseline, importance weights | `training.estimator` |
 | 3.5 | AdaMax, with one norm per instrument for the dictionary | `training.adamax` |
@@ -21,6 +22,7 @@ The paper's chapters in reading order, and where each lives:
 | - | several sets of tones per frame | `policy.search` |
 | - | each set fitted to the frame at once | `policy.hypotheses`, `policy.joint` |
 | - | which tones sound and who plays them, over all frames | `transcription`, `decoding` |
+| - | the cheapest path through all frames | `viterbi` |
 | - | notes that sound on where their frame does not show them | `held` |
 | - | how strong harmonics are at a pitch, how loud tones are | `timbre` |
 | - | from where in stereo an instrument sounds | `places` |
@@ -29,7 +31,7 @@ The paper's chapters in reading order, and where each lives:
 | - | the network learns what was decoded, where that is clear | `training.rehearsal`, `labels` |
 | - | a rollout along known tones | `policy.forced` |
 | - | notes that end and begin, fitted again with that timbre | `notes`, `fitting`, `refinement` |
-| 4 | one recording, one seed: the whole chain | `pipeline` |
+| 4 | one recording, one seed: the whole chain, what it tells and ends in | `pipeline`, `seed` |
 | 4 | many seeds, one of them chosen blind | `ensemble`, `ranking`, `workers` |
 | 4 | BSS Eval and pitch scores; any separation against references | `metrics`, `evaluation` |
 
@@ -43,11 +45,11 @@ not at all), `locks` (one process at a time), `interruption` (signals wait for t
 (a seed made and verified), `stored` (seeds found in a folder, one of them chosen).
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
-inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > config > listening
-| refinement | transcription | labels > fitting > partials | inharmonicity | held > notes > training
-| warmstart | timbre | places > policy > resynthesis | decoding | transcript | metrics | audio |
-plots > model | recording | checkpoint > spool > files | locks | interruption | device | blockwise |
-framewise | portions > errors.
+inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > seed > config >
+listening | refinement | transcription | labels > fitting > partials | inharmonicity | held > notes
+> training | warmstart | timbre | places > policy > resynthesis | decoding | transcript | metrics |
+audio | plots > model | recording | checkpoint | viterbi > spool > files | locks | interruption |
+device | blockwise | framewise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

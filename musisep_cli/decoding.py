@@ -31,12 +31,10 @@ from scipy.optimize import linear_sum_assignment
 
 from musisep_cli.framewise import Derived, FrameRows, Framewise, Together, excerpt, stretches
 from musisep_cli.spool import Spool
+from musisep_cli.viterbi import cheapest_path
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Choice: TypeAlias = NDArray[np.int64]
-Transitions: TypeAlias = Callable[[int, int], Array]
-"""Costs of going from every state of frames ``first`` to ``last`` (exclusive) to every state of the
-next frame, ``[last - first, p before, p after]``."""
 
 EXCERPT_STRETCHES, STRETCH_FRAMES = 8, 1024
 """The starts are tried on this much of a recording: 87 seconds, wherever it is longer."""
@@ -44,8 +42,6 @@ SAME = 0.98
 """Labels that agree in this share of all tones are not told apart."""
 FRAMES_AT_ONCE = EXCERPT_STRETCHES * STRETCH_FRAMES
 """Most frames that are held in memory."""
-TRANSITIONS_AT_ONCE = 2_000_000
-"""Transitions that are held in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -453,7 +449,7 @@ class _Scene:
         return total
 
     def _transitions(self, first: int, last: int) -> Array:
-        """As ``Transitions``: what the instruments' leaps cost."""
+        """As ``viterbi.Transitions``: what the instruments' leaps cost."""
         self.pause()
         config, frames = self.config, self.frames[first : last + 1]
         pitch, weights = frames.pitch, frames.weights
@@ -467,44 +463,3 @@ class _Scene:
             total += cost[:, :, tones][..., tones]
         n_states = self.n_hypotheses * n_assignments
         return total.reshape(-1, n_states, n_states)
-
-
-def cheapest_path(
-    costs: Framewise[Array], transitions: Transitions, before: Spool
-) -> tuple[Choice, float]:
-    """Viterbi's algorithm: the sequence of states with the least sum of costs.
-
-    Args:
-        costs: of every state at every step, ``[n, p]``.
-        transitions: of going from one state to another, block after block.
-        before: an empty spool, for the best way to every state.
-
-    Returns:
-        States ``[n]``, and their cost.
-
-    >>> costs = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
-    >>> stay = 2.0 * (1 - np.eye(2))
-    >>> with closing(Spool.temporary()) as before:
-    ...     path, cost = cheapest_path(costs, lambda k, m: np.stack([stay] * (m - k)), before)
-    >>> path.tolist(), cost
-    ([0, 0, 0], 1.0)
-    """
-    least = costs[:1][0]
-    at_once = max(1, min(FRAMES_AT_ONCE, TRANSITIONS_AT_ONCE // len(least) ** 2))
-    blocks = list(stretches(len(costs) - 1, at_once))
-    for block in blocks:
-        first, last = block.start, block.stop
-        best = np.empty((last - first, len(least)), np.int32)
-        steps = zip(costs[first + 1 : last + 1], transitions(first, last), strict=True)
-        for step, (cost, transition) in enumerate(steps):
-            reached = least[:, None] + transition
-            best[step] = reached.argmin(0)
-            least = reached.min(0) + cost
-        before.append(best)
-    path = np.zeros(len(costs), np.int64)
-    path[-1] = least.argmin()
-    for block in reversed(blocks):
-        best = before[block]
-        for step in reversed(range(len(best))):
-            path[block.start + step] = best[step, path[block.start + step + 1]]
-    return path, float(least.min())

@@ -13,10 +13,10 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,68 +45,15 @@ from musisep_cli.portions import Portions
 from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
+from musisep_cli.seed import OnProgress, Progress, SeedResult, Stage
 from musisep_cli.spool import Spool, SpooledFrames
 from musisep_cli.training.rehearsal import Labels, Rehearsal
 from musisep_cli.training.trainer import StepReport, Trainer
-from musisep_cli.transcript import PitchTracks, Transcript, pitch_tracks
+from musisep_cli.transcript import Transcript, pitch_tracks
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
 
 CURVE_POINTS = 1000
 """The training curve is kept as the means of this many stretches."""
-Stage: TypeAlias = Literal["listening", "training", "transcription", "resynthesis"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where one seed stands, after a training step or a block of frames.
-
-    Attributes:
-        seed: which.
-        stage: listening (where tones are decoded over time), training, transcription (listening
-            again with the trained network), resynthesis.
-        done: steps or frames done.
-        total: of so many.
-        report: the training step's, if it was one.
-        note: what the user should know besides.
-    """
-
-    seed: int
-    stage: Stage
-    done: int
-    total: int
-    report: StepReport | None = None
-    note: str = ""
-
-
-OnProgress: TypeAlias = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class SeedResult:
-    """One seed's separation.
-
-    Attributes:
-        seed: which.
-        stems: as many ``[t, c]``; in memory one array ``[i, t, c]``.
-        dictionary: D, ``[h, i]``.
-        objective: mean of Eq. 21 over all frames, tones chosen as the most probable ones: the
-            blind criterion.
-        pitch: what was played.
-        curve: training curve, means over stretches of steps.
-        n_skipped: training steps that were not finite and so not applied.
-        wall_s: time taken.
-        checkpoint: network, dictionary and optimiser, as a file of ``torch.save``.
-    """
-
-    seed: int
-    stems: Stems
-    dictionary: NDArray[np.float32]
-    objective: float
-    pitch: PitchTracks
-    curve: tuple[StepReport, ...]
-    n_skipped: int
-    wall_s: float
-    checkpoint: bytes
 
 
 def run_seed(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from musisep_cli.blockwise import Stems, extremes
 from musisep_cli.errors import MusisepError
-from musisep_cli.pipeline import SeedResult
+from musisep_cli.seed import SeedResult
 
 CRITERION = "chosen blind: lowest objective over all frames"
 """Of Eq. 21; no references are seen."""

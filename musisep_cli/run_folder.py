@@ -33,7 +33,7 @@ from musisep_cli.blockwise import Blockwise, mono
 from musisep_cli.errors import ConfigError, OutputError
 from musisep_cli.files import atomic_path, write_json_atomic
 from musisep_cli.model import dictionary
-from musisep_cli.pipeline import SeedResult
+from musisep_cli.seed import SeedResult
 from musisep_cli.training.trainer import StepReport
 from musisep_cli.transcript import PitchTracks
 

@@ -32,7 +32,7 @@ from musisep_cli.files import (
     sha256,
     write_json_atomic,
 )
-from musisep_cli.pipeline import OnProgress, Progress, SeedResult, run_seed
+from musisep_cli.pipeline import run_seed
 from musisep_cli.ranking import SeedScore, score
 from musisep_cli.recording import Recording
 from musisep_cli.run_folder import (
@@ -42,6 +42,7 @@ from musisep_cli.run_folder import (
     write_curve,
     write_parameters,
 )
+from musisep_cli.seed import OnProgress, Progress, SeedResult
 
 SUMMARY = "seed.json"
 

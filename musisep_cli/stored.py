@@ -24,10 +24,10 @@ from musisep_cli.blockwise import Blockwise, Difference, sum_error
 from musisep_cli.config import MAX_SEEDS, Config
 from musisep_cli.files import atomic_path, remove_leftovers, write_json_atomic
 from musisep_cli.manifest import Manifest
-from musisep_cli.pipeline import OnProgress
 from musisep_cli.ranking import CRITERION, SeedScore, best_first
 from musisep_cli.recording import Recording
 from musisep_cli.run_folder import RunFolder
+from musisep_cli.seed import OnProgress
 from musisep_cli.workers import run_seeds
 
 PATIENCE_S = 600.0

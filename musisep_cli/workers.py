@@ -20,7 +20,7 @@ from typing import ClassVar, TypeAlias, TypeVar
 
 from musisep_cli import interruption
 from musisep_cli.errors import MusisepError
-from musisep_cli.pipeline import OnProgress, Progress
+from musisep_cli.seed import OnProgress, Progress
 
 Result = TypeVar("Result")
 Stopped: TypeAlias = Callable[[], bool]

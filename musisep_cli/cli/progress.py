@@ -18,7 +18,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from musisep_cli.config import Config
-    from musisep_cli.pipeline import OnProgress, Progress
+    from musisep_cli.seed import OnProgress, Progress
 
 TERMS = ("objective", "dictionary", "direct", "agreement")
 WINDOW_S = 30.0

@@ -21,9 +21,9 @@ from musisep_cli.device import describe
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_run import Job, Outcome
-    from musisep_cli.pipeline import OnProgress
     from musisep_cli.recording import Recording
     from musisep_cli.run_folder import RunFolder
+    from musisep_cli.seed import OnProgress
 
 
 @dataclass

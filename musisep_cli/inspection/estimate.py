@@ -22,8 +22,9 @@ from musisep_cli.config import Config
 from musisep_cli.device import describe
 from musisep_cli.fitting import FOLLOWED_FRAMES
 from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.pipeline import Progress, run_seed
+from musisep_cli.pipeline import run_seed
 from musisep_cli.recording import Recording
+from musisep_cli.seed import Progress
 
 STEPS = 4
 """Training steps that are run; the first is not counted, it allocates and compiles."""

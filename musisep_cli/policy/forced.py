@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.distributions import Gamma
 from torch.nn import functional
 
+from musisep_cli.policy.explanation import Explanation, Tone
 from musisep_cli.policy.joint import Pitches
 from musisep_cli.policy.parameters import Output, ParameterConfig, gamma_parameters
-from musisep_cli.policy.rollout import Explanation, Policy, Tone
+from musisep_cli.policy.rollout import Policy
 from musisep_cli.policy.sampling import Action, ToneDistribution, sample_index
 
 LEAST_INHARMONICITY = 1e-6

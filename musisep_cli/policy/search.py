@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli.policy.explanation import Explanation
 from musisep_cli.policy.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.policy.joint import Pitches
 from musisep_cli.policy.parameters import Output, offset_bins
-from musisep_cli.policy.rollout import Explanation, Policy
+from musisep_cli.policy.rollout import Policy
 from musisep_cli.policy.sampling import ToneDistribution
 
 TOLERANCE_BINS = 1.5

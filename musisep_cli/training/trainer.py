@@ -16,7 +16,8 @@ from torch import Tensor
 from musisep_cli.model.dictionary import upper_bound_loss
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.policy.distance import Objective, objective
-from musisep_cli.policy.rollout import Explanation, Policy
+from musisep_cli.policy.explanation import Explanation
+from musisep_cli.policy.rollout import Policy
 from musisep_cli.portions import Portions
 from musisep_cli.training.adamax import AdaMax
 from musisep_cli.training.estimator import EstimatorConfig, dictionary_surrogate, network_surrogate

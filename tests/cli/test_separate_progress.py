@@ -5,7 +5,7 @@ from rich.console import Console
 
 from musisep_cli.cli import progress
 from musisep_cli.cli.progress import Board, Lines, SeedProgress
-from musisep_cli.pipeline import Progress
+from musisep_cli.seed import Progress
 from musisep_cli.training.trainer import StepReport
 
 

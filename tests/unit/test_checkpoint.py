@@ -18,8 +18,9 @@ from musisep_cli import checkpoint, pipeline
 from musisep_cli.checkpoint import NEWEST, PREVIOUS, Checkpoints, State, encode, read
 from musisep_cli.config import Config, Settings, compose
 from musisep_cli.errors import CheckpointError, OutputError
-from musisep_cli.pipeline import SeedResult, run_seed
+from musisep_cli.pipeline import run_seed
 from musisep_cli.recording import Recording
+from musisep_cli.seed import SeedResult
 from musisep_cli.training.rehearsal import Labels
 from tests.signals import duet
 

@@ -3,9 +3,9 @@
 import itertools
 import tracemalloc
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import Mock
 
 import numpy as np
@@ -16,15 +16,13 @@ from numpy.random import Generator
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from musisep_cli import decoding
+from musisep_cli import decoding, viterbi
 from musisep_cli.decoding import (
     Candidates,
     Decoding,
     DecodingConfig,
     Excerpt,
-    Transitions,
     assignments,
-    cheapest_path,
     decode,
     decode_again,
     order_like,
@@ -46,62 +44,6 @@ FLUTE = np.array([1.0, 0.3, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01])
 CLARINET = np.array([1.0, 0.02, 0.7, 0.02, 0.5, 0.02, 0.4, 0.02])
 STRING = np.array([0.5, 1.0, 0.8, 0.9, 0.4, 0.5, 0.3, 0.3])
 SEEDS = st.integers(0, 2**20)
-
-
-# Viterbi
-
-
-def in_blocks(transitions: Array) -> Transitions:
-    """Those of all steps, [n - 1, p, p], handed out block after block."""
-    return lambda first, last: transitions[first:last]
-
-
-def cheapest(costs: Array, transitions: Transitions) -> tuple[Labels, float]:
-    with closing(Spool.temporary()) as before:
-        return cheapest_path(costs, transitions, before)
-
-
-@given(SEEDS, st.integers(1, 6), st.integers(1, 4), st.integers(1, 40))
-def test_the_cheapest_path_is_the_best_of_all_whatever_the_blocks(
-    seed: int, n_steps: int, n_states: int, at_once: int
-) -> None:
-    generator = np.random.default_rng(seed)
-    costs = generator.normal(size=(n_steps, n_states))
-    transitions = 2 * generator.random((n_steps - 1, n_states, n_states))
-    totals = {
-        path: sum(costs[n, s] for n, s in enumerate(path))
-        + sum(transitions[n, a, b] for n, (a, b) in enumerate(itertools.pairwise(path)))
-        for path in itertools.product(range(n_states), repeat=n_steps)
-    }
-    best = min(totals, key=lambda path: totals[path])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "TRANSITIONS_AT_ONCE", at_once)
-        path, cost = cheapest(costs, in_blocks(transitions))
-    assert path.tolist() == list(best)
-    assert cost == pytest.approx(totals[best])
-
-
-def test_transitions_have_a_direction() -> None:
-    # From 0 to 1 is free, back is dear: the path changes once and stays.
-    transitions = np.broadcast_to(np.array([[0.0, 0.0], [9.0, 0.0]]), (2, 2, 2))
-    costs = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 1.0]])
-    assert cheapest(costs, in_blocks(transitions))[0].tolist() == [0, 1, 1]
-
-
-@pytest.mark.parametrize("at_once", [1, 200, 2_000_000])
-def test_no_more_transitions_are_held_than_fit_and_every_one_is_asked_for_once(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decoding, "TRANSITIONS_AT_ONCE", at_once)
-    n_states, asked = 5, []
-
-    def transitions(first: int, last: int) -> Array:
-        asked.extend(range(first, last))
-        assert (last - first) * n_states**2 <= max(at_once, n_states**2)
-        return np.zeros((last - first, n_states, n_states))
-
-    cheapest(np.zeros((31, n_states)), transitions)
-    assert asked == list(range(30))
 
 
 # Tracks: pitch [n, i] and magnitudes [n, i, h] by instrument, then the tones of a frame shuffled
@@ -595,14 +537,21 @@ def test_whatever_is_decoded_is_a_choice_and_finite(
     assert again.cost == found.cost
 
 
-@pytest.mark.parametrize("name", ["TRANSITIONS_AT_ONCE", "FRAMES_AT_ONCE"])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (viterbi, "TRANSITIONS_AT_ONCE"),
+        (viterbi, "STEPS_AT_ONCE"),
+        (decoding, "FRAMES_AT_ONCE"),
+    ],
+)
 @pytest.mark.parametrize("at_once", [1, 7, 500])
 def test_blocks_do_not_change_what_is_decoded(
-    name: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, name: str, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = random_scene(7, 40, 3, 2)
     plain = scene.decoded()
-    monkeypatch.setattr(decoding, name, at_once)
+    monkeypatch.setattr(module, name, at_once)
     found = scene.decoded()
     assert_array_equal(found.hypotheses, plain.hypotheses)
     assert_array_equal(found.tones, plain.tones)
@@ -616,6 +565,7 @@ def test_no_more_frames_are_held_than_a_block_has(monkeypatch: pytest.MonkeyPatc
     n, most = 300, 32
     scene = Scene.of(held(n)[:, :1], timbres=[FLUTE])
     monkeypatch.setattr(decoding, "FRAMES_AT_ONCE", most)
+    monkeypatch.setattr(viterbi, "STEPS_AT_ONCE", most)
     monkeypatch.setattr(decoding, "STRETCH_FRAMES", most // decoding.EXCERPT_STRETCHES)
     known, asked = scene.candidates(), []
 
@@ -635,6 +585,7 @@ def test_no_more_frames_are_held_than_a_block_has(monkeypatch: pytest.MonkeyPatc
 
 def test_the_work_can_be_ended_at_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "FRAMES_AT_ONCE", 10)
+    monkeypatch.setattr(viterbi, "STEPS_AT_ONCE", 10)
     known = random_scene(3, 40, 2, 2).candidates()
     undisturbed = Mock()
     decode(known, CONFIG, 0, pause=undisturbed)
@@ -680,6 +631,7 @@ def test_memory_grows_by_the_chosen_tones_alone(monkeypatch: pytest.MonkeyPatch)
     # frame take 1200, and the costs of choosing between them 10,000.
     monkeypatch.setattr(decoding, "STRETCH_FRAMES", 32)
     monkeypatch.setattr(decoding, "FRAMES_AT_ONCE", 256)
+    monkeypatch.setattr(viterbi, "STEPS_AT_ONCE", 256)
     config = replace(CONFIG, starts=2, rounds=2)
 
     def peak_bytes(n_frames: int) -> int:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
+from musisep_cli.policy.explanation import Explanation
 from musisep_cli.policy.parameters import Output, ParameterConfig
-from musisep_cli.policy.rollout import Explanation, Policy, PolicyConfig
+from musisep_cli.policy.rollout import Policy, PolicyConfig
 from musisep_cli.training.estimator import EstimatorConfig, dictionary_surrogate, network_surrogate
 from musisep_cli.training.trainer import explanation_objective
 from tests import dense

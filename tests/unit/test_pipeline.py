@@ -20,17 +20,12 @@ from musisep_cli.config import Config, Settings, compose
 from musisep_cli.errors import InputError
 from musisep_cli.model.dictionary import FORMAT
 from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.pipeline import (
-    Progress,
-    SeedResult,
-    _Run,
-    level_gain,
-    run_seed,
-)
+from musisep_cli.pipeline import _Run, level_gain, run_seed
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES
+from musisep_cli.seed import Progress, SeedResult
 from musisep_cli.training.rehearsal import Labels
 from tests.signals import harmonic_tone, melody
 

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.policy.distance import ObjectiveConfig
+from musisep_cli.policy.explanation import Explanation
 from musisep_cli.policy.parameters import Output, ParameterConfig
-from musisep_cli.policy.rollout import Explanation, Policy, PolicyConfig, branches, network_input
+from musisep_cli.policy.rollout import Policy, PolicyConfig, branches, network_input
 from musisep_cli.policy.sampling import Action, ToneDistribution
 from musisep_cli.training.trainer import explanation_objective
 from tests import dense

@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.policy import search as searching
+from musisep_cli.policy.explanation import Explanation
 from musisep_cli.policy.hypotheses import LEAST_LOG_PROB, Hypotheses
 from musisep_cli.policy.joint import PITCH_REACH_BINS
 from musisep_cli.policy.parameters import Output, ParameterConfig
-from musisep_cli.policy.rollout import Explanation, Policy, PolicyConfig
+from musisep_cli.policy.rollout import Policy, PolicyConfig
 from musisep_cli.policy.search import (
     PROPOSAL_REACH_BINS,
     TOLERANCE_BINS,

@@ -13,8 +13,9 @@ from torch.testing import assert_close
 from musisep_cli.model.tones import Peaks, harmonic_positions
 from musisep_cli.policy import forced
 from musisep_cli.policy.distance import ObjectiveConfig
+from musisep_cli.policy.explanation import Explanation, Tone
 from musisep_cli.policy.parameters import Output, ParameterConfig, gamma_parameters
-from musisep_cli.policy.rollout import Explanation, Policy, PolicyConfig, Tone
+from musisep_cli.policy.rollout import Policy, PolicyConfig
 from musisep_cli.policy.sampling import Action, ToneDistribution
 from musisep_cli.warmstart.simulator import SimulatedFrames
 from musisep_cli.warmstart.teacher import LEAST_LEVEL, Lesson, TeacherConfig, teach

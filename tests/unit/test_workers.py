@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from musisep_cli.pipeline import OnProgress, Progress
+from musisep_cli.seed import OnProgress, Progress
 from musisep_cli.workers import Stopped, _Listener, run_seeds
 
 PATIENCE_S = 60.0
