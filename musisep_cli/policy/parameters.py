@@ -17,6 +17,10 @@ from torch.nn import functional
 
 from musisep_cli.model.tones import magnitude
 
+MAX_WIDTH_RAW = 100.0
+"""The raw width is cut here: no peak is wider than 1.1 kHz at the paper's window. Of much wider
+ones all harmonics are one, and their normal equations singular to float32 rounding (``phase``)."""
+
 
 class Output(IntEnum):
     """Place of each quantity in the network's output, per instrument."""
@@ -100,10 +104,13 @@ class OutputScales(nn.Module):
 def width_bins(raw: Tensor, config: ParameterConfig, *, ideal: float) -> Tensor:
     """Width sigma = softplus(raw) / ln 2 times the ideal width: 1 ideal width at 0, never 0.
 
+    Departs from the paper, which has no ceiling: without, some steps would not be finite.
+
     >>> float(width_bins(torch.tensor(0.0), ParameterConfig(), ideal=2.0))
     2.0
     """
-    return functional.softplus(raw.clamp_min(config.min_width_raw)) * (ideal / math.log(2))
+    bounded = raw.clamp(config.min_width_raw, MAX_WIDTH_RAW)
+    return functional.softplus(bounded) * (ideal / math.log(2))
 
 
 def offset_bins(raw: Tensor, config: ParameterConfig) -> Tensor:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
+from musisep_cli.model.tones import Peaks, harmonic_positions
 from musisep_cli.policy.parameters import (
     Output,
     OutputScales,
@@ -19,6 +20,7 @@ from musisep_cli.policy.parameters import (
     offset_bins,
     width_bins,
 )
+from musisep_cli.policy.phase import harmonic_coefficients
 
 CONFIG = ParameterConfig()
 IDEAL = 6 / math.pi
@@ -97,6 +99,19 @@ def test_the_width_starts_at_the_ideal_one() -> None:
     assert float(width_bins(f64(0.0), CONFIG, ideal=IDEAL)) == pytest.approx(IDEAL)
     floor = float(width_bins(f64(-1e9), CONFIG, ideal=IDEAL))
     assert floor / IDEAL == pytest.approx(0.07, abs=1e-3)
+
+
+@pytest.mark.parametrize("raw", [1.0, 30.0, 1e3, 1e15])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_peaks_of_any_width_have_coefficients(raw: float, dtype: torch.dtype) -> None:
+    # Of the widest all harmonics are one but for rounding: the regularisation has to exceed it.
+    widths = width_bins(torch.full((8,), raw, dtype=dtype), CONFIG, ideal=IDEAL)
+    f0_bins = 20.0 + 37.0 * torch.arange(8, dtype=dtype)
+    peaks = Peaks.around(harmonic_positions(f0_bins, 0 * f0_bins, 25), widths, 3072)
+    generator = torch.Generator().manual_seed(0)
+    parts = torch.randn(8, 3072, 2, generator=generator, dtype=dtype)
+    found = harmonic_coefficients(peaks, torch.view_as_complex(parts), tikhonov=1e-3)
+    assert bool(torch.isfinite(torch.view_as_real(found)).all())
 
 
 @given(st.floats(-50, 50))
