@@ -26,6 +26,7 @@ The paper's chapters in reading order, and where each lives:
 | - | notes that sound on where their frame does not show them | `held` |
 | - | how strong harmonics are at a pitch, how loud tones are | `timbre` |
 | - | from where in stereo an instrument sounds | `places` |
+| - | how loud a note is where other tones hide it | `levels` |
 | - | harmonics followed from frame to frame | `partials` |
 | 2.1 | how far an instrument's strings spread their harmonics | `inharmonicity` |
 | - | the network learns what was decoded, where that is clear | `training.rehearsal`, `labels` |
@@ -46,10 +47,10 @@ not at all), `locks` (one process at a time), `interruption` (signals wait for t
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > seed > config >
-listening | refinement | transcription | labels > fitting > partials | inharmonicity | held > notes
-> training | warmstart | timbre | places > policy > resynthesis | decoding | transcript | metrics |
-audio | plots > model | recording | checkpoint | viterbi > spool > files | locks | interruption |
-device | blockwise | framewise | portions > errors.
+listening | refinement | transcription | labels > fitting > partials | inharmonicity | held | levels
+> notes > training | warmstart | timbre | places > policy > resynthesis | decoding | transcript |
+metrics | audio | plots > model | recording | checkpoint | viterbi > spool > files | locks |
+interruption | device | blockwise | framewise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

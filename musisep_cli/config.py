@@ -57,6 +57,7 @@ LARGEST_INTEGER = 2**53
 SIGNED = {"min_width_raw", "on_bias"}
 """Numbers that may be negative."""
 MAY_BE_ZERO = {
+    "level_s",
     "steady_s",
     "iterations_from_three",
     "rms_level",

@@ -2,7 +2,8 @@
 
 The most probable harmonics c_h of ``refinement``. First every frame is for itself: what the
 timbres lead to expect of its harmonics, every pitch where its harmonics are strongest, and the
-noise n around a harmonic, which is what a fit leaves over there. Then the harmonics are followed
+noise n around a harmonic, which is what a fit leaves over there. A tone that others hide is as loud
+as in the frames around (``levels``). Then the harmonics are followed
 from frame to frame (``partials``), which tells those apart that are too near for one window; the
 noise is measured once more, and in stereo every instrument is taken from where it sounds
 (``places``).
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli import levels
 from musisep_cli.framewise import Derived, FrameRows, Framewise, excerpt, stretches
 from musisep_cli.inharmonicity import Inharmonicity
 from musisep_cli.model.gabor import GaborFrame
@@ -174,6 +176,7 @@ class Fitter:
         scales = window_scales(tones, self.config)
         alike = seen_alike(scales)
         fits = [self._alone(tones[rows], float(scales[rows[0]]), channels[rows]) for rows in alike]
+        fits = self._levelled(fits, alike, tones)
         order = torch.cat(alike).argsort().tolist()
 
         def by_frame(of_each: Callable[[_Alone], Sequence[Any]]) -> list[Any]:
@@ -210,6 +213,21 @@ class Fitter:
         for rows, fit, coefficients in zip(alike, fits, by_window(found), strict=True):
             followed.put(rows, fit.pitches, coefficients)
         return followed[before : before + stretch.stop - stretch.start]
+
+    def _levelled(
+        self, fits: Sequence[_Alone], alike: Sequence[Tensor], tones: Pitches
+    ) -> list[_Alone]:
+        """The fits of some frames ``alike``, their tones as loud as the frames around tell."""
+        own = slice(0, self.n_instruments)
+        order = torch.cat(list(alike)).argsort()
+        factors = levels.steadied(
+            torch.cat([fit.levels[:, own] for fit in fits])[order],
+            torch.cat([fit.seen[:, own] for fit in fits])[order],
+            Pitches(*(values[:, own] for values in vars(tones).values())),
+            hop_s=self.frame.hop_samples / self.frame.sample_rate_hz,
+            level_s=self.config.level_s,
+        )
+        return [fit.louder(factors[rows]) for fit, rows in zip(fits, alike, strict=True)]
 
     def _alone(self, tones: Pitches, scale: float, channels: Tensor) -> _Alone:
         """Frames ``[n, c, f]`` seen in one window, each by itself."""
@@ -286,6 +304,27 @@ class _Alone:
         """Which harmonics are in the spectrum, ``[n, j]``; those of tones that are off are not."""
         kept: NDArray[np.bool_] = (self.peaks.positions <= self.peaks.n_bins - 1).cpu().numpy()
         return kept
+
+    @property
+    def levels(self) -> Tensor:
+        """Of the tones, ``[n, t]``."""
+        return self._of_tones(self.expected).sum(2)
+
+    @property
+    def seen(self) -> Tensor:
+        """How far the tones are seen for themselves, ``[n, t]``."""
+        return levels.seen(self.peaks, self.expected, self.pitches.on.shape[1])
+
+    def louder(self, factors: Tensor) -> _Alone:
+        """With the first tones louder by some factors ``[n, i]``."""
+        expected = self._of_tones(self.expected).clone()
+        expected[:, : factors.shape[1]] *= factors[..., None]
+        return replace(self, expected=expected.flatten(1))
+
+    def _of_tones(self, values: Tensor) -> Tensor:
+        """Values ``[n, j]`` as ``[n, t, h]``."""
+        of_tones: Tensor = values.unflatten(1, (self.pitches.on.shape[1], -1))
+        return of_tones
 
     def with_noise(self, coefficients: Tensor, rest_noise: float) -> _Alone:
         """With the noise that a fit to the mean of the channels leaves, ``[n, j]``."""

@@ -48,6 +48,9 @@ class ResynthesisConfig:
     """Where tones are decoded: how long a harmonic of a note is expected to go on as it is. The
     longer, the nearer may be the frequencies of two that are told apart. 0: every frame is fitted
     by itself."""
+    level_s: float = 0.085
+    """Where tones are decoded: for how long the level of a note is thought to be alike, where other
+    tones hide it. 0: every frame tells it for itself."""
     stretched: bool = True
     """Where tones are decoded: whether it is learned how far an instrument's strings spread their
     harmonics, at every pitch. Without, they are where the network takes them to be."""

@@ -55,6 +55,7 @@ ROWS: dict[str, Settings] = {
     "decoded once, without the timbres at all pitches": {"decoding": {"weight_harmonics": 0.0}},
     "one note at a time": {"decoding": {"note_reach": 0}},
     "every frame by itself: harmonics are not followed": {"resynthesis": {"steady_s": 0.0}},
+    "every frame tells the levels of its tones for itself": {"resynthesis": {"level_s": 0.0}},
     "strings spread no harmonics": {"resynthesis": {"stretched": False}},
     "one window, also where notes change": {"resynthesis": {"change_window": 1.0}},
     "masks alone: nothing is fitted": {"resynthesis": {"rest_noise": 1e3}},
