@@ -51,6 +51,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from musisep_cli.model.gabor import GaborFrame
@@ -267,7 +268,8 @@ def _smoothed(
             matrix[np.ix_(there, there)] -= lower[:, None] * through * upper
             right[there] -= lower[:, None] * alone[-1][here]
             ties.append((here, there, upper))
-        inverse: Complex = np.linalg.inv(matrix)
+        # PyTorch's takes half the time of NumPy's, and as many threads as it was told to.
+        inverse: Complex = torch.linalg.inv(torch.from_numpy(matrix)).numpy()
         inverses.append(inverse)
         alone.append(inverses[-1] @ right)
     if not links:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from musisep_cli import warmstart
@@ -475,9 +476,16 @@ def _serialised(trainer: Trainer | Rehearsal) -> bytes:
 
 @contextmanager
 def _reproducible(seed: int, threads: int, device: torch.device) -> Iterator[None]:
-    """Seeded generators and a fixed number of threads; both as before afterwards."""
+    """Seeded generators and a fixed number of threads; both as before afterwards.
+
+    NumPy's matrices are small. Its threads wait for each other actively, and where others are at
+    work beside them an inverse took ten times as long with two as with one.
+    """
     before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        threadpool_limits(1, "blas"),
+    ):
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         try:
