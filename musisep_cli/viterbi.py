@@ -40,6 +40,7 @@ def cheapest_path(
     Returns:
         States ``[n]``, and their cost.
 
+    >>> from contextlib import closing
     >>> costs = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
     >>> stay = 2.0 * (1 - np.eye(2))
     >>> with closing(Spool.temporary()) as before:
