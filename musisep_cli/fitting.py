@@ -3,10 +3,9 @@
 The most probable harmonics c_h of ``refinement``. First every frame is for itself: what the
 timbres lead to expect of its harmonics, every pitch where its harmonics are strongest, and the
 noise n around a harmonic, which is what a fit leaves over there. A tone that others hide is as loud
-as in the frames around (``levels``). Then the harmonics are followed
-from frame to frame (``partials``), which tells those apart that are too near for one window; the
-noise is measured once more, and in stereo every instrument is taken from where it sounds
-(``places``).
+as in the frames around (``levels``). Then the harmonics are followed from frame to frame
+(``partials``), which tells those apart that are too near for one window; the noise is measured once
+more, and in stereo every instrument is taken from where it sounds (``places``).
 
 Axes: ``n`` frames, ``i`` instruments, ``t`` tones of a frame, ``h`` harmonics, ``j`` those of all
 tones of a frame, ``f`` bins, ``c`` channels.
@@ -223,7 +222,7 @@ class Fitter:
         factors = levels.steadied(
             torch.cat([fit.levels[:, own] for fit in fits])[order],
             torch.cat([fit.seen[:, own] for fit in fits])[order],
-            Pitches(*(values[:, own] for values in vars(tones).values())),
+            tones[:, own],
             hop_s=self.frame.hop_samples / self.frame.sample_rate_hz,
             level_s=self.config.level_s,
         )

@@ -64,7 +64,7 @@ class Held:
         sets, are_new = held_sets(self.notes[block])
         chosen = self.found[block].only(self.decoding.hypotheses[block]).log_prob  # n, 1
         frames = are_new.nonzero()[:, 0]
-        each = Pitches(*(values[are_new][:, None] for values in vars(sets).values()))
+        each = sets[are_new][:, None]
         fitted = self.fit(chosen[frames] - self.nats, each, channels[frames])
 
         def in_place(values: Tensor) -> Tensor:
@@ -90,15 +90,13 @@ def held_sets(tones: Pitches) -> tuple[Pitches, Tensor]:
     alone = torch.eye(n_instruments, device=tones.on.device)
     asked = torch.cat([alone, torch.ones_like(alone[:1])]).bool()  # s, i
     least = torch.where(asked.all(1), min(2, n_instruments), 1)  # one note held is held alone
-    held, are_new = [], []
+    own, held, are_new = tones[:, None, :n_instruments], [], []
     for side in (slice(n_instruments, 2 * n_instruments), slice(2 * n_instruments, None)):
-        other = Pitches(*(values[:, None, side] for values in vars(tones).values()))
+        other = tones[:, None, side]
         taken = asked & (other.on > 0)  # n, s, i
         are_new.append(taken.sum(-1) >= least)
-        pairs = zip(vars(other).values(), vars(tones).values(), strict=True)
-        held.append(
-            Pitches(*(torch.where(taken, new, own[:, None, :n_instruments]) for new, own in pairs))
-        )
+        pairs = zip(vars(other).values(), vars(own).values(), strict=True)
+        held.append(Pitches(*(torch.where(taken, new, old) for new, old in pairs)))
     return held[0].beside(held[1]), torch.cat(are_new, 1)
 
 

@@ -38,7 +38,7 @@ TINY = 1e-12
 
 
 def seen(peaks: Peaks, expected: Tensor, n_tones: int) -> Tensor:
-    """S of every tone, 0 for those that are off, ``[n, t]``.
+    """How far every tone is seen for itself: s, 0 for those that are off, ``[n, t]``.
 
     Args:
         peaks: of all harmonics, ``[n, j]``.
@@ -75,15 +75,14 @@ def steadied(
     semitones = 12 * torch.log2(tones.f0_bins.clamp_min(1e-6))
     goes_on = on[:-1] & on[1:] & (semitones.diff(dim=0).abs() < NOTE_SEMITONES)
     weights = seen + LEAST_SEEN
-    powers = weights * levels.square()
-    sums = torch.stack([powers, weights])
+    of_frame = torch.stack([weights * levels.square(), weights])
+    sums = of_frame.clone()
     alike = torch.ones_like(on)  # frames n and n + distance are of one note
     for distance in range(1, 1 + min(math.floor(REACH * level_s / hop_s), len(levels) - 1)):
         alike = alike[:-1] & goes_on[distance - 1 :]
         weight = math.exp(-0.5 * (distance * hop_s / level_s) ** 2) * alike
-        pairs = torch.stack([powers, weights])
-        sums[:, :-distance] += weight * pairs[:, distance:]
-        sums[:, distance:] += weight * pairs[:, :-distance]
+        sums[:, :-distance] += weight * of_frame[:, distance:]
+        sums[:, distance:] += weight * of_frame[:, :-distance]
     around = (sums[0] / sums[1]).sqrt()
     factor = (around / levels.clamp_min(TINY)) ** (1 - seen)
     return torch.where(on & (levels > TINY), factor, 1.0)

@@ -19,8 +19,8 @@ from musisep_cli.cli.separate import ONE_SET
 from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.decoding import Decoding, DecodingConfig
 from musisep_cli.fitting import Fitter, window_scales
-from musisep_cli.framewise import Derived, Framewise, Together, stretches
-from musisep_cli.held import Held
+from musisep_cli.framewise import Derived, Framewise, Together
+from musisep_cli.held import Held, with_held
 from musisep_cli.listening import Searcher
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.notes import Decoded, NotesAround
@@ -29,6 +29,7 @@ from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.search import SearchConfig, set_fit
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
+from musisep_cli.spool import Spool, SpooledFrames
 from musisep_cli.transcript import Frames
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
 from tests.benchmarks.quality import CASES, mean_scores, references
@@ -159,13 +160,11 @@ class _Scene:
 
     def _widen(
         self, config: Config, found: Framewise[Hypotheses], decoding: Decoding
-    ) -> Hypotheses:
+    ) -> Framewise[Hypotheses]:
         fit = set_fit(new_policy(config, self.frame), config.dictionary.n_harmonics, config.search)
         held = Held(found, decoding, self.spectra[:, None], fit, config.search.held_nats)
-        kept = Frames(Hypotheses, len(found))
-        for block in stretches(len(found), BLOCK_FRAMES):
-            kept.add(held[block])
-        return found[:].beside(kept.joined())
+        kept = SpooledFrames(Hypotheses, Spool.temporary(), self.spectra.device)
+        return with_held(held, kept, lambda: None)
 
     def _scores(
         self, found: Framewise[Hypotheses], decoding: Decoding, config: Config
