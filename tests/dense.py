@@ -52,6 +52,15 @@ def least_squares(g: Real, spectrum: Complex, tikhonov: float | Real) -> Complex
     return np.asarray(solution)
 
 
+def with_random_phases(
+    f0_bins: float, amplitudes: Real, seed: int, *, width: float, n_bins: int
+) -> Complex:
+    """Spectrum [f] of a tone whose harmonics are exact multiples, with these amplitudes [h]."""
+    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(amplitudes))
+    g = peaks(positions(f0_bins, 0.0, len(amplitudes)), width, n_bins)
+    return np.asarray((amplitudes * np.exp(1j * phases)) @ g)
+
+
 @dataclass(frozen=True)
 class DenseTone:
     """The two spectra of a tone, [f], and its direct coefficients, [h]."""

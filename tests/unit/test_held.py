@@ -1,6 +1,7 @@
 """Held notes: further hypotheses from what is played in the frames around."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,8 +25,10 @@ from musisep_cli.transcription import transcribe
 from tests import dense
 
 FRAME = GaborFrame(FrameConfig(), 8_000)
-N_BINS = FRAME.n_network_bins
 N_HARMONICS = 8
+spectrum = partial(
+    dense.with_random_phases, width=FRAME.ideal_width_bins, n_bins=FRAME.n_network_bins
+)
 NATS = 5.0
 FIT = SetFit(
     n_harmonics=N_HARMONICS,
@@ -68,12 +71,6 @@ def test_every_note_around_is_held_alone_and_all_of_a_side_together(seed: int, i
         ]
         unique = {tuple(sorted(each.items())) for each in found}
         assert unique == {tuple(sorted(each.items())) for each in expected}
-
-
-def spectrum(f0_bins: float, amplitudes: np.ndarray, seed: int) -> np.ndarray:
-    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, N_HARMONICS)
-    g = dense.peaks(dense.positions(f0_bins, 0.0, N_HARMONICS), FRAME.ideal_width_bins, N_BINS)
-    return np.asarray((amplitudes * np.exp(1j * phases)) @ g)
 
 
 def scene(n: int = 48, hidden: tuple[int, int] = (20, 24)) -> tuple[Hypotheses, Tensor]:

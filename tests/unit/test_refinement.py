@@ -42,9 +42,7 @@ def tone(
     f0_bins: float, amplitudes: NDArray[np.float64], seed: int, width: float = WIDTH
 ) -> Spectra:
     """Spectrum [f] of a tone with random phases."""
-    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(amplitudes))
-    g = dense.peaks(dense.positions(f0_bins, 0.0, len(amplitudes)), width, N_BINS)
-    return np.asarray((amplitudes * np.exp(1j * phases)) @ g)
+    return dense.with_random_phases(f0_bins, amplitudes, seed, width=width, n_bins=N_BINS)
 
 
 def duet(n_frames: int, level: float = 0.1) -> tuple[Pitches, Spectra]:

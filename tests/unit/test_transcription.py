@@ -1,6 +1,7 @@
 """Transcription: hypotheses heard again as the instruments would play them."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ from musisep_cli.transcription import Misfits, dictionary_of_timbres, transcribe
 from tests import dense
 
 FRAME = GaborFrame(FrameConfig(), 8_000)
-N_BINS = FRAME.n_network_bins
+spectrum = partial(
+    dense.with_random_phases, width=FRAME.ideal_width_bins, n_bins=FRAME.n_network_bins
+)
 ODD = np.array([1.0, 0.01, 0.6, 0.01, 0.4, 0.01, 0.3, 0.01])
 FALLING = np.array([1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
 N_HARMONICS = len(ODD)
@@ -29,13 +32,6 @@ UPPER, LOWER = (114.3, 57.15), (87.7, 43.85)
 """Of each instrument's pitches one is an octave above the other."""
 OCTAVES = ((1.0, 1.0), (0.5, 1.0))
 """What the hypotheses of a frame make of its two pitches."""
-
-
-def spectrum(f0_bins: float, amplitudes: NDArray[np.float64], seed: int) -> NDArray[np.complex128]:
-    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, N_HARMONICS)
-    positions = dense.positions(f0_bins, 0.0, N_HARMONICS)
-    g = dense.peaks(positions, FRAME.ideal_width_bins, N_BINS)
-    return np.asarray((amplitudes * np.exp(1j * phases)) @ g)
 
 
 def scene(n_notes: int = 24, length: int = 4) -> tuple[Hypotheses, Tensor, NDArray[np.int64]]:
