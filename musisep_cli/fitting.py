@@ -97,22 +97,27 @@ class Fitter:
     Args:
         tones: of all frames, ``[n, t]``.
         channels: spectra of all frames, ``[n, c, f]``, for timbres and places.
-        in_windows: the same in windows of ``window_scales``.
+        in_windows: gives the same in windows of some lengths, ``[n]``.
         dictionary: D, ``[h, i]``.
         frame: the representation.
         config: how tones become stems.
+
+    Attributes:
+        scales: lengths of all frames' windows, ``[n]``.
     """
 
     def __init__(
         self,
         tones: NotesAround,
         channels: Framewise[Tensor],
-        in_windows: Framewise[Tensor],
+        in_windows: Callable[[Framewise[Tensor]], Framewise[Tensor]],
         dictionary: Tensor,
         frame: GaborFrame,
         config: ResynthesisConfig,
     ) -> None:
-        self.in_windows, self.frame, self.config = in_windows, frame, config
+        self.frame, self.config = frame, config
+        self.scales = Derived(tones, partial(window_scales, config=config))
+        self.in_windows = in_windows(self.scales)
         self.n_harmonics, self.n_instruments = dictionary.shape
         spectra = Derived(channels, lambda block: block.mean(1))
         if config.stretched:

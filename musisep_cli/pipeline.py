@@ -9,14 +9,11 @@ Axes: ``t`` samples, ``c`` channels, ``i`` instruments, ``n`` frames, ``f`` bins
 from __future__ import annotations
 
 import io
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import astuple, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,15 +22,15 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from musisep_cli import warmstart
-from musisep_cli.blockwise import Shelf, Stems, blocks, energy, in_memory, mono
+from musisep_cli.blockwise import Shelf, Stems, in_memory
 from musisep_cli.checkpoint import Checkpoints, State
 from musisep_cli.config import Config, resolved
 from musisep_cli.decoding import Decoding, order_like
 from musisep_cli.device import of_seed
-from musisep_cli.errors import CheckpointError
-from musisep_cli.fitting import Fitter, window_scales
-from musisep_cli.framewise import Derived, Framewise, Together
+from musisep_cli.fitting import Fitter
+from musisep_cli.framewise import Framewise
 from musisep_cli.held import Held, with_held
+from musisep_cli.journal import Journal
 from musisep_cli.labels import clear_labels
 from musisep_cli.listening import Listener, Searcher
 from musisep_cli.model.dictionary import load, start_dictionary
@@ -47,14 +44,12 @@ from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
 from musisep_cli.seed import OnProgress, Progress, SeedResult, Stage
-from musisep_cli.spool import Spool, SpooledFrames
+from musisep_cli.spectra import Spectra
+from musisep_cli.spool import SpooledFrames
 from musisep_cli.training.rehearsal import Labels, Rehearsal
-from musisep_cli.training.trainer import StepReport, Trainer
+from musisep_cli.training.trainer import Trainer
 from musisep_cli.transcript import Transcript, pitch_tracks
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
-
-CURVE_POINTS = 1000
-"""The training curve is kept as the means of this many stretches."""
 
 
 def run_seed(
@@ -92,9 +87,10 @@ def run_seed(
         torch.inference_mode(False),
         ExitStack() as files,
     ):
-        run = _Run(recording, config, seed, device, on_progress, checkpoints, shelf, files)
+        journal = Journal(seed, device, on_progress, checkpoints, files)
+        run = _Run(recording, config, device, journal, shelf)
         if state is not None:
-            run.take_up(state)
+            journal.take_up(state)
         return run.result()
 
 
@@ -105,82 +101,23 @@ class _Run:
         self,
         recording: Recording,
         config: Config,
-        seed: int,
         device: torch.device,
-        on_progress: OnProgress,
-        checkpoints: Checkpoints | None,
+        journal: Journal,
         shelf: Shelf,
-        files: ExitStack,
     ) -> None:
-        self.recording, self.shelf, self.files = recording, shelf, files
-        self.config, self.seed, self.on_progress = config, seed, on_progress
-        self.checkpoints = checkpoints
-        self.taken_up: State = {}
-        self.trainer: Trainer | Rehearsal | None = None
+        self.recording, self.shelf, self.journal = recording, shelf, journal
+        self.config, self.seed = config, journal.seed
         self.decoded: tuple[Framewise[Hypotheses], Decoding] | None = None
-        self.spool: Spool | None = None
-        self.curve: list[StepReport] = []
-        self.stretch: list[StepReport] = []
         self.portions = Portions()
-        self.started_s = time.monotonic()
-        self.gain = level_gain(recording, config)
-        # No copies on a CPU: an hour of them would fill the memory.
-        self.samples = torch.from_numpy(recording.samples).to(device).T  # c, t
-        self.mean = self.samples.new_empty(recording.n_samples)  # t
-        for block in blocks(recording.n_samples):
-            self.mean[block] = (self.samples[:, block] * self.gain).mean(0)
         self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
-        self.centres = self.frame.centres(recording.n_samples)
+        self.spectra = Spectra(recording, self.frame)
         self.policy = new_policy(config, self.frame).to(device)
-
-    def take_up(self, state: State) -> None:
-        """Go on from a checkpoint: what was done before it is not done again.
-
-        Nothing draws random numbers before its stage goes on, so the generator can be set here.
-        """
-        with _fitting(self.seed):
-            self.curve, self.stretch = (
-                [StepReport(*row) for row in state[name]] for name in ("curve", "stretch")
-            )
-            self.started_s -= float(state["wall_s"])
-            torch.set_rng_state(state["generator"])
-            if self.samples.is_cuda:
-                torch.cuda.set_rng_state(state["cuda_generator"], self.samples.device)
-            self.taken_up = state
-            stage, done, total = state["stage"], int(state["done"]), int(state["total"])
-            note = f"going on with {stage} from {done} of {total}"
-            self.on_progress(Progress(self.seed, stage, done, total, note=note))
-
-    def _state(self, progress: Progress) -> State:
-        """What ``take_up`` goes on from, with where the frames of the stage are that are done."""
-        of_frames = progress.stage in ("listening", "transcription")
-        cuda = self.samples.is_cuda
-        return {
-            "stage": progress.stage,
-            "done": progress.done,
-            "total": progress.total,
-            "frames": self.spool.mark() if self.spool and of_frames else {},
-            "trainer": self.trainer.state_dict() if self.trainer else {},
-            "curve": [list(astuple(report)) for report in self.curve],
-            "stretch": [list(astuple(report)) for report in self.stretch],
-            "generator": torch.get_rng_state(),
-            "cuda_generator": torch.cuda.get_rng_state(self.samples.device) if cuda else None,
-            "wall_s": time.monotonic() - self.started_s,
-        }
-
-    def _reached(self, progress: Progress, state: Callable[[], State]) -> None:
-        """A point from which the run can go on."""
-        self._offer(state)
-        self.on_progress(progress)
-
-    def _offer(self, state: Callable[[], State]) -> None:
-        if self.checkpoints is not None:
-            self.checkpoints.offer(state)
 
     def result(self) -> SeedResult:
         """Train, transcribe, resynthesise."""
-        trainer = self.trainer = self._trainer()
-        self._train(trainer)
+        trainer = self.journal.trainer = self._trainer()
+        for report in trainer.run():
+            self.journal.trained(report, trainer.config.iterations)
         dictionary = trainer.dictionary.detach()
         explained = self._decoded if self.config.decoding.enabled else self._predicted
         stems, transcript = explained(dictionary)
@@ -189,10 +126,10 @@ class _Run:
             stems=stems,
             dictionary=dictionary.cpu().numpy(),
             objective=float(transcript.objective.to(torch.float64).mean()),
-            pitch=pitch_tracks(transcript, self.frame, self.samples.shape[-1], self.gain),
-            curve=tuple(self.curve),
+            pitch=pitch_tracks(transcript, self.frame, self.recording.n_samples, self.spectra.gain),
+            curve=tuple(self.journal.curve),
             n_skipped=trainer.n_skipped,
-            wall_s=time.monotonic() - self.started_s,
+            wall_s=self.journal.wall_s,
             checkpoint=_serialised(trainer),
         )
 
@@ -201,8 +138,8 @@ class _Run:
 
         They are not in the checkpoints: a resumed run starts this stage anew.
         """
-        start = self._state(Progress(self.seed, "resynthesis", 0, len(self.centres)))
-        listener = Listener(self.policy, dictionary, len(self.centres), self._resynthesised)
+        start = self.journal.state(self._progress("resynthesis", 0))
+        listener = Listener(self.policy, dictionary, len(self.spectra), self._resynthesised)
 
         def explain(channels: Tensor) -> Tensor:
             parts = self.portions.map(
@@ -216,16 +153,15 @@ class _Run:
     def _decoded(self, dictionary: Tensor) -> tuple[Stems, Transcript]:
         """Stems by the tones that are decoded over all frames."""
         # A network that has not learned anything since would only say the same again.
-        unchanged = self.trainer is None or self.trainer.iteration == 0
+        trainer = self.journal.trainer
+        unchanged = trainer is None or trainer.iteration == 0
         stage: Stage = "listening" if unchanged else "transcription"
         found, decoding = (self.decoded if unchanged else None) or self._decode(stage)
         played = self._played(found, decoding, dictionary)
-        tones = NotesAround(played, self.config.decoding.note_reach)
-        scales = Derived(tones, partial(window_scales, config=self.config.resynthesis))
         fitter = Fitter(
-            tones,
-            Derived(self.centres, self._channels),
-            Derived(Together(self.centres, scales), lambda both: self._channels(*both)),
+            NotesAround(played, self.config.decoding.note_reach),
+            self.spectra.of_channels,
+            self.spectra.in_windows,
             dictionary,
             self.frame,
             self.config.resynthesis,
@@ -237,8 +173,8 @@ class _Run:
             self._resynthesised(refiner.transcript.n_done)
             return stems
 
-        state = partial(self._state, self._found_all(stage))
-        stems = self._stems(explain, state, scales)
+        state = partial(self.journal.state, self._heard_all(stage))
+        stems = self._stems(explain, state, fitter.scales)
         return stems, refiner.transcript.joined()
 
     def _played(
@@ -251,12 +187,16 @@ class _Run:
         )
         return Decoded(found, decoding.ordered(order_like(reference=reference, estimate=estimate)))
 
-    def _found_all(self, stage: Stage) -> Progress:
-        """Where it stands when all frames are searched, which is where decoding starts."""
-        return Progress(self.seed, stage, len(self.centres), len(self.centres))
+    def _progress(self, stage: Stage, n_done: int) -> Progress:
+        """Where it stands when so many frames are done."""
+        return Progress(self.seed, stage, n_done, len(self.spectra))
+
+    def _heard_all(self, stage: Stage) -> Progress:
+        """Where decoding starts."""
+        return self._progress(stage, len(self.spectra))
 
     def _resynthesised(self, n_frames: int) -> None:
-        self.on_progress(Progress(self.seed, "resynthesis", n_frames, len(self.centres)))
+        self.journal.tell(self._progress("resynthesis", n_frames))
 
     def _stems(
         self,
@@ -267,8 +207,9 @@ class _Run:
         """All stems, on the shelf; an interrupted run goes on from the state before them."""
 
         def stretches() -> Iterator[NDArray[np.float32]]:
-            for stretch in resynthesise(self.frame, self.samples, explain, self.gain, scales):
-                self._offer(state)
+            samples, gain = self.spectra.samples, self.spectra.gain
+            for stretch in resynthesise(self.frame, samples, explain, gain, scales):
+                self.journal.offer(state)
                 yield stretch.transpose(1, 2).cpu().numpy()
 
         n_samples, n_channels = self.recording.samples.shape
@@ -277,14 +218,14 @@ class _Run:
     def _trainer(self) -> Trainer | Rehearsal:
         if self.config.warmstart.weights:
             warmstart.load(self.policy, self.config.warmstart)
-        trained = self.taken_up.get("trainer")
+        trained = self.journal.taken_up.get("trainer")
         dictionary = first_dictionary(self.config) if trained else self._first_dictionary()
         if self.config.training.by == "decoded tones":
             trainer: Trainer | Rehearsal = self._rehearsal(dictionary)
         else:
             trainer = self._explorer(dictionary)
         if trained:
-            with _fitting(self.seed):
+            with self.journal.fitting():
                 trainer.load_state_dict(trained)
         return trainer
 
@@ -297,31 +238,31 @@ class _Run:
             dictionary=dictionary,
             dictionary_frozen=self.config.dictionary.frozen,
             frame=self.frame,
-            signal=self.mean,
+            signal=self.spectra.mean,
         )
 
     def _rehearsal(self, dictionary: Tensor) -> Rehearsal:
         """Learns what was decoded; what is learned is part of a checkpoint, once there is one."""
         labels = Labels.none(self.config.run.instruments)
-        if self.config.training.iterations > 0 and not self.taken_up.get("trainer"):
+        if self.config.training.iterations > 0 and not self.journal.taken_up.get("trainer"):
             labels = self._labels(dictionary)
         return Rehearsal(
             self.config.training,
             policy=self.policy,
             dictionary=dictionary,
             frame=self.frame,
-            signal=self.mean,
+            signal=self.spectra.mean,
             labels=labels,
         )
 
     def _labels(self, dictionary: Tensor) -> Labels:
         """The frames whose tones are clear, told to the user if there are none."""
         self.decoded = self.decoded or self._decode("listening")
-        dictionary = dictionary.to(self.mean)
+        dictionary = dictionary.to(self.spectra.mean)
         labels = clear_labels(
             self._played(*self.decoded, dictionary),
-            Derived(self.centres, self._spectra),
-            self.centres,
+            self.spectra.of_mean,
+            self.spectra.centres,
             dictionary,
             self.frame,
             note_reach=self.config.decoding.note_reach,
@@ -329,7 +270,7 @@ class _Run:
         )
         if len(labels) == 0:
             note = "not trained: in no frame the tones are clear enough to learn from"
-            self.on_progress(replace(self._found_all("listening"), note=note))
+            self.journal.tell(replace(self._heard_all("listening"), note=note))
         return labels
 
     def _first_dictionary(self) -> Tensor:
@@ -340,86 +281,42 @@ class _Run:
         _, decoding = self.decoded = self._decode("listening")
         return dictionary_of_timbres(torch.from_numpy(decoding.timbres), self.config.dictionary)
 
-    def _train(self, trainer: Trainer | Rehearsal) -> None:
-        """Trains to the end; keeps the training curve."""
-        total = trainer.config.iterations
-        for report in trainer.run():
-            self.stretch.append(report)
-            if len(self.stretch) >= total / CURVE_POINTS or report.iteration == total:
-                self.curve.append(_mean(self.stretch))
-                self.stretch = []
-            progress = Progress(self.seed, "training", report.iteration, total, report)
-            self._reached(progress, partial(self._state, progress))
-
     def _search(self, stage: Stage) -> Framewise[Hypotheses]:
         """The most probable sets of tones of all frames."""
-        config = self.config
-        n_frames = len(self.centres)
-        self.spool = self.files.enter_context(closing(self._opened(stage)))
-        found = SpooledFrames(Hypotheses, self.spool, self.mean.device)
+        config, channels = self.config, self.spectra.of_channels
+        found = SpooledFrames(Hypotheses, self.journal.open_frames(stage), self.spectra.mean.device)
         n_harmonics = config.dictionary.n_harmonics
         searcher = Searcher(self.policy, n_harmonics, config.search, found.add)
-        while len(found) < n_frames:
-            block = self.centres[len(found) : len(found) + BLOCK_FRAMES]
-            self.portions.map(searcher.listen, self._channels(block))
-            progress = Progress(self.seed, stage, len(found), n_frames)
-            self._reached(progress, partial(self._state, progress))
+        while len(found) < len(channels):
+            block = channels[len(found) : len(found) + BLOCK_FRAMES]
+            self.portions.map(searcher.listen, block)
+            self.journal.reached(self._progress(stage, len(found)))
         return found
-
-    def _spectra(self, centres: Tensor) -> Tensor:
-        """Frames of the mean over channels as the network sees them, ``[n, f]``."""
-        return self.frame.analyse(self.mean, centres)[:, : self.frame.n_network_bins]
-
-    def _channels(self, centres: Tensor, scales: Tensor | None = None) -> Tensor:
-        """The same of every channel, in windows of these lengths, ``[n, c, f]``."""
-        channels = self.frame.analyse(self.samples, centres, self.gain, scales)
-        return channels[..., : self.frame.n_network_bins].transpose(0, 1)
-
-    def _opened(self, stage: Stage) -> Spool:
-        """Where the frames of a stage go; with those in it that a checkpoint tells of."""
-        if self.checkpoints is None:
-            return Spool.temporary()
-        if self.taken_up.get("stage") == stage:
-            with _fitting(self.seed):
-                return self.checkpoints.reopen(self.taken_up)
-        return self.checkpoints.spool(stage)
 
     def _decode(self, stage: Stage) -> tuple[Framewise[Hypotheses], Decoding]:
         """All frames searched; which of the tones sound and who plays them."""
-        scratch = self.checkpoints.scratch if self.checkpoints else Spool.temporary
-        state = partial(self._state, self._found_all(stage))
         search = self.config.search
-
-        def pause() -> None:
-            if self.checkpoints:
-                self.checkpoints.pause(state)
+        pause = partial(self.journal.pause, self._heard_all(stage))
 
         def widen(found: Framewise[Hypotheses], decoding: Decoding) -> Framewise[Hypotheses]:
             fit = set_fit(self.policy, self.config.dictionary.n_harmonics, search)
-            channels = Derived(self.centres, self._channels)
-            spool = self.files.enter_context(closing(scratch()))
-            kept = SpooledFrames(Hypotheses, spool, self.mean.device)
-            return with_held(Held(found, decoding, channels, fit, search.held_nats), kept, pause)
+            held = Held(found, decoding, self.spectra.of_channels, fit, search.held_nats)
+            spool = self.journal.files.enter_context(closing(self.journal.scratch()))
+            return with_held(
+                held, SpooledFrames(Hypotheses, spool, self.spectra.mean.device), pause
+            )
 
         return transcribe(
             self._search(stage),
-            Derived(self.centres, self._spectra),
+            self.spectra.of_mean,
             self.frame,
             self.config.decoding,
             self.config.dictionary,
             self.seed,
             widen=widen if search.held_nats > 0 else None,
-            scratch=scratch,
+            scratch=self.journal.scratch,
             pause=pause,
         )
-
-
-def level_gain(recording: Recording, config: Config) -> float:
-    """What the samples are multiplied by for the analysis; 1 where the level stays as it is."""
-    if config.frame.rms_level == 0:
-        return 1.0
-    rms = math.sqrt(energy(mono(recording.samples)[:, None]) / recording.n_samples)
-    return config.frame.rms_level / rms
 
 
 def new_policy(config: Config, frame: GaborFrame) -> Policy:
@@ -444,28 +341,6 @@ def first_dictionary(config: Config) -> Tensor:
             n_instruments=config.run.instruments,
         )
     return start_dictionary(config.dictionary, config.run.instruments)
-
-
-def _mean(reports: list[StepReport]) -> StepReport:
-    """Mean of the finite terms of some steps, at the last one's place."""
-    terms: dict[str, Any] = {}
-    for name in ("objective", "dictionary", "direct", "agreement"):
-        values = np.array([getattr(report, name) for report in reports])
-        finite = values[np.isfinite(values)]
-        terms[name] = float(finite.mean()) if len(finite) else float("nan")
-    return replace(reports[-1], **terms)
-
-
-@contextmanager
-def _fitting(seed: int) -> Iterator[None]:
-    """Whatever goes wrong while a state is taken up, it is the state's fault."""
-    try:
-        yield
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"seed {seed}: its checkpoint does not fit this version of musisep ({error}). "
-            "Start it over, without --resume."
-        ) from error
 
 
 def _serialised(trainer: Trainer | Rehearsal) -> bytes:

@@ -7,7 +7,7 @@ for every seed. BSS Eval v2, means over the instruments, blind.
 import re
 import time
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Annotated, TypeAlias
 
 import numpy as np
@@ -18,17 +18,18 @@ from musisep_cli import warmstart
 from musisep_cli.cli.separate import ONE_SET
 from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.decoding import Decoding, DecodingConfig
-from musisep_cli.fitting import Fitter, window_scales
-from musisep_cli.framewise import Derived, Framewise, Together
+from musisep_cli.fitting import Fitter
+from musisep_cli.framewise import Framewise, stretches
 from musisep_cli.held import Held, with_held
 from musisep_cli.listening import Searcher
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.notes import Decoded, NotesAround
-from musisep_cli.pipeline import level_gain, new_policy
+from musisep_cli.pipeline import new_policy
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.search import SearchConfig, set_fit
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
+from musisep_cli.spectra import Spectra
 from musisep_cli.spool import Spool, SpooledFrames
 from musisep_cli.transcript import Frames
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
@@ -101,15 +102,7 @@ class _Scene:
         self.decoded: dict[tuple[SearchConfig, str, DecodingConfig, int], Transcribed] = {}
         self.config = compose("standard", {"run": {"instruments": len(self.reference)}})
         self.frame = GaborFrame(self.config.frame, self.recording.sample_rate_hz)
-        self.gain = level_gain(self.recording, self.config)
-
-    @cached_property
-    def spectra(self) -> torch.Tensor:
-        """Of all frames, ``[n, f]``: no row changes them."""
-        mean = torch.from_numpy(self.recording.mono) * self.gain
-        centres = self.frame.centres(len(mean)).split(BLOCK_FRAMES)
-        n_bins = self.frame.n_network_bins
-        return torch.cat([self.frame.analyse(mean, block)[:, :n_bins] for block in centres])
+        self.spectra = Spectra(self.recording, self.frame)
 
     def scores(self, settings: Settings, n_seeds: int) -> tuple[float, float, float]:
         """SDR and SIR in dB, mean over instruments and seeds; seconds of seed 0 with its search."""
@@ -137,8 +130,8 @@ class _Scene:
             found = Frames(Hypotheses, len(self.spectra))
             n_harmonics = config.dictionary.n_harmonics
             searcher = Searcher(policy, n_harmonics, config.search, found.add)
-            for spectra in self.spectra.split(BLOCK_FRAMES):
-                searcher.listen(spectra[:, None])
+            for block in stretches(len(self.spectra), BLOCK_FRAMES):
+                searcher.listen(self.spectra.of_channels[block])
             self.found[_searched(config)] = found.joined(), time.monotonic() - started
         return self.found[_searched(config)]
 
@@ -148,7 +141,7 @@ class _Scene:
             started = time.monotonic()
             wider, decoding = transcribe(
                 found,
-                self.spectra,
+                self.spectra.of_mean,
                 self.frame,
                 config.decoding,
                 config.dictionary,
@@ -162,34 +155,26 @@ class _Scene:
         self, config: Config, found: Framewise[Hypotheses], decoding: Decoding
     ) -> Framewise[Hypotheses]:
         fit = set_fit(new_policy(config, self.frame), config.dictionary.n_harmonics, config.search)
-        held = Held(found, decoding, self.spectra[:, None], fit, config.search.held_nats)
-        kept = SpooledFrames(Hypotheses, Spool.temporary(), self.spectra.device)
+        held = Held(found, decoding, self.spectra.of_channels, fit, config.search.held_nats)
+        kept = SpooledFrames(Hypotheses, Spool.temporary(), torch.device("cpu"))
         return with_held(held, kept, lambda: None)
 
     def _scores(
         self, found: Framewise[Hypotheses], decoding: Decoding, config: Config
     ) -> list[float]:
         """SDR, SIR and SAR in dB, means over the instruments."""
-        tones = NotesAround(Decoded(found, decoding), config.decoding.note_reach)
-        scales = Derived(tones, partial(window_scales, config=config.resynthesis))
-        samples = torch.from_numpy(self.recording.samples).T
-        centres = self.frame.centres(samples.shape[-1])
-
-        def in_windows(both: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-            spectra = self.frame.analyse(samples[0], both[0], self.gain, both[1])
-            return spectra[:, None, : self.frame.n_network_bins]
-
         dictionary = dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary)
         fitter = Fitter(
-            tones,
-            self.spectra[:, None],
-            Derived(Together(centres, scales), in_windows),
+            NotesAround(Decoded(found, decoding), config.decoding.note_reach),
+            self.spectra.of_channels,
+            self.spectra.in_windows,
             dictionary,
             self.frame,
             config.resynthesis,
         )
         refiner = Refiner(fitter, dictionary, config.objective)
-        blocks = resynthesise(self.frame, samples, refiner.explain, self.gain, scales)
+        samples, gain = self.spectra.samples, self.spectra.gain
+        blocks = resynthesise(self.frame, samples, refiner.explain, gain, fitter.scales)
         return mean_scores(self.reference, torch.cat(list(blocks), 2)[:, 0].double().numpy())
 
 

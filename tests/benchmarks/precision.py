@@ -21,9 +21,10 @@ from musisep_cli.audio import read
 from musisep_cli.config import Config, Settings, compose
 from musisep_cli.model.dictionary import start_dictionary
 from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.pipeline import level_gain, new_policy
+from musisep_cli.pipeline import new_policy
 from musisep_cli.policy.rollout import Policy
 from musisep_cli.policy.unet import UNet
+from musisep_cli.spectra import Spectra
 from musisep_cli.training.estimator import network_surrogate
 from musisep_cli.training.trainer import Trainer, explanation_objective
 from tests.benchmarks.quality import DATA
@@ -89,7 +90,7 @@ def make_trainer(config: Config, case: str, duration_s: float, seed: int) -> Tra
         dictionary=start_dictionary(config.dictionary, config.run.instruments),
         dictionary_frozen=False,
         frame=frame,
-        signal=torch.from_numpy(recording.mono) * level_gain(recording, config),
+        signal=Spectra(recording, frame).mean,
     )
 
 

@@ -89,7 +89,7 @@ def test_stems_are_better_with_it(instrument: int) -> None:
 
     def error(config: ResynthesisConfig) -> float:
         tones = NotesAround(played, 0)
-        fitter = Fitter(tones, channels, channels, dictionary, FRAME, config)
+        fitter = Fitter(tones, channels, lambda _: channels, dictionary, FRAME, config)
         stems = Refiner(fitter, dictionary, ObjectiveConfig()).explain(spectra[None])[:, 0]
         return float((stems - parts)[instrument].abs().square().sum())
 

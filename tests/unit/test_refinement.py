@@ -90,7 +90,7 @@ def refiner(
     dictionary = torch.from_numpy(np.stack([ODD, FALLING], 1)[:, : played.on.shape[1]]).float()
     tones = NotesAround(played, reach)
     in_windows = channels if in_windows is None else in_windows
-    fitter = Fitter(tones, channels, in_windows, dictionary, FRAME, config)
+    fitter = Fitter(tones, channels, lambda _: in_windows, dictionary, FRAME, config)
     return Refiner(fitter, dictionary, ObjectiveConfig())
 
 
@@ -172,7 +172,7 @@ def test_whatever_the_tones_the_stems_are_finite_and_who_rests_gets_nothing(
     tones = NotesAround(played, reach)
     by_frame = channels.transpose(0, 1)
     config = replace(WIENER, steady_s=steady_s)
-    fitter = Fitter(tones, by_frame, by_frame, dictionary, FRAME, config)
+    fitter = Fitter(tones, by_frame, lambda _: by_frame, dictionary, FRAME, config)
     found = Refiner(fitter, dictionary, ObjectiveConfig())
     stems = found.explain(channels)
     assert bool(torch.isfinite(stems.abs()).all())
