@@ -22,6 +22,7 @@ The paper's chapters in reading order, and where each lives:
 | - | several sets of tones per frame | `policy.search` |
 | - | each set fitted to the frame at once | `policy.hypotheses`, `policy.joint` |
 | - | which tones sound and who plays them, over all frames | `transcription`, `decoding` |
+| - | what speaks for that | `costs` |
 | - | the cheapest path through all frames | `viterbi` |
 | - | notes that sound on where their frame does not show them | `held` |
 | - | how strong harmonics are at a pitch, how loud tones are | `timbre` |
@@ -50,8 +51,8 @@ Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | s
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > journal > seed >
 config > listening | refinement | transcription | labels > fitting > partials | inharmonicity | held
 | levels > notes > training | warmstart | timbre | places > policy > resynthesis | spectra |
-decoding | transcript | metrics | audio | plots > model | recording | checkpoint | viterbi > spool >
-files | locks | interruption | device | blockwise | framewise | portions > errors.
+decoding | transcript | metrics | audio | plots > model | recording | checkpoint | costs | viterbi >
+spool > files | locks | interruption | device | blockwise | framewise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

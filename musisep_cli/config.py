@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import torch
 
-from musisep_cli.decoding import DecodingConfig
+from musisep_cli.costs import DecodingConfig
 from musisep_cli.device import Precision, resolve_precision
 from musisep_cli.errors import ConfigError
 from musisep_cli.model.dictionary import DictionaryConfig

@@ -25,15 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musisep_cli.decoding import (
-    Candidates,
-    Decoding,
-    DecodingConfig,
-    Excerpt,
-    assignments,
-    decode,
-    decode_again,
-)
+from musisep_cli.costs import Candidates, DecodingConfig, assignments
+from musisep_cli.decoding import Decoding, Excerpt, decode, decode_again
 from musisep_cli.framewise import Derived, Framewise, stretches
 from musisep_cli.model.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.model.gabor import GaborFrame

@@ -17,7 +17,8 @@ import typer
 from musisep_cli import warmstart
 from musisep_cli.cli.separate import ONE_SET
 from musisep_cli.config import Config, Settings, compose, resolved
-from musisep_cli.decoding import Decoding, DecodingConfig
+from musisep_cli.costs import DecodingConfig
+from musisep_cli.decoding import Decoding
 from musisep_cli.fitting import Fitter
 from musisep_cli.framewise import Framewise, stretches
 from musisep_cli.held import Held, with_held

@@ -17,16 +17,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from musisep_cli import decoding, viterbi
-from musisep_cli.decoding import (
-    Candidates,
-    Decoding,
-    DecodingConfig,
-    Excerpt,
-    assignments,
-    decode,
-    decode_again,
-    order_like,
-)
+from musisep_cli.costs import Candidates, DecodingConfig, assignments
+from musisep_cli.decoding import Decoding, Excerpt, decode, decode_again, order_like
 from musisep_cli.errors import OutputError
 from musisep_cli.spool import Spool
 

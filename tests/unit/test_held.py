@@ -12,7 +12,8 @@ from numpy.testing import assert_array_equal
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli.decoding import Decoding, DecodingConfig
+from musisep_cli.costs import DecodingConfig
+from musisep_cli.decoding import Decoding
 from musisep_cli.framewise import FrameRows
 from musisep_cli.held import Held, held_sets, with_held
 from musisep_cli.model.dictionary import DictionaryConfig

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from musisep_cli import decoding
 from musisep_cli.config import compose
-from musisep_cli.decoding import DecodingConfig, assignments
+from musisep_cli.costs import DecodingConfig, assignments
 from musisep_cli.model.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
 from musisep_cli.policy.hypotheses import Hypotheses
