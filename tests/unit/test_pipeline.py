@@ -1,7 +1,6 @@
 """Pipeline: runs with a tiny network, and with the truth in the network's place."""
 
 import json
-import math
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -26,7 +25,6 @@ from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES
 from musisep_cli.seed import Progress, SeedResult
-from musisep_cli.spectra import level_gain
 from musisep_cli.training.rehearsal import Labels
 from tests.signals import harmonic_tone, melody
 
@@ -417,13 +415,6 @@ def test_an_instrument_that_is_never_heard_keeps_everything_finite(
 
 
 # Parts
-
-
-def test_the_gain_brings_the_recording_to_the_configured_level() -> None:
-    recording = panned_duet()
-    rms = math.sqrt(np.mean(recording.mono.astype(np.float64) ** 2))
-    assert level_gain(recording, tiny().frame) == pytest.approx(0.1 / rms)
-    assert level_gain(recording, tiny(frame={"rms_level": 0.0}).frame) == 1.0
 
 
 def test_a_run_never_explains_more_frames_at_once_than_a_block_has(
