@@ -19,6 +19,7 @@ from threading import Thread
 from typing import ClassVar, TypeAlias, TypeVar
 
 from musisep_cli import interruption
+from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.errors import MusisepError
 from musisep_cli.seed import OnProgress, Progress
 
@@ -124,6 +125,7 @@ class _Link:
         """Start a worker: a signal to the whole process group is the parent's to handle."""
         for number in interruption.SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        keep_freed_memory()
         cls.current = cls(queue, unwanted)
 
     @staticmethod

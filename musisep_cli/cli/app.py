@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from musisep_cli import __version__
+from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.cli.evaluate import evaluate
 from musisep_cli.cli.inspect import inspect
 from musisep_cli.cli.separate import separate
@@ -59,4 +60,5 @@ def main() -> None:
         # A name that the terminal's encoding cannot show must not end the program.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    keep_freed_memory()
     app()

@@ -100,6 +100,31 @@ class BiasGradient(torch.autograd.Function):
         return gradient, gradient.sum((0, 2, 3))
 
 
+class Rectified(torch.autograd.Function):
+    """ReLU of bfloat16 images, in place, which are taken for whole numbers.
+
+    A bfloat16 has its sign where an int16 has it: the one is below 0 where the other is, and 0 is 0
+    in both. PyTorch casts bfloat16 to float32 for a comparison and takes four times as long. A NaN
+    with a sign becomes 0; nothing that is finite gives one, in float32's range.
+
+    Shape: images ``[b, c, 1, f]`` -> the images.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        images.view(torch.int16).clamp_min_(0)
+        ctx.mark_dirty(images)
+        ctx.save_for_backward(images)
+        return images
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (images,) = ctx.saved_tensors
+        of_images: Tensor = torch.ops.aten.threshold_backward(gradient, images, 0)
+        return of_images
+
+
 class Readout(torch.autograd.Function):
     """The last layer of a bfloat16 network: outputs in float32, gradients in bfloat16 again.
 
@@ -277,20 +302,28 @@ class _Pass:
         numbers_per_row = self.net.out.in_channels * (depth + 1) * image.shape[-1]
         n_chunks = _n_chunks(len(image) * numbers_per_row, self.at_once)
         images, skips = (_split(rows.to(level.dtype), n_chunks) for rows in (image, skip))
-        below = _joined([level.down(rows).relu_() for rows in images])
+        below = _joined([_rectified(level.down(rows)) for rows in images])
         if depth + 1 < len(self.levels):
             below = _joined(list(self._around(depth + 1, below, below)))
         for rows, beside in zip(_split(below.to(level.dtype), n_chunks), skips, strict=True):
-            above = level.up(rows, beside.shape[-1]).relu_()
+            above = _rectified(level.up(rows, beside.shape[-1]))
             yield torch.cat([above, beside], 1)
 
     def _outputs(self, image: Tensor) -> Tensor:
         for layer in self.mix:
-            image = layer(image).relu_()
+            image = _rectified(layer(image))
         if image.dtype == torch.bfloat16:
             outputs: Tensor = Readout.apply(image, self.net.out.weight)  # type: ignore[no-untyped-call]
             return outputs
         return self.net.out.computed_in(image.dtype)(image).squeeze(2).contiguous()
+
+
+def _rectified(image: Tensor) -> Tensor:
+    """ReLU, in place."""
+    if image.dtype == torch.bfloat16 and image.device.type == "cpu":
+        rectified: Tensor = Rectified.apply(image)  # type: ignore[no-untyped-call]
+        return rectified
+    return image.relu_()
 
 
 def _n_chunks(numbers: int, at_once: float) -> int:

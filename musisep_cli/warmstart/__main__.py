@@ -12,6 +12,7 @@ from typing import Annotated
 import torch
 import typer
 
+from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.config import compose
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import new_policy
@@ -36,6 +37,7 @@ def main(
     ] = "",
 ) -> None:
     """Train the network of the preset ``standard`` to find tones in simulated frames."""
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)

@@ -15,6 +15,7 @@ import torch
 import typer
 
 from musisep_cli import warmstart
+from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.cli.separate import ONE_SET
 from musisep_cli.config import Config, Settings, compose, resolved
 from musisep_cli.costs import DecodingConfig
@@ -74,6 +75,7 @@ def main(
     rows: Annotated[str, typer.Option(help="Only those whose name matches.")] = "",
 ) -> None:
     """SDR / SIR per case, and the time of the search and of seed 0's rest over the length."""
+    keep_freed_memory()
     torch.set_num_threads(threads)
     names = cases.split(",")
     scenes = [_Scene(name, duration) for name in names]

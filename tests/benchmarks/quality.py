@@ -14,6 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from musisep_cli import separate
+from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.audio import read
 from musisep_cli.config import Settings, read_settings
 from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
@@ -43,6 +44,7 @@ def main(
     duration: Annotated[float | None, typer.Option(help="Only the first seconds.")] = None,
 ) -> None:
     """Separate and score; one row per recording as soon as it is done."""
+    keep_freed_memory()
     settings: Settings = read_settings(config)[1] if config else {}
     print(HEAD)
     for case in cases.split(","):

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from musisep_cli import __version__
+from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.config import compose
 from tests.benchmarks import optimisations, parts, scale
 from tests.benchmarks.measure import Ceiling, ceiling
@@ -29,6 +30,7 @@ PREDICTIONS = ("standard", "quick", "paper")
 
 
 def main() -> None:
+    keep_freed_memory()  # as the programs do
     torch.set_num_threads(THREADS)
     for line in page():
         print(line, flush=True)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from musisep_cli.allocator import keep_freed_memory
 from tests.benchmarks.parts import trainer
 
 
@@ -85,6 +86,7 @@ def _started(context: SpawnContext, target: Any, *arguments: object) -> SpawnPro
 
 
 def _train(preset: str, threads: int, barrier: Any, times: Any) -> None:
+    keep_freed_memory()
     torch.set_num_threads(threads)
     model = trainer(preset, sampling="tree")
     batch = model.next_batch()

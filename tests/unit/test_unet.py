@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from musisep_cli.policy import unet
-from musisep_cli.policy.unet import NetworkConfig, UNet
+from musisep_cli.policy.unet import NetworkConfig, Rectified, UNet
 from tests import plain
 from tests.small import seeded
 
@@ -186,6 +186,19 @@ def test_bfloat16_is_float32_to_its_rounding(n_bins: int, n_chunk: int, onednn: 
     assert_close(predicted, exact[0].detach(), rtol=MAX_BFLOAT16_ERROR, atol=0)
     for a, b in zip(short, exact, strict=True):
         assert_close(a, b, rtol=MAX_BFLOAT16_ERROR, atol=0)
+
+
+def test_images_in_bfloat16_are_rectified_as_any_others() -> None:
+    values = torch.tensor([1.5, -2.0, 0.0, -0.0, 1e-40, -1e-40, 3e38, -3e38, math.inf, -math.inf])
+    leaf = torch.cat([values, noise(1, 1, 500).float().flatten()]).requires_grad_()
+    image = leaf.bfloat16()
+    expected = torch.relu(image)
+    found = Rectified.apply(image.clone())
+    assert_close(found, expected, rtol=0, atol=0)
+    weights = torch.arange(len(leaf)).bfloat16()
+    (wanted,) = torch.autograd.grad((expected * weights).sum(), leaf)
+    (gradient,) = torch.autograd.grad((found * weights).sum(), leaf)
+    assert_close(gradient, wanted, rtol=0, atol=0)
 
 
 def test_outputs_of_a_bfloat16_network_are_float32() -> None:
