@@ -39,21 +39,22 @@ The paper's chapters in reading order, and where each lives:
 
 Around them: `recording` (samples in memory, and when they can be separated), `audio` (sound files),
 `blockwise` (samples a block at a time), `spectra` (its frames), `framewise` (frames a block at a
-time), `spool` (frames in a file instead of in memory), `plots`, `device`, `config` (settings and
-presets), `run_folder` (what a separation leaves on disk), `manifest` (what made it), `inspection`
-(what a file is, what a separation found), `errors`, and `cli`. So that no run is lost: `files`
-(whole or not at all), `locks` (one process at a time), `interruption` (signals wait for the next
-step), `checkpoint` (what a seed goes on from), `journal` (what it has done so far), `allocator`
-(memory that was freed is used again), `portions` (no more frames at once than fit), `seed_folder`
-(a seed made and verified), `stored` (seeds found in a folder, one of them chosen).
+time), `spool` (frames in a file instead of in memory), `plots`, `device`, `config` (all constants),
+`limits` (what they can be), `settings` (presets and files that change them), `run_folder` (what a
+separation leaves on disk), `manifest` (what made it), `inspection` (what a file is, what a
+separation found), `errors`, and `cli`. So that no run is lost: `files` (whole or not at all),
+`locks` (one process at a time), `interruption` (signals wait for the next step), `checkpoint` (what
+a seed goes on from), `journal` (what it has done so far), `allocator` (memory that was freed is
+used again), `portions` (no more frames at once than fit), `seed_folder` (a seed made and verified),
+`stored` (seeds found in a folder, one of them chosen).
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > journal > seed >
-config > listening | refinement | transcription | labels > fitting > partials | inharmonicity | held
-| levels > notes > training | warmstart | timbre | places > policy > resynthesis | spectra |
-decoding | transcript | metrics | audio | plots > model | recording | checkpoint | costs | viterbi >
-spool > files | locks | allocator | interruption | device | blockwise | framewise | portions >
-errors.
+settings > limits > config > listening | refinement | transcription | labels > fitting > partials |
+inharmonicity | held | levels > notes > training | warmstart | timbre | places > policy >
+resynthesis | spectra | decoding | transcript | metrics | audio | plots > model | recording |
+checkpoint | costs | viterbi > spool > files | locks | allocator | interruption | device | blockwise
+| framewise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

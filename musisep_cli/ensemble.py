@@ -16,13 +16,15 @@ import torch
 from numpy.typing import NDArray
 
 from musisep_cli.blockwise import Difference, sum_error
-from musisep_cli.config import MAX_WARM_INSTRUMENTS, Config, Settings, compose, resolved
+from musisep_cli.config import Config
 from musisep_cli.device import resolve_device
 from musisep_cli.errors import InputError
+from musisep_cli.limits import MAX_WARM_INSTRUMENTS
 from musisep_cli.pipeline import run_seed
 from musisep_cli.ranking import SeedScore, best_first, place, score
 from musisep_cli.recording import Recording, check_content, check_shape
 from musisep_cli.seed import OnProgress, Progress, SeedResult
+from musisep_cli.settings import Settings, compose, resolved
 from musisep_cli.transcript import PitchTracks
 from musisep_cli.workers import Stopped, run_seeds
 

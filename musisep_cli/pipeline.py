@@ -24,7 +24,7 @@ from torch import Tensor
 from musisep_cli import warmstart
 from musisep_cli.blockwise import Shelf, Stems, in_memory
 from musisep_cli.checkpoint import Checkpoints, State
-from musisep_cli.config import Config, resolved
+from musisep_cli.config import Config
 from musisep_cli.decoding import Decoding, order_like
 from musisep_cli.device import of_seed
 from musisep_cli.fitting import Fitter
@@ -44,6 +44,7 @@ from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, Explain, resynthesise
 from musisep_cli.seed import OnProgress, Progress, SeedResult, Stage
+from musisep_cli.settings import resolved
 from musisep_cli.spectra import Spectra
 from musisep_cli.spool import SpooledFrames
 from musisep_cli.training.rehearsal import Labels, Rehearsal

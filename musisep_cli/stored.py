@@ -21,8 +21,9 @@ import torch
 
 from musisep_cli import audio, locks, manifest, run_folder, seed_folder
 from musisep_cli.blockwise import Blockwise, Difference, sum_error
-from musisep_cli.config import MAX_SEEDS, Config
+from musisep_cli.config import Config
 from musisep_cli.files import atomic_path, remove_leftovers, write_json_atomic
+from musisep_cli.limits import MAX_SEEDS
 from musisep_cli.manifest import Manifest
 from musisep_cli.ranking import CRITERION, SeedScore, best_first
 from musisep_cli.recording import Recording

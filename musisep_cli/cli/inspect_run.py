@@ -20,7 +20,7 @@ from musisep_cli.cli.inspect_files import (
     is_folder,
     write_notes,
 )
-from musisep_cli.config import Config, compose, resolved
+from musisep_cli.config import Config
 from musisep_cli.device import resolve_device
 from musisep_cli.ensemble import default_preset
 from musisep_cli.errors import ConfigError, InputError, MusisepError
@@ -32,6 +32,7 @@ from musisep_cli.inspection.kinds import Kind, is_file, kind_of
 from musisep_cli.inspection.separation import read_dictionary, read_separation
 from musisep_cli.inspection.sound import Sound, describe
 from musisep_cli.recording import Recording
+from musisep_cli.settings import compose, resolved
 
 if TYPE_CHECKING:
     import torch

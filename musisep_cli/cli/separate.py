@@ -26,7 +26,7 @@ _MESSAGES = "Messages"
 
 def _instruments(text: str) -> int:
     """The number of -n, or what to give instead."""
-    from musisep_cli.config import MAX_INSTRUMENTS
+    from musisep_cli.limits import MAX_INSTRUMENTS
 
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
     if not 1 <= number <= MAX_INSTRUMENTS:

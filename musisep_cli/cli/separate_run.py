@@ -14,18 +14,13 @@ import torch
 from musisep_cli import audio, ensemble, interruption, manifest, stored
 from musisep_cli.cli import separate_warnings
 from musisep_cli.cli.inputs import Source, expand
-from musisep_cli.config import (
-    MAX_INSTRUMENTS,
-    Config,
-    Settings,
-    compose,
-    read_settings,
-    resolved,
-)
+from musisep_cli.config import Config
 from musisep_cli.errors import ConfigError, InputError, MusisepError, OutputError
+from musisep_cli.limits import MAX_INSTRUMENTS
 from musisep_cli.manifest import Manifest, State
 from musisep_cli.pipeline import first_dictionary
 from musisep_cli.run_folder import METHOD, RunFolder, SoundFormat
+from musisep_cli.settings import Settings, compose, read_settings, resolved
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_report import Reporter

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from musisep_cli.config import MAX_WARM_INSTRUMENTS, Config
+from musisep_cli.config import Config
 from musisep_cli.inspection.character import judge
 from musisep_cli.inspection.sound import describe
+from musisep_cli.limits import MAX_WARM_INSTRUMENTS
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate_run import Job

@@ -17,7 +17,7 @@ import typer
 from musisep_cli import warmstart
 from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.cli.separate import ONE_SET
-from musisep_cli.config import Config, Settings, compose, resolved
+from musisep_cli.config import Config
 from musisep_cli.costs import DecodingConfig
 from musisep_cli.decoding import Decoding
 from musisep_cli.fitting import Fitter
@@ -31,6 +31,7 @@ from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.search import SearchConfig, set_fit
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
+from musisep_cli.settings import Settings, compose, resolved
 from musisep_cli.spectra import Spectra
 from musisep_cli.spool import Spool, SpooledFrames
 from musisep_cli.transcript import Frames

@@ -15,8 +15,8 @@ import typer
 from numpy.typing import NDArray
 
 from musisep_cli.audio import read
-from musisep_cli.config import Settings, read_settings
 from musisep_cli.recording import Recording
+from musisep_cli.settings import Settings, read_settings
 from tests.benchmarks.quality import CASES, DATA, HEAD, measured
 
 RATE_HZ = 22_050

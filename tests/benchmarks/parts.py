@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musisep_cli.config import Config, compose
+from musisep_cli.config import Config
 from musisep_cli.listening import Searcher
 from musisep_cli.model.dictionary import start_dictionary
 from musisep_cli.model.gabor import GaborFrame
@@ -19,6 +19,7 @@ from musisep_cli.policy.distance import objective
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.phase import harmonic_coefficients
 from musisep_cli.policy.rollout import branches
+from musisep_cli.settings import compose
 from musisep_cli.training.trainer import Trainer
 from musisep_cli.transcript import Frames
 from tests.benchmarks.measure import Run, Work, cpu_s, work

@@ -18,12 +18,13 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from musisep_cli.audio import read
-from musisep_cli.config import Config, Settings, compose
+from musisep_cli.config import Config
 from musisep_cli.model.dictionary import start_dictionary
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import new_policy
 from musisep_cli.policy.rollout import Policy
 from musisep_cli.policy.unet import UNet
+from musisep_cli.settings import Settings, compose
 from musisep_cli.spectra import Spectra
 from musisep_cli.training.estimator import network_surrogate
 from musisep_cli.training.trainer import Trainer, explanation_objective

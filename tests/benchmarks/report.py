@@ -14,7 +14,7 @@ import torch
 
 from musisep_cli import __version__
 from musisep_cli.allocator import keep_freed_memory
-from musisep_cli.config import compose
+from musisep_cli.settings import compose
 from tests.benchmarks import optimisations, parts, scale
 from tests.benchmarks.measure import Ceiling, ceiling
 from tests.benchmarks.parts import N_INSTRUMENTS, Part

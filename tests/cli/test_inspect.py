@@ -20,8 +20,9 @@ from typer.testing import CliRunner, Result
 
 from musisep_cli.cli import inspect_run
 from musisep_cli.cli.app import app
-from musisep_cli.config import Config, compose
+from musisep_cli.config import Config
 from musisep_cli.inspection.estimate import Estimate
+from musisep_cli.settings import compose
 from tests.cli import separating
 from tests.signals import duet
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from musisep_cli.config import compose
+from musisep_cli.settings import compose
 from tests.cli.separating import invoke, results, separate, write_recording
 from tests.signals import CLARINET, FLUTE, duet, harmonic_tone
 

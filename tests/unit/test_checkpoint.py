@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from musisep_cli import checkpoint, pipeline
 from musisep_cli.checkpoint import NEWEST, PREVIOUS, Checkpoints, State, encode, read
-from musisep_cli.config import Config, Settings, compose
+from musisep_cli.config import Config
 from musisep_cli.errors import CheckpointError, OutputError
 from musisep_cli.pipeline import run_seed
 from musisep_cli.recording import Recording
 from musisep_cli.seed import SeedResult
+from musisep_cli.settings import Settings, compose
 from musisep_cli.training.rehearsal import Labels
 from tests.signals import duet
 

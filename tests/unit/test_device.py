@@ -5,10 +5,11 @@ from types import MappingProxyType
 import pytest
 import torch
 
-from musisep_cli.config import RunConfig, compose, resolved
+from musisep_cli.config import RunConfig
 from musisep_cli.device import of_seed, resolve_precision
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import new_policy
+from musisep_cli.settings import compose, resolved
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 WITH, WITHOUT = MappingProxyType({"avx512_bf16": True}), MappingProxyType({"avx512_bf16": False})

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from musisep_cli import manifest, seed_folder
 from musisep_cli.cli.separate_run import configure
-from musisep_cli.config import Config, Settings
+from musisep_cli.config import Config
 from musisep_cli.errors import ConfigError, DictionaryError, MusisepError, OutputError
 from musisep_cli.manifest import FORMAT, Manifest
 from musisep_cli.model import dictionary
 from musisep_cli.run_folder import RunFolder
+from musisep_cli.settings import Settings
 
 LONGEST_MESSAGE = 2  # lines
 

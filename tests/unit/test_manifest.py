@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from musisep_cli import manifest
-from musisep_cli.config import Config, compose
+from musisep_cli.config import Config
 from musisep_cli.errors import ConfigError
 from musisep_cli.manifest import Manifest
 from musisep_cli.recording import Recording
 from musisep_cli.run_folder import RunFolder
+from musisep_cli.settings import compose
 
 RECORDING = Recording(samples=np.ones((4, 1), np.float32), sample_rate_hz=8_000)
 

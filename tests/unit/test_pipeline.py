@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli import pipeline, separate
-from musisep_cli.config import Config, Settings, compose
+from musisep_cli.config import Config
 from musisep_cli.errors import InputError
 from musisep_cli.model.dictionary import FORMAT
 from musisep_cli.model.gabor import GaborFrame
@@ -25,6 +25,7 @@ from musisep_cli.recording import Recording
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES
 from musisep_cli.seed import Progress, SeedResult
+from musisep_cli.settings import Settings, compose
 from musisep_cli.training.rehearsal import Labels
 from tests.signals import harmonic_tone, melody
 

@@ -3,13 +3,13 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli.config import Settings, compose
 from musisep_cli.errors import DeviceError
 from musisep_cli.pipeline import run_seed
 from musisep_cli.policy.distance import Objective
 from musisep_cli.policy.parameters import ParameterConfig
 from musisep_cli.policy.rollout import PolicyConfig
 from musisep_cli.portions import Portions
+from musisep_cli.settings import Settings, compose
 from musisep_cli.training.trainer import Trainer
 from tests.golden.steps import small_trainer
 from tests.small import random_spectra

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli import decoding
-from musisep_cli.config import compose
 from musisep_cli.costs import DecodingConfig, assignments
 from musisep_cli.model.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
 from musisep_cli.policy.hypotheses import Hypotheses
+from musisep_cli.settings import compose
 from musisep_cli.timbre import N_SEMITONES, Timbres
 from musisep_cli.transcription import Misfits, dictionary_of_timbres, transcribe
 from tests import dense

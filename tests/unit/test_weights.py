@@ -9,11 +9,13 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch.testing import assert_close
 
-from musisep_cli.config import MAX_WARM_INSTRUMENTS, Config, compose
+from musisep_cli.config import Config
 from musisep_cli.errors import ConfigError
+from musisep_cli.limits import MAX_WARM_INSTRUMENTS
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import new_policy
 from musisep_cli.policy.rollout import Policy, PolicyConfig
+from musisep_cli.settings import compose
 from musisep_cli.warmstart.weights import BUILTIN, WarmstartConfig, load, save
 from tests.small import seeded, small_policy
 
