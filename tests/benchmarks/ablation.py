@@ -13,6 +13,7 @@ from typing import Annotated, TypeAlias
 import numpy as np
 import torch
 import typer
+from threadpoolctl import threadpool_limits
 
 from musisep_cli import warmstart
 from musisep_cli.allocator import keep_freed_memory
@@ -78,6 +79,7 @@ def main(
     """SDR / SIR per case, and the time of the search and of seed 0's rest over the length."""
     keep_freed_memory()
     torch.set_num_threads(threads)
+    threadpool_limits(1, "blas")  # as in a run
     names = cases.split(",")
     scenes = [_Scene(name, duration) for name in names]
     print("| | " + " | ".join(names) + " | time / length |")
