@@ -21,7 +21,7 @@ from tests.benchmarks.parts import N_INSTRUMENTS, Part
 
 COMMAND = "python -m tests.benchmarks.report"
 PAGES = ("amx.md", "precision.md", "seeds.md", "ablation.md", "stereo.md")
-"""What this one has found on another processor, and the programs of the other names, up to an hour's
+"""What this program has found on another processor, and those of the other names, up to an hour's
 work each."""
 THREADS = 1
 AUTHORS_STEP_S = 8.9
