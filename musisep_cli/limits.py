@@ -24,6 +24,8 @@ MAX_BFLOAT16_KERNEL = 5
 """With a kernel of 7 and steps of 7 oneDNN 3.12 writes beyond its memory in bfloat16; up to 5
 thousands of random shapes were tried and found right."""
 MAX_FIRST_SEED = 2**32 - 1
+LARGEST_INTEGER = 2**53
+"""Beyond it a whole number is no float any more; no setting comes near."""
 SIGNED = {"min_width_raw", "on_bias"}
 """Numbers that may be negative."""
 MAY_BE_ZERO = {

@@ -20,14 +20,12 @@ import torch
 from musisep_cli.config import Config
 from musisep_cli.device import resolve_precision
 from musisep_cli.errors import ConfigError
-from musisep_cli.limits import MAX_BFLOAT16_KERNEL, check
+from musisep_cli.limits import LARGEST_INTEGER, MAX_BFLOAT16_KERNEL, check
 from musisep_cli.warmstart.weights import BUILTIN
 
 Settings: TypeAlias = dict[str, dict[str, Any]]
 """Section -> key -> value, as in a TOML file."""
 PRESETS = ("paper", "quick", "standard")
-LARGEST_INTEGER = 2**53
-"""Beyond it a whole number is no float any more; no setting comes near."""
 
 
 def compose(preset: str, *changes: Settings) -> Config:

@@ -44,7 +44,6 @@ def main(
     duration: Annotated[float | None, typer.Option(help="Only the first seconds.")] = None,
 ) -> None:
     """Separate and score; one row per recording as soon as it is done."""
-    keep_freed_memory()
     settings: Settings = read_settings(config)[1] if config else {}
     print(HEAD)
     for case in cases.split(","):
@@ -83,6 +82,7 @@ def measured(
     seeds: int,
 ) -> str:
     """The row of a recording."""
+    keep_freed_memory()  # as the programs do
     scores, seconds = [], 0.0
     for seed in range(seeds):
         result = separate(
