@@ -44,16 +44,16 @@ time), `spool` (frames in a file instead of in memory), `plots`, `device`, `conf
 separation leaves on disk), `manifest` (what made it), `inspection` (what a file is, what a
 separation found), `errors`, and `cli`. So that no run is lost: `files` (whole or not at all),
 `locks` (one process at a time), `interruption` (signals wait for the next step), `checkpoint` (what
-a seed goes on from), `journal` (what it has done so far), `allocator` (memory that was freed is
-used again), `portions` (no more frames at once than fit), `seed_folder` (a seed made and verified),
-`stored` (seeds found in a folder, one of them chosen).
+a seed goes on from), `journal` (what it has done so far), `portions` (no more frames at once than
+fit), `seed_folder` (a seed made and verified), `stored` (seeds found in a folder, one of them
+chosen). And `process` (what programs ask of the C libraries).
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > journal > seed >
 settings > limits > config > listening | refinement | transcription | labels > fitting > partials |
 inharmonicity | held | levels > notes > training | warmstart | timbre | places > policy >
 resynthesis | spectra | decoding | transcript | metrics | audio | plots > model | recording |
-checkpoint | costs | viterbi > spool > files | locks | allocator | interruption | device | blockwise
+checkpoint | costs | viterbi > spool > files | locks | process | interruption | device | blockwise
 | framewise | portions > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,

@@ -19,8 +19,8 @@ from threading import Thread
 from typing import ClassVar, TypeAlias, TypeVar
 
 from musisep_cli import interruption
-from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.errors import MusisepError
+from musisep_cli.process import keep_freed_memory
 from musisep_cli.seed import OnProgress, Progress
 
 Result = TypeVar("Result")

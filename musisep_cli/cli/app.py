@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from musisep_cli import __version__
-from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.cli.evaluate import evaluate
 from musisep_cli.cli.inspect import inspect
 from musisep_cli.cli.separate import separate
+from musisep_cli.process import keep_freed_memory, wait_briefly
 
 app = typer.Typer(
     name="musisep",
@@ -60,5 +60,6 @@ def main() -> None:
         # A name that the terminal's encoding cannot show must not end the program.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    wait_briefly()
     keep_freed_memory()
     app()

@@ -12,9 +12,9 @@ from typing import Annotated
 import torch
 import typer
 
-from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import new_policy
+from musisep_cli.process import keep_freed_memory
 from musisep_cli.settings import compose
 from musisep_cli.warmstart import weights
 from musisep_cli.warmstart.school import School, SchoolConfig

@@ -16,7 +16,6 @@ import typer
 from threadpoolctl import threadpool_limits
 
 from musisep_cli import warmstart
-from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.cli.separate import ONE_SET
 from musisep_cli.config import Config
 from musisep_cli.costs import DecodingConfig
@@ -30,6 +29,7 @@ from musisep_cli.notes import Decoded, NotesAround
 from musisep_cli.pipeline import new_policy
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.search import SearchConfig, set_fit
+from musisep_cli.process import keep_freed_memory
 from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
 from musisep_cli.settings import Settings, compose, resolved

@@ -14,9 +14,9 @@ import typer
 from numpy.typing import NDArray
 
 from musisep_cli import separate
-from musisep_cli.allocator import keep_freed_memory
 from musisep_cli.audio import read
 from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
+from musisep_cli.process import keep_freed_memory
 from musisep_cli.recording import Recording
 from musisep_cli.settings import Settings, read_settings
 

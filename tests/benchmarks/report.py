@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from musisep_cli import __version__
-from musisep_cli.allocator import keep_freed_memory
+from musisep_cli.process import keep_freed_memory
 from musisep_cli.settings import compose
 from tests.benchmarks import optimisations, parts, scale
 from tests.benchmarks.measure import Ceiling, ceiling

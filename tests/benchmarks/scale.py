@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from musisep_cli import separate
-from musisep_cli.allocator import keep_freed_memory
+from musisep_cli.process import keep_freed_memory
 from tests.benchmarks import parts
 from tests.benchmarks.measure import cpu_s
 from tests.signals import duet
