@@ -41,7 +41,7 @@ class Journal:
     Attributes:
         taken_up: the state that it goes on from; empty from the start.
         trainer: once there is one.
-        curve: means of stretches of the training steps so far.
+        curve: means of full stretches of the training steps so far.
     """
 
     def __init__(
@@ -127,10 +127,15 @@ class Journal:
     def trained(self, report: StepReport, total: int) -> None:
         """One training step of so many is done."""
         self.stretch.append(report)
-        if len(self.stretch) >= total / CURVE_POINTS or report.iteration == total:
+        if len(self.stretch) >= total / CURVE_POINTS:
             self.curve.append(_mean(self.stretch))
             self.stretch = []
         self.reached(Progress(self.seed, "training", report.iteration, total, report))
+
+    @property
+    def whole_curve(self) -> tuple[StepReport, ...]:
+        """The training so far, a stretch that is not yet full with it."""
+        return (*self.curve, *([_mean(self.stretch)] if self.stretch else []))
 
     def open_frames(self, stage: Stage) -> Spool:
         """Where what is heard in a stage goes; what a state tells of is there already."""

@@ -79,8 +79,13 @@ def clear_labels(
             misfits.append(_misfit(decoded[here], spectra[block], timbres, frame))
             tones = around[here]
             labels.append((centres[block], tones.on, tones.f0_bins, tones.inharmonicity))
-    found = Labels(*(torch.cat(column) for column in zip(*labels, strict=True)))
-    return found[clear(found.on > 0, torch.cat(steady), torch.cat(misfits))]
+    centres_of, on, f0_bins, inharmonicity = (
+        torch.cat(column) for column in zip(*labels, strict=True)
+    )
+    chosen = clear(on > 0, torch.cat(steady), torch.cat(misfits))
+    on, f0_bins = on[chosen], f0_bins[chosen]
+    passage = passages(on > 0, pitch_semitones(f0_bins, frame))
+    return Labels(centres_of[chosen], on, f0_bins, inharmonicity[chosen], passage)
 
 
 def usual_level(loudness: Tensor) -> Tensor:
@@ -111,8 +116,7 @@ def goes_on(on: Tensor, semitones: Tensor) -> Tensor:
     frames = torch.arange(len(on), device=on.device)
     for distance in (*range(-STEADY_FRAMES, 0), *range(1, STEADY_FRAMES + 1)):
         others = (frames + distance).clamp(0, len(on) - 1)
-        same_note = (semitones[others] - semitones).abs() < NOTE_SEMITONES
-        steady &= (on[others] == on) & (same_note | ~on)
+        steady &= _same(on, semitones, on[others], semitones[others])
     return steady.all(1)
 
 
@@ -128,6 +132,23 @@ def clear(on: Tensor, steady: Tensor, misfits: Tensor) -> Tensor:
     if not bool(sounding.any()):
         return sounding
     return sounding & steady & (misfits <= misfits[sounding].quantile(BEST_SHARE))
+
+
+def passages(on: Tensor, semitones: Tensor) -> Tensor:
+    """The frames in which the same notes sound as in the one before: number of theirs, ``[n]``.
+
+    Args:
+        on: whether there is a tone, bool ``[n, i]``.
+        semitones: its pitch, ``[n, i]``.
+    """
+    same = _same(on[1:], semitones[1:], on[:-1], semitones[:-1]).all(1)
+    return torch.cat([torch.zeros_like(on[:1, 0], dtype=torch.long), (~same).cumsum(0)])
+
+
+def _same(on: Tensor, semitones: Tensor, other_on: Tensor, other_semitones: Tensor) -> Tensor:
+    """Whether an instrument does in a frame what it does in another, bool ``[n, i]``."""
+    same_note = (semitones - other_semitones).abs() < NOTE_SEMITONES
+    return (on == other_on) & (same_note | ~on)
 
 
 def _misfit(tones: Pitches, spectra: Tensor, timbres: Timbres, frame: GaborFrame) -> Tensor:

@@ -119,6 +119,8 @@ class _Run:
         trainer = self.journal.trainer = self._trainer()
         for report in trainer.run():
             self.journal.trained(report, trainer.config.iterations)
+        if 0 < trainer.iteration < trainer.config.iterations or trainer.kept < trainer.iteration:
+            self._tell_kept(trainer)
         dictionary = trainer.dictionary.detach()
         explained = self._decoded if self.config.decoding.enabled else self._predicted
         stems, transcript = explained(dictionary)
@@ -128,11 +130,20 @@ class _Run:
             dictionary=dictionary.cpu().numpy(),
             objective=float(transcript.objective.to(torch.float64).mean()),
             pitch=pitch_tracks(transcript, self.frame, self.recording.n_samples, self.spectra.gain),
-            curve=tuple(self.journal.curve),
+            curve=self.journal.whole_curve,
             n_skipped=trainer.n_skipped,
             wall_s=self.journal.wall_s,
             checkpoint=_serialised(trainer),
         )
+
+    def _tell_kept(self, trainer: Trainer | Rehearsal) -> None:
+        """That more training would not help, and which step was the best."""
+        done, total = trainer.iteration, trainer.config.iterations
+        note = (
+            f"stopped after {done} of {total} training steps, step {trainer.kept} is kept: notes "
+            "that are held out from training are no longer heard better"
+        )
+        self.journal.tell(Progress(self.seed, "training", done, total, note=note))
 
     def _predicted(self, dictionary: Tensor) -> tuple[Stems, Transcript]:
         """Stems by the most probable tones, frame by frame (Section 3.8).
@@ -155,7 +166,7 @@ class _Run:
         """Stems by the tones that are decoded over all frames."""
         # A network that has not learned anything since would only say the same again.
         trainer = self.journal.trainer
-        unchanged = trainer is None or trainer.iteration == 0
+        unchanged = trainer is None or trainer.kept == 0
         stage: Stage = "listening" if unchanged else "transcription"
         found, decoding = (self.decoded if unchanged else None) or self._decode(stage)
         played = self._played(found, decoding, dictionary)

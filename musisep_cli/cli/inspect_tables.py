@@ -88,7 +88,7 @@ def _estimate(estimate: Estimate) -> dict[str, str]:
         memory.append(f"{estimate.gpu_memory_bytes / 1e9:.1f} GB on the GPU")
     about, frames = "at least", f"{estimate.n_frames} frames not timed, the machine is too slow"
     if estimate.frame_s is not None:
-        about = "about"
+        about = "up to" if estimate.may_stop else "about"
         frames = f"{estimate.n_frames} frames of {1000 * estimate.frame_s:.1f} ms"
     steps = ""
     if estimate.n_iterations:
@@ -121,7 +121,11 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
     manifest = separation.manifest
     recording, training = manifest["input"], manifest["config"]["training"]
     yield Text(str(separation.folder), "bold")
-    steps = f"{training['iterations']} steps of {training['batch_size']} frames"
+    curve = separation.curves.get(findings.choice.seed)
+    n_steps = training["iterations"]
+    n_done = int(curve[-1]["iteration"]) if curve else n_steps
+    of_all = f" of {n_steps}" if n_done < n_steps else ""
+    steps = f"{n_done}{of_all} steps of {training['batch_size']} frames"
     steps = steps if manifests.trained(manifest) else "no training"
     duration_s = recording["n_samples"] / recording["sample_rate_hz"]
     yield _pairs(
@@ -137,7 +141,6 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
     )
     yield _instruments(findings)
     yield _ranking(findings)
-    curve = separation.curves.get(findings.choice.seed)
     if curve:
         yield _curve(findings.choice.seed, thinned(curve))
     yield dictionary_table(separation.dictionary, separation.instrument_names)

@@ -95,7 +95,7 @@ def separate(
         typer.Option(
             metavar="N",
             help="Steps of training on the recording: standard 0, quick 3,000, paper 70,000; from"
-            " three instruments on three times as many.",
+            " three instruments on three times as many. standard stops when more would not help.",
             show_default="by preset",
             rich_help_panel=_METHOD,
         ),

@@ -51,6 +51,7 @@ class Estimate:
         device: in words.
         n_instruments: stems.
         n_iterations: training steps.
+        may_stop: whether training ends before, when it no longer helps.
         step_s: time of one, measured.
         n_frames: frames to predict.
         frame_s: time of one, measured; None if the machine was too slow to come to it.
@@ -64,6 +65,7 @@ class Estimate:
     device: str
     n_instruments: int
     n_iterations: int
+    may_stop: bool
     step_s: float
     n_frames: int
     frame_s: float | None
@@ -99,6 +101,7 @@ def estimate(recording: Recording, config: Config, device: torch.device) -> Esti
         device=describe(device, config.run.threads, config.run.precision),
         n_instruments=config.run.instruments,
         n_iterations=n_iterations,
+        may_stop=n_iterations > 0 and config.training.by == "decoded tones",
         step_s=step_s,
         n_frames=n_frames,
         frame_s=frame_s,

@@ -143,6 +143,11 @@ class Trainer:
         while self.iteration < self.config.iterations:
             yield self.step(self.next_batch())
 
+    @property
+    def kept(self) -> int:
+        """After how many steps the weights were what they are: the last ones stay."""
+        return self.iteration
+
     def next_batch(self) -> Tensor:
         """Spectra of random frames, complex ``[b, f]``.
 

@@ -123,6 +123,7 @@ def test_the_estimate_speaks_of_steps_only_where_there_are_any(
         device="cpu, 1 thread",
         n_instruments=2,
         n_iterations=3,
+        may_stop=False,
         step_s=0.05,
         n_frames=200,
         frame_s=0.012,
@@ -134,7 +135,10 @@ def test_the_estimate_speaks_of_steps_only_where_there_are_any(
     monkeypatch.setattr(inspect_run, "estimate", lambda *_: known)
     shown = run(recording, "-d", "cpu").stdout
     assert "measured just now: 3 steps of 50 ms, 200 frames of 12.0 ms" in shown
-    known = replace(known, preset="standard", n_iterations=0, step_s=0.0)
+    assert "about 3 s per seed" in shown
+    known = replace(known, preset="standard", may_stop=True)
+    assert "up to 3 s per seed" in run(recording, "-d", "cpu").stdout
+    known = replace(known, may_stop=False, n_iterations=0, step_s=0.0)
     shown = run(recording, "-d", "cpu").stdout
     assert "measured just now: 200 frames of 12.0 ms" in shown
 
@@ -187,6 +191,14 @@ def test_a_separation_for_people(separation: Path) -> None:
         assert title in shown
     same = run(separation / "manifest.json").stdout
     assert same == shown
+
+
+def test_a_training_that_stopped_early(separation: Path) -> None:
+    assert "preset quick, 2 steps of 2 frames, on cpu" in run(separation).stdout
+    config = json.loads((separation / "manifest.json").read_text())["config"]
+    config["training"]["iterations"] = 400
+    change(separation, "config", config)
+    assert "preset quick, 2 of 400 steps of 2 frames, on cpu" in run(separation).stdout
 
 
 def test_a_separation_without_training(separation: Path) -> None:

@@ -11,6 +11,7 @@ from typer.testing import Result
 
 from musisep_cli import labels
 from musisep_cli.cli.separate_tables import footnotes, ranking
+from musisep_cli.training import rehearsal, stopping
 from tests.cli import separating
 from tests.cli.separating import (
     TINY_SETTINGS,
@@ -358,6 +359,20 @@ def test_the_network_learns_from_what_was_decoded(
     assert "not trained" not in result.stderr
     training = manifest(tmp_path, "mix")["config"]["training"]
     assert (training["by"], training["iterations"]) == ("decoded tones", 3)
+
+
+def test_training_that_no_longer_helps_stops_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every_frame_is_clear: None
+) -> None:
+    # The recording is of a single chord, of which nothing would be held out.
+    monkeypatch.setattr(rehearsal, "held_out", lambda passage: torch.arange(len(passage)) % 5 == 0)
+    monkeypatch.setattr(rehearsal, "CHECK_STEPS", 1)
+    losses = {0: 2.0, 1: 1.0, 2: 3.0}
+    monkeypatch.setattr(rehearsal.Rehearsal, "loss_held_out", lambda r: losses[r.iteration])
+    monkeypatch.setattr(stopping, "PATIENCE", 1)
+    result, curve = warm_run(tmp_path, monkeypatch)
+    assert [line.split(",")[0] for line in curve] == ["1", "2"]
+    assert "seed 0: stopped after 2 of 3 training steps, step 1 is kept: " in result.stderr
 
 
 def test_nothing_clear_to_learn_from_is_told(

@@ -17,6 +17,7 @@ from musisep_cli.labels import (
     clear,
     clear_labels,
     goes_on,
+    passages,
     usual_level,
     without_faint,
 )
@@ -85,6 +86,15 @@ def test_the_best_steady_frames_with_tones_count() -> None:
 def test_nothing_counts_in_silence_or_where_all_changes(on: bool, steady: bool) -> None:
     found = clear(torch.full((5, 2), on), torch.full((5,), steady), torch.zeros(5))
     assert found.tolist() == [False] * 5
+
+
+def test_a_passage_lasts_as_long_as_all_notes() -> None:
+    on = torch.tensor([[1, 1], [1, 1], [1, 1], [1, 0], [1, 0], [1, 0], [0, 1]]) > 0
+    semitones = torch.tensor(
+        [[60.0, 50], [60.3, 50], [60.3, 52], [60.3, 52], [60.0, 70], [60.8, 70], [60.8, 70]]
+    )
+    assert passages(on, semitones).tolist() == [0, 0, 1, 2, 2, 3, 4]
+    assert passages(on[:0], semitones[:0]).tolist() == []
 
 
 # With the truth decoded

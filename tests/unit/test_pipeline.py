@@ -26,7 +26,8 @@ from musisep_cli.refinement import Refiner
 from musisep_cli.resynthesis import BLOCK_FRAMES
 from musisep_cli.seed import Progress, SeedResult
 from musisep_cli.settings import Settings, compose
-from musisep_cli.training.rehearsal import Labels
+from musisep_cli.training import rehearsal
+from musisep_cli.training.rehearsal import Labels, Rehearsal
 from tests.signals import harmonic_tone, melody
 
 Signal = NDArray[np.float64]
@@ -111,7 +112,10 @@ def test_stems_have_the_recordings_shape_and_are_finite() -> None:
 
 
 @pytest.mark.parametrize("by", ["policy gradient", "decoded tones"])
-def test_stages_come_in_order_and_each_to_its_end(by: str, every_frame_is_clear: None) -> None:
+def test_stages_come_in_order_and_each_to_its_end(
+    by: str, monkeypatch: pytest.MonkeyPatch, every_frame_is_clear: None
+) -> None:
+    monkeypatch.setattr(Rehearsal, "loss_held_out", lambda self: -float(self.iteration))
     result, events = run(panned_duet(), tiny(training={"by": by}))
     assert stages(events) == ["listening", "training", "transcription", "resynthesis"]
     assert [report.iteration for report in result.curve] == [1, 2]
@@ -132,6 +136,23 @@ def test_where_nothing_is_clear_nothing_is_learned(monkeypatch: pytest.MonkeyPat
     training = replace(tiny().training, iterations=0, by="policy gradient")
     plain, _ = run(panned_duet(), replace(tiny(), training=training))
     assert result.curve == ()
+    assert result.stems.tobytes() == plain.stems.tobytes()
+
+
+def test_training_that_helps_nobody_leaves_everything_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, every_frame_is_clear: None
+) -> None:
+    plain, _ = run(panned_duet(), replace(tiny(), training=replace(tiny().training, iterations=0)))
+    monkeypatch.setattr(Rehearsal, "loss_held_out", lambda self: float(self.iteration))
+    monkeypatch.setattr(rehearsal, "CHECK_STEPS", 1)
+    result, events = run(panned_duet(), tiny(training={"iterations": 5}))
+    assert [event.note for event in events if event.note] == [
+        "stopped after 2 of 5 training steps, step 0 is kept: notes that are held out from "
+        "training are no longer heard better"
+    ]
+    stages_of = [stage for stage, _ in groupby(event.stage for event in events)]
+    assert stages_of == ["listening", "training", "resynthesis"]
+    assert [report.iteration for report in result.curve] == [1, 2]
     assert result.stems.tobytes() == plain.stems.tobytes()
 
 
@@ -180,7 +201,7 @@ def stages(events: list[Progress]) -> list[str]:
     """The stages in order, each checked to count upwards to its end."""
     order = []
     for stage, group in groupby(events, key=lambda event: event.stage):
-        steps = list(group)
+        steps = [event for event in group if not event.note]
         assert [e.done for e in steps] == sorted({e.done for e in steps})
         assert steps[-1].done == steps[-1].total == steps[0].total
         assert all((e.report is not None) == (stage == "training") for e in steps)

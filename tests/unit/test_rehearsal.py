@@ -3,6 +3,7 @@
 import copy
 import io
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from torch.testing import assert_close
 
 from musisep_cli.model.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.model.gabor import FrameConfig, GaborFrame
-from musisep_cli.policy.forced import forced_rollout
+from musisep_cli.policy.forced import ForcedConfig, forced_rollout
 from musisep_cli.policy.joint import Pitches
 from musisep_cli.policy.parameters import ParameterConfig
 from musisep_cli.policy.rollout import PolicyConfig
-from musisep_cli.training import rehearsal
+from musisep_cli.training import rehearsal, stopping
 from musisep_cli.training.rehearsal import MAX_GRADIENT_NORM, Labels, Rehearsal
+from musisep_cli.training.stopping import MOST_HELD
 from musisep_cli.training.trainer import TrainingConfig, explanation_objective
 from tests.signals import harmonic_tone
 from tests.small import seeded, small_policy
@@ -48,20 +50,21 @@ def signal() -> Tensor:
     return 0.05 * torch.cat(notes)
 
 
-def labels(*notes: int) -> Labels:
-    """Frames in the midst of some of the notes."""
+def labels(*notes: int, apart: bool = False) -> Labels:
+    """Frames in the midst of some of the notes, which are passages of their own, or of one."""
     rows = []
     for note in notes:
         pitches = [f0_hz or 0.0 for f0_hz in NOTES_HZ[note]]
         start = note * NOTE_SAMPLES
         for centre in range(start + MARGIN_SAMPLES, start + NOTE_SAMPLES - MARGIN_SAMPLES, 16):
-            rows.append((centre, pitches))
-    f0_hz = torch.tensor([pitches for _, pitches in rows], dtype=torch.float64)
+            rows.append((centre, note if apart else 0, pitches))
+    f0_hz = torch.tensor([pitches for *_, pitches in rows], dtype=torch.float64)
     return Labels(
-        centres=torch.tensor([centre for centre, _ in rows]),
+        centres=torch.tensor([centre for centre, *_ in rows]),
         on=(f0_hz > 0).double(),
         f0_bins=f0_hz / FRAME.bin_hz,
         inharmonicity=torch.full_like(f0_hz, 1e-5),
+        passage=torch.tensor([note for _, note, _ in rows]),
     )
 
 
@@ -197,7 +200,7 @@ def test_no_level_of_the_recording_makes_a_step_fail(gain: float) -> None:
 
 def test_frames_of_rests_alone_can_be_learned() -> None:
     rests = labels(0)
-    r = learner(Labels(rests.centres, 0 * rests.on, rests.f0_bins, rests.inharmonicity))
+    r = learner(replace(rests, on=0 * rests.on))
     with seeded(0):
         reports = list(r.run())
     assert reports[-1].n_skipped == 0
@@ -210,10 +213,15 @@ def through_a_file(r: Rehearsal) -> Any:
     return torch.load(file, weights_only=True)
 
 
-@pytest.mark.parametrize("n_done", [0, 5, 8])
-def test_the_state_taken_up_again_continues_to_the_bit(n_done: int) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("n_done", [0, 4, 5, 8])
+def test_the_state_taken_up_again_continues_to_the_bit(
+    n_done: int, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "CHECK_STEPS", 2)
+    monkeypatch.setattr(stopping, "PATIENCE", 4)
     with seeded(0):
-        r = learner()
+        r = learner(labels(0, 1, 3, apart=apart))
         steps = r.run()
         for _ in range(n_done):
             next(steps)
@@ -226,7 +234,60 @@ def test_the_state_taken_up_again_continues_to_the_bit(n_done: int) -> None:
         resumed = list(again.run())
     assert resumed == through
     assert len(resumed) == 8 - n_done
+    assert len(r.stopping.losses) == (5 if apart else 0)
     assert_close(again.state_dict(), r.state_dict(), atol=0, rtol=0)
+
+
+def test_what_is_held_out_is_never_learned() -> None:
+    with seeded(0):
+        r = learner(labels(0, 1, 2, 3, apart=True), iterations=1000)
+    learned, held = ({*of.passage.tolist()} for of in (r.labels, r.held))
+    assert len(learned) == 3
+    assert len(held) == 1
+    assert not learned & held
+    assert 0 < len(r.held) <= MOST_HELD
+    assert len(r.labels) == 3 * len(r.held)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_training_ends_when_the_notes_held_out_gain_nothing_and_the_best_weights_stay(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Far too long steps: sooner or later it becomes worse.
+    monkeypatch.setattr(rehearsal, "CHECK_STEPS", 3)
+    with seeded(seed):
+        r = learner(
+            labels(0, 1, 2, 3, apart=True), seed=seed, iterations=300, batch_size=6, network_lr=0.02
+        )
+        n_done = len(list(r.run()))
+        held_now = r.loss_held_out()
+    assert 6 <= n_done == r.iteration < 300
+    assert list(r.stopping.losses) == [*range(0, n_done + 1, 3)]
+    assert held_now == min(r.stopping.losses.values()) == r.stopping.losses[r.kept]
+
+
+def test_a_check_draws_the_same_every_time_and_leaves_the_generator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    r = learner(labels(0, 1, apart=True))
+    with seeded(5):
+        state = torch.get_rng_state()
+        found = r.loss_held_out()
+        assert_close(torch.get_rng_state(), state, atol=0, rtol=0)
+    held = r.held
+    known = Pitches(held.on, held.f0_bins, held.inharmonicity)
+    spectra = r.frame.analyse(r.signal, held.centres)[:, : r.frame.n_network_bins]
+    with seeded(0), torch.no_grad():
+        expected = forced_rollout(r.policy, spectra, known, r.dictionary, 1).loss(ForcedConfig())
+    assert found == pytest.approx(float(expected))
+    # With as many tones in every frame; and only one, so that no order is drawn.
+    alone = learner(labels(3))
+    alone.held = alone.labels[:7]
+    whole = alone.loss_held_out()
+    monkeypatch.setattr(rehearsal, "Portions", holds(2, []))
+    in_parts = learner(labels(3))
+    in_parts.held = alone.held
+    assert in_parts.loss_held_out() == pytest.approx(whole)
 
 
 def test_gradients_add_up_over_portions(monkeypatch: pytest.MonkeyPatch) -> None:
