@@ -14,8 +14,9 @@ KEPT_BYTES = 2**30
 """As much may be unused before any of it is given back."""
 LARGEST_BYTES = 2**25
 """Larger blocks come from the system; glibc takes no higher limit."""
-SPINS = 10_000
-"""Rounds that a thread of GNU OpenMP waits actively: about a tenth of a millisecond."""
+SPINS = 1000
+"""Rounds that a thread of GNU OpenMP waits actively, some ten microseconds: as many as it takes by
+itself where it knows of more threads than cores."""
 
 
 def keep_freed_memory() -> None:
@@ -36,10 +37,11 @@ def keep_freed_memory() -> None:
 def wait_briefly() -> None:
     """Threads that wait for each other soon sleep; to be called before PyTorch is imported.
 
-    GNU OpenMP, which it brings on Linux, spins for milliseconds. Where other programs are at work,
-    that is the time of the thread that is waited for. On two cores, each with another program on
-    it, 3 s of a duet took 43 s, now 24; without these 8.1 and 7.5; threads that sleep at once
-    (``OMP_WAIT_POLICY=passive``) took 32 and 11. Whoever sets one of the variables is followed.
+    GNU OpenMP, which it brings on Linux, spins for milliseconds. Where others are at work, that is
+    the time of the thread that is waited for. Two threads for 3 s of a duet on two cores took 43 s
+    with another program on each core, and now 24; two such at once took 21 to 59 s, and now 16. One
+    by itself takes the 7 to 8 s it took. Threads that sleep at once would make that 11. Whoever
+    sets one of the variables is followed.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
