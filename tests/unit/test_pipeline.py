@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
-from musisep_cli import pipeline, separate
+from musisep_cli import journal, pipeline, separate
 from musisep_cli.config import Config
 from musisep_cli.errors import InputError
 from musisep_cli.model.dictionary import FORMAT
@@ -120,6 +120,17 @@ def test_stages_come_in_order_and_each_to_its_end(
     assert stages(events) == ["listening", "training", "transcription", "resynthesis"]
     assert [report.iteration for report in result.curve] == [1, 2]
     assert result.n_skipped == 0
+
+
+def test_the_curve_is_of_stretches_and_of_the_steps_that_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal, "CURVE_POINTS", 2)
+    result, events = run(panned_duet(), tiny("quick", training={"iterations": 5}))
+    steps = [event.report for event in events if event.report]
+    assert [row.iteration for row in result.curve] == [3, 5]
+    for row, stretch in zip(result.curve, (steps[:3], steps[3:]), strict=True):
+        assert row.objective == pytest.approx(np.mean([step.objective for step in stretch]))
 
 
 def test_where_nothing_is_clear_nothing_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
