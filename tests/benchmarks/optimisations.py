@@ -267,6 +267,14 @@ MEASURED_ONCE = (
         "kept, in the programs alone: it is a setting of the whole process, and of glibc only",
     ),
     Optimisation(
+        "threads of OpenMP sleep after 1,000 rounds (`GOMP_SPINCOUNT`), `standard`, 3 s, 2 threads",
+        "2 beside other programs: the time they are kept from their work",
+        "1.8 (wall time, 43 to 24 s) beside a program on each core; 1.3 to 3.7 for two at once; by"
+        " itself 1.0; after 30, 100, 300, 10,000 rounds 0.7, 0.7, 0.85 and 1.0 by itself, the last"
+        " 0.4 to 1.2 for two at once",
+        "kept, in the programs alone",
+    ),
+    Optimisation(
         "ReLU of bfloat16 as whole numbers, `standard`, 6 s",
         "1.05: a quarter of the time for it",
         "1.06 (11.4 to 10.8 s); a `paper` step 1.04 to 1.06 independent (1.82 to 1.72 s), 1.01 to"
