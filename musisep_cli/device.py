@@ -59,7 +59,8 @@ def resolve_precision(name: Precision, device: torch.device) -> Literal["float32
     """The number format of the network's convolutions for a ``[run] precision``.
 
     Automatically bfloat16 on a CPU that has instructions for it and a PyTorch that says so: without
-    them it is slower than float32. On a GPU it has not been measured.
+    them it is slower than float32. On a GPU it has not been measured; there PyTorch multiplies
+    float32 in convolutions as TF32, and in all else (least squares, loss) in full.
 
     >>> resolve_precision("float32", torch.device("cpu"))
     'float32'

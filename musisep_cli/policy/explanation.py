@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from musisep_cli.policy.sampling import one_hot
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Explanation:
 
     def add(self, tone: Tone, log_prob: Tensor, plain_log_prob: Tensor) -> Explanation:
         """One tone more, in its instrument's slot."""
-        slot = functional.one_hot(tone.instrument, self.playing.shape[-1]).bool()  # k, i
+        slot = one_hot(tone.instrument, self.playing.shape[-1])  # k, i
 
         def put(value: Tensor, slots: Tensor) -> Tensor:
             chosen = slot if value.ndim == 1 else slot[..., None]

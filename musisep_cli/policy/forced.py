@@ -24,7 +24,7 @@ from musisep_cli.policy.explanation import Explanation, Tone
 from musisep_cli.policy.joint import Pitches
 from musisep_cli.policy.parameters import Output, ParameterConfig, gamma_parameters
 from musisep_cli.policy.rollout import Policy
-from musisep_cli.policy.sampling import Action, ToneDistribution, sample_index
+from musisep_cli.policy.sampling import Action, ToneDistribution, one_hot, sample_index
 
 LEAST_INHARMONICITY = 1e-6
 """Less cannot be told from none."""
@@ -136,7 +136,7 @@ def forced_rollout(
         )
         unused = explanation.log_prob
         explanation = explanation.add(tone.tone, unused, unused)
-        left = left & ~functional.one_hot(tone.action.instrument, left.shape[1]).bool()
+        left = left & ~one_hot(tone.action.instrument, left.shape[1])
         tones.append(tone)
     return Forced(explanation, tuple(tones), (known.on > 0).sum().clamp_min(1))
 

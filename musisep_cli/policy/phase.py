@@ -41,7 +41,8 @@ def coefficients_in_channels(peaks: Peaks, spectra: Tensor, *, tikhonov: float |
         tikhonov: as there.
     """
     matrix = peaks.gram().to(torch.float64)
-    weights = torch.as_tensor(tikhonov, dtype=matrix.dtype, device=matrix.device)
+    # A number is filled in on the device: to copy one there, the host waits for it.
+    weights = tikhonov if isinstance(tikhonov, Tensor) else matrix.new_full((), tikhonov)
     matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
     factor, _ = torch.linalg.cholesky_ex(matrix)
     products = torch.stack([peaks.correlate(channel) for channel in spectra], -1)  # ..., h, c

@@ -133,9 +133,9 @@ class Policy(nn.Module):
         explanation = Explanation.blank(self._with_noise(spectra), dictionary)
         for n_children, exponents in branches(self.config, self.n_instruments):
             distribution, explanation = self.propose(explanation, dictionary, n_children)
-            exponent = spectra.real.new_tensor(exponents).repeat(
-                len(explanation.on) // len(exponents)
-            )
+            # Filled in on the device: to copy numbers there, the host waits for it.
+            each = torch.cat([spectra.real.new_full((1,), exponent) for exponent in exponents])
+            exponent = each.repeat(len(explanation.on) // len(exponents))
             action = distribution.sample(exponent)
             raw = distribution.read(action)
             explanation = explanation.add(

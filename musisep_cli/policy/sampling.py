@@ -212,3 +212,12 @@ def sample_index(probabilities: Tensor) -> Tensor:
     draw = torch.rand(len(cumulative), 1, dtype=torch.float64, device=cumulative.device)
     index = torch.searchsorted(cumulative, draw * cumulative[:, -1:], right=True).squeeze(-1)
     return index.clamp_max(probabilities.shape[-1] - 1)
+
+
+def one_hot(index: Tensor, n: int) -> Tensor:
+    """Which of ``n`` an index ``[k]`` is, bool ``[k, n]``. PyTorch's own reads the indices first.
+
+    >>> one_hot(torch.tensor([2, 0]), 3).int().tolist()
+    [[0, 0, 1], [1, 0, 0]]
+    """
+    return index[:, None] == torch.arange(n, device=index.device)

@@ -161,14 +161,15 @@ class Rehearsal:
         for weight, *of_parts in zip(self.weights, *(found for found, _ in parts), strict=True):
             weight.grad = reduce(torch.add, of_parts) / len(rows)
         norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
-        if bool(torch.isfinite(norm)):
+        terms = [terms for _, terms in parts]
+        report = StepReport.of(self.iteration, terms, torch.isfinite(norm), self.n_skipped)
+        if report.n_skipped == self.n_skipped:
             rate = min(1.0, self.iteration / WARMUP_STEPS) * self.config.rate(self.iteration)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate * self.config.network_lr
             self.optimiser.step()
-        else:
-            self.n_skipped += 1
-        return StepReport.of(self.iteration, [terms for _, terms in parts], self.n_skipped)
+        self.n_skipped = report.n_skipped
+        return report
 
     def _rehearse(self, rows: Tensor) -> tuple[list[Tensor], Objective]:
         """Gradients of all weights, times the number of frames ``[b]``; and what was measured."""

@@ -5,7 +5,7 @@ Axes: ``b`` frames of the batch, ``k`` rollouts of one frame, ``h`` harmonics, `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
@@ -85,16 +85,25 @@ class StepReport:
     n_skipped: int
 
     @classmethod
-    def of(cls, iteration: int, terms: Sequence[Objective], n_skipped: int) -> StepReport:
-        """From the terms of all portions of the batch."""
-        return cls(
-            iteration=iteration,
-            objective=_mean(term.total for term in terms),
-            dictionary=_mean(term.dictionary for term in terms),
-            direct=_mean(term.direct for term in terms),
-            agreement=_mean(term.agreement for term in terms),
-            n_skipped=n_skipped,
-        )
+    def of(
+        cls, iteration: int, terms: Sequence[Objective], is_finite: Tensor, n_skipped: int
+    ) -> StepReport:
+        """What is to be known of a step, read at once: a GPU is waited for only here.
+
+        Args:
+            iteration: steps done, this one included.
+            terms: of all portions of the batch.
+            is_finite: whether the step can be applied, bool.
+            n_skipped: steps before this one that were not applied.
+        """
+        means = [
+            torch.cat([getattr(part, name).detach() for part in terms]).mean()
+            for name in ("total", "dictionary", "direct", "agreement")
+        ]
+        *values, applied = torch.stack([*means, is_finite.to(means[0])]).tolist()
+        objective, dictionary, direct, agreement = values
+        n_skipped += not applied
+        return cls(iteration, objective, dictionary, direct, agreement, n_skipped)
 
 
 class Trainer:
@@ -169,15 +178,16 @@ class Trainer:
         gradients = [
             reduce(torch.add, of_parts) for of_parts in zip(*(g for g, _ in parts), strict=True)
         ]
+        is_finite = torch.stack([torch.isfinite(gradient).all() for gradient in gradients]).all()
         terms = [terms for _, terms in parts]
-        if all(bool(torch.isfinite(g).all()) for g in gradients):
+        report = StepReport.of(self.iteration, terms, is_finite, self.n_skipped)
+        if report.n_skipped == self.n_skipped:
             rate = self.config.rate(self.iteration)
             self.network_steps.step(gradients[: len(self.weights)], rate)
             if self.dictionary.requires_grad:
                 self.dictionary_steps.step(gradients[len(self.weights) :], rate)
-        else:
-            self.n_skipped += 1
-        return StepReport.of(self.iteration, terms, self.n_skipped)
+        self.n_skipped = report.n_skipped
+        return report
 
     def _explore(self, spectra: Tensor) -> tuple[list[Tensor], Objective]:
         """Gradients, which are sums over the frames ``[b, f]``, and what was measured."""
@@ -226,11 +236,6 @@ class Trainer:
         self.policy.load_state_dict(state["policy"])
         self.network_steps.load_state_dict(state["network_steps"])
         self.dictionary_steps.load_state_dict(state["dictionary_steps"])
-
-
-def _mean(parts: Iterable[Tensor]) -> float:
-    """Over the rollouts of all portions."""
-    return float(torch.cat([part.detach() for part in parts]).mean())
 
 
 def explanation_objective(explanation: Explanation, policy: Policy) -> Objective:

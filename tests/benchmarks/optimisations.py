@@ -275,6 +275,13 @@ MEASURED_ONCE = (
         "kept, in the programs alone",
     ),
     Optimisation(
+        "a step's numbers read at once, 39 and more readings before; no number copied to the GPU",
+        "on a GPU the gaps between launches, on a CPU 1.0",
+        "unmeasured: no GPU was lent; that nothing else waits is tested on a CPU"
+        " (`tests/unit/test_trainer.py`)",
+        "kept",
+    ),
+    Optimisation(
         "ReLU of bfloat16 as whole numbers, `standard`, 6 s",
         "1.05: a quarter of the time for it",
         "1.06 (11.4 to 10.8 s); a `paper` step 1.04 to 1.06 independent (1.82 to 1.72 s), 1.01 to"

@@ -3,6 +3,7 @@
 import copy
 import io
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from musisep_cli.model.dictionary import upper_bound_loss
 from musisep_cli.policy.parameters import ParameterConfig
@@ -21,6 +23,16 @@ from tests import dense
 from tests.golden.steps import CASES, TOLERANCES, load, measure, small_trainer
 from tests.small import seeded
 
+WAITING = {
+    "_local_scalar_dense",
+    "lift_fresh",
+    "nonzero",
+    "masked_select",
+    "_unique2",
+    "unique_dim",
+    "equal",
+    "is_nonzero",
+}
 TREE = PolicyConfig(sampling="tree")
 
 
@@ -294,3 +306,39 @@ def test_any_number_of_instruments_can_be_trained(n_instruments: int) -> None:
         report = t.step(frames(t, 100, 200))
     assert report.n_skipped == 0
     assert math.isfinite(report.objective)
+
+
+@pytest.mark.parametrize("sampling", ["independent", "tree"])
+@pytest.mark.parametrize("instrument_by", ["network", "timbre"])
+def test_a_step_waits_for_the_device_only_to_report(sampling: Any, instrument_by: Any) -> None:
+    config = PolicyConfig(sampling=sampling, instrument_by=instrument_by)
+    t = trainer(config=config)
+    spectra = frames(t, 100, 300)
+    assert waits(lambda: torch.tensor([2.0]) + float(torch.ones(1)))  # it does see them
+    assert waits(lambda: torch.ones(3)[torch.ones(3) > 0])
+    assert waits(lambda: t.step(spectra)) == []
+
+
+def waits(work: Callable[[], object]) -> list[str]:
+    """Operations for which the host would wait for a GPU: those that read numbers, that cannot know
+    the size of their result before, and that copy numbers there.
+
+    The list that ends a step is read without one.
+    """
+    seen: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            name = func.overloadpacket.__name__
+            by_mask = name.startswith("index") and any(
+                index is not None and index.dtype == torch.bool for index in args[1]
+            )
+            if name in WAITING or by_mask:
+                seen.append(name)
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        work()
+    return seen
