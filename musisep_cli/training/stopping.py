@@ -35,29 +35,27 @@ class Stopping:
 
     Attributes:
         losses: what every check found, by the number of steps done before it.
-        best: the weights that did best.
+        kept: after how many steps the weights were best.
+        best: what they were then.
     """
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         self.weights = weights
         self.losses: dict[int, float] = {}
+        self.kept = 0
         self.best: list[Tensor] = []
 
     def check(self, iteration: int, loss: float) -> None:
-        """The loss in what is held out, after so many steps; one that is no number is the worst."""
+        """The loss in what is held out, after so many steps; one that is no number is the worst.
+
+        The first weights are left only for some that gain.
+        """
         if math.isnan(loss):
             loss = math.inf
-        if not self.best or loss < min(self.losses.values()):
-            self.best = [weight.detach().clone() for weight in self.weights]
+        first = next(iter(self.losses.values()), loss)
+        if not self.losses or (loss < min(self.losses.values()) and first - loss >= LEAST_GAIN):
+            self.kept, self.best = iteration, [w.detach().clone() for w in self.weights]
         self.losses[iteration] = loss
-
-    @property
-    def kept(self) -> int:
-        """After how many steps the weights were best; 0 before the first check.
-
-        The earlier of two that are equal.
-        """
-        return min(self.losses, key=self.losses.__getitem__, default=0)
 
     @property
     def is_over(self) -> bool:
@@ -76,11 +74,12 @@ class Stopping:
 
     def state_dict(self) -> dict[str, Any]:
         """All of it."""
-        return {"losses": dict(self.losses), "best": list(self.best)}
+        return {"losses": dict(self.losses), "kept": self.kept, "best": list(self.best)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the state of ``state_dict`` up again."""
-        self.losses, self.best = dict(state["losses"]), list(state["best"])
+        self.losses, self.kept = dict(state["losses"]), int(state["kept"])
+        self.best = list(state["best"])
 
 
 def held_out(passages: Tensor) -> Tensor:

@@ -40,6 +40,8 @@ def test_every_passage_can_be_held_out() -> None:
         ([3.0, 4.0], False, 0),
         ([3.0, 4.0, 5.0], True, 0),
         ([3.0, 3.0, 3.0], True, 0),
+        ([3.0, 2.998, 2.996], True, 0),  # too little to be kept
+        ([3.0, 2.998, 2.994], False, 40),
         ([3.0, 2.0, 2.1], False, 20),
         ([3.0, 2.0, 2.1, 2.2], True, 20),
         ([3.0, 2.0, 2.1, 1.5], False, 60),
