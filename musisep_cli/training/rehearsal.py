@@ -4,8 +4,8 @@ Departs from the paper (Algorithm 1), which knows no tones and follows the objec
 guesses. What was decoded over all frames knows more than the network in any one of them: timbres,
 lines that go on, notes that change together. Where that is plain, its tones are taken for true, and
 the network learns to name them, whoever plays them (``policy.forced``). What it then hears in all
-the other frames is better too; some of them are never learned, and tell when it no longer becomes
-so (``training.stopping``).
+the other frames is better too. Some of the plain ones are never learned: once these are heard no
+better, training ends (``training.stopping``).
 
 Axes: ``b`` frames of the batch, ``n`` frames with labels, ``i`` instruments and tones of a frame,
 ``f`` bins, ``h`` harmonics.

@@ -103,7 +103,7 @@ class StepReport:
         ]
         *values, applied = torch.stack([*means, is_finite.to(means[0])]).tolist()
         objective, dictionary, direct, agreement = values
-        n_skipped += not applied
+        n_skipped += 0 if applied else 1
         return cls(iteration, objective, dictionary, direct, agreement, n_skipped)
 
 
