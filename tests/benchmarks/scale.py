@@ -50,9 +50,9 @@ def page() -> Iterator[str]:
     )
     yield ""
     yield (
-        "Instruments: `quick`, a training step of six frames with tree rollouts, and prediction. In a"
-        " step the rollouts dominate, three times as many with every instrument; in prediction the"
-        " passes of the network, one per instrument."
+        "Instruments: `quick`, a training step of six frames with tree rollouts, and prediction. In"
+        " a step the rollouts dominate, three times as many with every instrument; in prediction"
+        " the passes of the network, one per instrument."
     )
     yield ""
     yield "| instruments | rollouts | training step | prediction, 1 s of audio |"
