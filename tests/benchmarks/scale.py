@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from musisep_cli import separate
 from musisep_cli.process import keep_freed_memory
@@ -82,13 +83,19 @@ def _in_a_process(duration_s: float) -> tuple[float, float]:
     return seconds, memory
 
 
+def _mixture(duration_s: float) -> NDArray[np.float32]:
+    high, low = duet(duration_s=duration_s, sample_rate_hz=parts.RATE_HZ).values()
+    return np.asarray(high + low, np.float32)
+
+
 def _separate(duration_s: float) -> tuple[float, float]:
     keep_freed_memory()
     torch.set_num_threads(1)
-    mix = np.sum(list(duet(duration_s=duration_s, sample_rate_hz=parts.RATE_HZ).values()), 0)
+    mix = _mixture(duration_s)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far, of making it, is forgotten
     start = time.process_time()
     separate(
-        mix.astype(np.float32),
+        mix,
         parts.RATE_HZ,
         2,
         preset="standard",
