@@ -1,7 +1,7 @@
 """Checkpoints: runs that are stopped and go on, files that cannot be used."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -22,7 +22,8 @@ from musisep_cli.pipeline import run_seed
 from musisep_cli.recording import Recording
 from musisep_cli.seed import SeedResult
 from musisep_cli.settings import Settings, compose
-from musisep_cli.training.rehearsal import Labels
+from musisep_cli.training import rehearsal
+from musisep_cli.training.rehearsal import Labels, Rehearsal
 from tests.signals import duet
 
 pytestmark = pytest.mark.usefixtures("every_frame_is_clear")
@@ -121,6 +122,14 @@ def settings(name: str) -> Config:
     return compose(name, TINY)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def training_helps() -> Iterator[None]:
+    """Or else what a network learns that knows nothing would not be kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rehearsal, "loss_held_out", lambda self: -float(self.iteration))
+        yield
+
+
 @pytest.fixture(scope="module")
 def undisturbed(every_frame_is_clear: None) -> dict[str, SeedResult]:
     return {
@@ -186,6 +195,21 @@ def test_a_run_with_nothing_to_learn_from_goes_on_too(
     monkeypatch.setattr(pipeline, "clear_labels", lambda *_, **__: Labels.none(2))
     found = stopped_and_resumed(settings("standard"), tmp_path, *stops)
     assert found.curve == ()
+    assert found.stems.tobytes() == undisturbed["untrained"].stems.tobytes()
+
+
+@pytest.mark.parametrize("at", [5, 6, 7, 9])
+def test_a_training_that_is_undone_goes_on_too(
+    at: int,
+    tmp_path: Path,
+    undisturbed: dict[str, SeedResult],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It stops after two steps (6 and 7), and what was heard before them (0 to 5) holds.
+    monkeypatch.setattr(Rehearsal, "loss_held_out", lambda self: float(self.iteration))
+    monkeypatch.setattr(rehearsal, "CHECK_STEPS", 1)
+    found = stopped_and_resumed(settings("standard"), tmp_path, at)
+    assert [report.iteration for report in found.curve] == [1, 2]
     assert found.stems.tobytes() == undisturbed["untrained"].stems.tobytes()
 
 
