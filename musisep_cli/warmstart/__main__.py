@@ -12,6 +12,8 @@ from typing import Annotated
 import torch
 import typer
 
+from musisep_cli.device import resolve_device
+from musisep_cli.errors import MusisepError
 from musisep_cli.model.gabor import GaborFrame
 from musisep_cli.pipeline import new_policy
 from musisep_cli.process import keep_freed_memory
@@ -35,15 +37,20 @@ def main(
     start: Annotated[
         str, typer.Option(help="Weights to go on from: a file, or builtin; else random ones.")
     ] = "",
+    device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda or cuda:i.")] = "cpu",
 ) -> None:
     """Train the network of the preset ``standard`` to find tones in simulated frames."""
+    try:
+        where = resolve_device(device)
+    except MusisepError as error:
+        raise typer.BadParameter(str(error)) from error
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
     config = compose("standard")
     simulator = Simulator(SimulatorConfig(), config.frame)
-    policy = new_policy(config, GaborFrame(config.frame, SAMPLE_RATE_HZ))
+    policy = new_policy(config, GaborFrame(config.frame, SAMPLE_RATE_HZ, device=where)).to(where)
     if start:
         weights.load(policy, weights.WarmstartConfig(weights=start))
     school = School(SchoolConfig(steps=steps), TeacherConfig(), simulator, policy)

@@ -38,6 +38,9 @@ class SchoolConfig:
 class School:
     """Trains a policy on simulated frames; randomness comes from torch's global generator.
 
+    Frames are simulated on the CPU, so that they are the same for every device, and learned where
+    the policy is.
+
     Args:
         config: rates and budget.
         teacher: weights of the objective.
@@ -50,6 +53,7 @@ class School:
     ) -> None:
         self.config, self.teacher = config, teacher
         self.simulator, self.policy = simulator, policy
+        self.device = next(policy.parameters()).device
         self.step = 0
         self.optimiser = torch.optim.Adam(policy.parameters(), betas=(0.9, 0.99))
         self.average = {name: value.clone() for name, value in policy.state_dict().items()}
@@ -63,9 +67,7 @@ class School:
     def _lesson(self) -> Lesson:
         lines = self.config.lines
         n_lines = lines[int(torch.randint(len(lines), (1,)))]
-        lesson = teach(
-            self.policy, self.simulator.draw(self.config.batch_size, n_lines), self.teacher
-        )
+        lesson = self._taught(self.config.batch_size, n_lines)
         self.optimiser.zero_grad()
         lesson.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(
@@ -100,19 +102,30 @@ class School:
             "optimiser": self.optimiser.state_dict(),
             "average": self.average,
             "generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.device) if self._on_gpu else None,
         }
         with atomic_path(path) as temporary:
             torch.save(state, temporary)
 
     def resume(self, path: Path) -> None:
         """Go on from a file of ``save``."""
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         self.step = int(state["step"])
         self.policy.load_state_dict(state["policy"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.average = state["average"]
+        self.average = {name: value.to(self.device) for name, value in state["average"].items()}
         torch.set_rng_state(state["generator"])
+        if self._on_gpu and state.get("cuda_generator") is not None:
+            torch.cuda.set_rng_state(state["cuda_generator"], self.device)
 
     def examine(self, n_frames: int, n_lines: int) -> Lesson:
         """A lesson on new frames from which nothing is learned."""
-        return teach(self.policy, self.simulator.draw(n_frames, n_lines), self.teacher)
+        return self._taught(n_frames, n_lines)
+
+    def _taught(self, n_frames: int, n_lines: int) -> Lesson:
+        frames = self.simulator.draw(n_frames, n_lines)
+        return teach(self.policy, frames.to(self.device), self.teacher)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.device.type == "cuda"

@@ -68,6 +68,10 @@ class SimulatedFrames:
     audible: Tensor
     relative: Tensor
 
+    def to(self, device: torch.device) -> SimulatedFrames:
+        """The same on a device."""
+        return SimulatedFrames(**{name: value.to(device) for name, value in vars(self).items()})
+
 
 AUDIBLE_DB = -40.0
 """A line this much weaker than the frame counts as silent."""

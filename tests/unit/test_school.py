@@ -23,6 +23,7 @@ from tests.small import seeded, small_policy
 FRAME = FrameConfig(max_frequency_hz=12_000.0, zeta_s=FrameConfig().zeta_s / 8)
 EASY = SimulatorConfig(lowest_midi=70.0, highest_midi=95.0, silent=0.0, changing=0.0)
 PARAMETERS = ParameterConfig(residual=True, scale_logit=100.0, scale_on=10.0, on_bias=0.0)
+NO_FRAMES = SimulatedFrames(*[torch.zeros(0)] * 6)
 SHORT = SchoolConfig(steps=6, batch_size=2, warmup_steps=2, lines=(1, 2))
 
 
@@ -50,7 +51,7 @@ def teach_by(loss: Callable[[Policy], Tensor], monkeypatch: pytest.MonkeyPatch) 
         return lesson_of(loss(policy))
 
     monkeypatch.setattr(school, "teach", teach)
-    monkeypatch.setattr(Simulator, "draw", lambda *_: None)
+    monkeypatch.setattr(Simulator, "draw", lambda *_: NO_FRAMES)
 
 
 def sum_of_squares(policy: Policy) -> Tensor:
@@ -197,8 +198,13 @@ def test_long_gradients_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_batches_have_the_listed_numbers_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[int, int]] = []
+
+    def draw(_: Simulator, n_frames: int, n_lines: int) -> SimulatedFrames:
+        drawn.append((n_frames, n_lines))
+        return NO_FRAMES
+
     teach_by(sum_of_squares, monkeypatch)
-    monkeypatch.setattr(Simulator, "draw", lambda _, *shape: drawn.append(shape))
+    monkeypatch.setattr(Simulator, "draw", draw)
     with seeded(0):
         list(pupil(SchoolConfig(steps=200, batch_size=5, lines=(1, 3, 3, 3))).run())
     assert {n_frames for n_frames, _ in drawn} == {5}
@@ -217,3 +223,23 @@ def test_nothing_is_learned_from_an_examination() -> None:
     assert examined.step == 0
     for name, value in weights(examined.policy).items():
         assert_close(value, before[name], atol=0, rtol=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
+def test_a_gpu_learns_from_the_frames_of_a_cpu_and_goes_on_to_the_bit(tmp_path: Path) -> None:
+    def on_gpu(seed: int = 0) -> School:
+        return School(SHORT, TeacherConfig(), Simulator(EASY, FRAME), learner(seed).cuda())
+
+    with seeded(0):
+        whole = on_gpu()
+        lessons = whole.run()
+        found = [float(next(lessons)[1].total.detach()) for _ in range(3)]
+        whole.save(tmp_path / "checkpoint.pt")
+        expected = [float(lesson.total.detach()) for _, lesson in lessons]
+    with seeded(7):
+        resumed = on_gpu(5)
+        resumed.resume(tmp_path / "checkpoint.pt")
+        assert [float(lesson.total.detach()) for _, lesson in resumed.run()] == expected
+    assert all(math.isfinite(total) for total in (*found, *expected))
+    assert {value.device.type for value in resumed.average.values()} == {"cuda"}

@@ -293,3 +293,12 @@ def test_the_sample_rate_keeps_the_frame_of_the_recordings() -> None:
     assert frame.sample_rate_hz == SAMPLE_RATE_HZ
     assert frame.bin_hz == pytest.approx(48_000 / 12_288)
     assert frame.n_network_bins == 3_072
+
+
+def test_frames_move_to_a_device_as_a_whole() -> None:
+    with seeded(0):
+        frames = Simulator(SimulatorConfig(), FRAME).draw(2, 3)
+    moved = frames.to(torch.device("meta"))
+    assert {value.device.type for value in vars(moved).values()} == {"meta"}
+    for name, value in vars(moved).items():
+        assert value.shape == getattr(frames, name).shape
