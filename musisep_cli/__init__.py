@@ -31,6 +31,7 @@ The paper's chapters in reading order, and where each lives:
 | - | harmonics followed from frame to frame | `partials` |
 | 2.1 | how far an instrument's strings spread their harmonics | `inharmonicity` |
 | - | the network learns what was decoded, where that is clear | `training.rehearsal`, `labels` |
+| - | until notes that are held out are heard no better | `training.stopping` |
 | - | a rollout along known tones | `policy.forced` |
 | - | notes that end and begin, fitted again with that timbre | `notes`, `fitting`, `refinement` |
 | 4 | one recording, one seed: the whole chain, what it tells and ends in | `pipeline`, `seed` |

@@ -1,9 +1,9 @@
-"""Device: where a training runs, and in what number format its network is fastest there."""
+"""Device: where a training runs, what it draws from, and in what number format it is fastest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -53,6 +53,22 @@ def of_seed(device: torch.device, seed: int) -> torch.device:
     if str(device) != "cuda":
         return device
     return torch.device("cuda", seed % torch.cuda.device_count())
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor | None]:
+    """The generators that work on a device draws from, for ``set_random_state``."""
+    on_gpu = device.type == "cuda"
+    return {
+        "generator": torch.get_rng_state(),
+        "cuda_generator": torch.cuda.get_rng_state(device) if on_gpu else None,
+    }
+
+
+def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
+    """Take the generators of ``random_state`` up again, on a device of the same kind."""
+    torch.set_rng_state(state["generator"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda_generator"], device)
 
 
 def resolve_precision(name: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:

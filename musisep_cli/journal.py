@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from musisep_cli.checkpoint import Checkpoints, State
+from musisep_cli.device import random_state, set_random_state
 from musisep_cli.errors import CheckpointError
 from musisep_cli.seed import OnProgress, Progress, Stage
 from musisep_cli.spool import Spool
@@ -73,9 +74,7 @@ class Journal:
                 [StepReport(*row) for row in state[name]] for name in ("curve", "stretch")
             )
             self.started_s -= float(state["wall_s"])
-            torch.set_rng_state(state["generator"])
-            if self.device.type == "cuda":
-                torch.cuda.set_rng_state(state["cuda_generator"], self.device)
+            set_random_state(state, self.device)
             self.taken_up = state
             stage, done, total = state["stage"], int(state["done"]), int(state["total"])
             note = f"going on with {stage} from {done} of {total}"
@@ -95,7 +94,6 @@ class Journal:
     def state(self, progress: Progress) -> State:
         """What ``take_up`` goes on from, with where the frames of the stage are that are done."""
         of_frames = progress.stage in ("listening", "transcription")
-        cuda = self.device.type == "cuda"
         return {
             "stage": progress.stage,
             "done": progress.done,
@@ -104,8 +102,7 @@ class Journal:
             "trainer": self.trainer.state_dict() if self.trainer else {},
             "curve": [list(astuple(report)) for report in self.curve],
             "stretch": [list(astuple(report)) for report in self.stretch],
-            "generator": torch.get_rng_state(),
-            "cuda_generator": torch.cuda.get_rng_state(self.device) if cuda else None,
+            **random_state(self.device),
             "wall_s": self.wall_s,
         }
 

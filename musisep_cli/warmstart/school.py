@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from musisep_cli.device import random_state, set_random_state
 from musisep_cli.files import atomic_path
 from musisep_cli.policy.rollout import Policy
 from musisep_cli.warmstart.simulator import Simulator
@@ -101,8 +102,7 @@ class School:
             "policy": self.policy.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average,
-            "generator": torch.get_rng_state(),
-            "cuda_generator": torch.cuda.get_rng_state(self.device) if self._on_gpu else None,
+            **random_state(self.device),
         }
         with atomic_path(path) as temporary:
             torch.save(state, temporary)
@@ -114,9 +114,7 @@ class School:
         self.policy.load_state_dict(state["policy"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average = {name: value.to(self.device) for name, value in state["average"].items()}
-        torch.set_rng_state(state["generator"])
-        if self._on_gpu and state.get("cuda_generator") is not None:
-            torch.cuda.set_rng_state(state["cuda_generator"], self.device)
+        set_random_state(state, self.device)
 
     def examine(self, n_frames: int, n_lines: int) -> Lesson:
         """A lesson on new frames from which nothing is learned."""
@@ -125,7 +123,3 @@ class School:
     def _taught(self, n_frames: int, n_lines: int) -> Lesson:
         frames = self.simulator.draw(n_frames, n_lines)
         return teach(self.policy, frames.to(self.device), self.teacher)
-
-    @property
-    def _on_gpu(self) -> bool:
-        return self.device.type == "cuda"
