@@ -42,6 +42,10 @@ class RunConfig:
     """Number format of the network's convolutions. Bfloat16 departs from the paper; auto takes it
     on processors that multiply it in hardware, and float32 elsewhere. Weights, least squares,
     rendering and loss are float32 always. The manifest names the one that was taken."""
+    cuda_graphs: bool = False
+    """On a GPU, whether a step of the policy gradient is recorded once and then started as a whole.
+    Off, because it has only been tried where a CPU plays the GPU's part, never been timed; a CPU
+    has none, whatever is asked for."""
 
     @property
     def all_seeds(self) -> range:

@@ -251,6 +251,7 @@ class _Run:
             dictionary_frozen=self.config.dictionary.frozen,
             frame=self.frame,
             signal=self.spectra.mean,
+            recorded=resolved(self.config, self.spectra.mean.device).run.cuda_graphs,
         )
 
     def _rehearsal(self, dictionary: Tensor) -> Rehearsal:

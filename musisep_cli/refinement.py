@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 
 from musisep_cli.fitting import Fitted, Fitter, seen_alike, window_scales
-from musisep_cli.model.tones import Peaks, magnitude
+from musisep_cli.model.tones import magnitude
 from musisep_cli.policy.distance import ObjectiveConfig, objective
 from musisep_cli.policy.joint import JointFit, Pitches, peaks_of
 from musisep_cli.policy.parameters import amplitude_estimate
@@ -103,9 +103,7 @@ class Refiner:
 
     def _shared(self, rest: Tensor, fit: JointFit) -> Tensor:
         """Of what the tones leave over ``[n, c, f]`` that of every instrument, ``[n, i, c, f]``."""
-        peaks = Peaks.around(
-            fit.peaks.positions, self.config.mask_width * fit.peaks.widths, rest.shape[-1]
-        )
+        peaks = fit.peaks.widened(self.config.mask_width)
         absolute = magnitude(fit.coefficients).to(fit.coefficients.dtype)
         envelopes = self._by_instrument(JointFit(peaks, absolute).tones).real
         share = shared if self.places is None else self.places.shared

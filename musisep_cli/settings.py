@@ -64,7 +64,8 @@ def resolved(config: Config, device: torch.device) -> Config:
     precision = resolve_precision(config.run.precision, device)
     if config.run.precision == "auto" and config.network.kernel > MAX_BFLOAT16_KERNEL:
         precision = "float32"
-    return replace(config, run=replace(config.run, precision=precision))
+    cuda_graphs = config.run.cuda_graphs and device.type == "cuda"
+    return replace(config, run=replace(config.run, precision=precision, cuda_graphs=cuda_graphs))
 
 
 def read_settings(path: Path) -> tuple[str | None, Settings]:

@@ -6,7 +6,7 @@ Axes: ``h`` harmonics, ``f`` bins, ``w`` bins of the window around one peak; lea
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -82,30 +82,49 @@ class Peaks:
     fits the widest peak at hand, so the result equals the dense sum to float32 rounding.
 
     Attributes:
-        bins: bin of every stored value, cut to the spectrum, ``[..., h, w]``.
+        bins: bin of every stored value, cut to the spectrum, ``[..., h, w]``; None where the values
+            are those of all bins, in order.
         values: g_h there, 0 outside the spectrum, ``[..., h, w]``.
         positions: f_h in bins, ``[..., h]``.
         widths: sigma in bins, ``[...]``.
         n_bins: length of the spectra.
+        between: two numbers between which all widths lie, in bins.
     """
 
-    bins: Tensor
+    bins: Tensor | None
     values: Tensor
     positions: Tensor
     widths: Tensor
     n_bins: int
+    between: tuple[float, float]
 
     @classmethod
-    def around(cls, positions: Tensor, widths: Tensor, n_bins: int) -> Peaks:
-        """Peaks at ``positions [..., h]`` with ``widths [...]``, all in bins.
+    def of(cls, positions: Tensor, widths: Tensor, n_bins: int) -> Peaks:
+        """Peaks at ``positions [..., h]`` with ``widths [...]`` that are not known, all in bins.
 
-        >>> Peaks.around(torch.tensor([[10.0, 20.0]]), torch.tensor([1.5]), 64).values.shape
+        On a CPU the widths are read for the size of the windows. A GPU would have to be waited for;
+        there the peaks are taken everywhere.
+        """
+        if not widths.is_cpu:
+            return cls.everywhere(positions, widths, n_bins)
+        # Not finite widths fail later, as a training step that is counted and not applied.
+        read = widths.detach()
+        widest = max(read.nan_to_num(0.0, posinf=n_bins).flatten().tolist(), default=0.0)
+        narrowest = min(read.nan_to_num(NARROWEST_BINS).flatten().tolist(), default=1.0)
+        return cls.around(positions, widths, n_bins, between=(narrowest, widest))
+
+    @classmethod
+    def around(
+        cls, positions: Tensor, widths: Tensor, n_bins: int, *, between: tuple[float, float]
+    ) -> Peaks:
+        """Peaks in windows as wide as widths between two numbers need.
+
+        >>> widths = torch.tensor([1.5])
+        >>> peaks = Peaks.around(torch.tensor([[10.0, 20.0]]), widths, 64, between=(1.5, 1.5))
+        >>> peaks.values.shape
         torch.Size([1, 2, 21])
         """
-        # Not finite widths fail later, as a training step that is counted and not applied.
-        finite = widths.detach().nan_to_num(0.0, posinf=n_bins)
-        widest = max(finite.flatten().tolist(), default=0.0)
-        reach = min(math.ceil(PEAK_REACH * widest) + 1, n_bins)
+        reach = min(math.ceil(PEAK_REACH * between[1]) + 1, n_bins)
         offsets = torch.arange(-reach, reach + 1, device=positions.device)
         # Around the nearest bin inside: a wide peak may reach in from a centre outside.
         nearest = positions.detach().clamp(0, n_bins - 1).round().long()
@@ -114,16 +133,32 @@ class Peaks:
         distance = (bins - positions[..., None]) / widths[..., None, None]
         # Outside the spectrum the distance is replaced, so that no gradient is 0 times infinity.
         values = bell(torch.where(inside, distance, OUTSIDE_WIDTHS))
-        return cls(bins.clamp(0, n_bins - 1), values, positions, widths, n_bins)
+        return cls(bins.clamp(0, n_bins - 1), values, positions, widths, n_bins, between)
+
+    @classmethod
+    def everywhere(cls, positions: Tensor, widths: Tensor, n_bins: int) -> Peaks:
+        """Peaks in all bins, whatever their widths: nothing is read, and no shape depends on it."""
+        bins = torch.arange(n_bins, device=positions.device)
+        values = bell((bins - positions[..., None]) / widths[..., None, None])
+        return cls(None, values, positions, widths, n_bins, (NARROWEST_BINS, n_bins))
 
     def part(self, harmonics: slice) -> Peaks:
         """Some of the peaks."""
-        return Peaks(
-            self.bins[..., harmonics, :],
-            self.values[..., harmonics, :],
-            self.positions[..., harmonics],
-            self.widths,
+        return replace(
+            self,
+            bins=None if self.bins is None else self.bins[..., harmonics, :],
+            values=self.values[..., harmonics, :],
+            positions=self.positions[..., harmonics],
+        )
+
+    def widened(self, factor: float) -> Peaks:
+        """Peaks in the same places, ``factor`` times as wide."""
+        narrowest, widest = self.between
+        return Peaks.around(
+            self.positions,
+            factor * self.widths,
             self.n_bins,
+            between=(factor * narrowest, factor * widest),
         )
 
     def render(self, coefficients: Tensor) -> Tensor:
@@ -137,7 +172,10 @@ class Peaks:
         """
         # Real and imaginary parts as a trailing axis: scatter_add on complex numbers is not
         # available on every device.
-        terms = torch.view_as_real(coefficients)[..., None, :] * self.values[..., None]
+        parts = torch.view_as_real(coefficients)
+        if self.bins is None:
+            return torch.view_as_complex((self.values.mT @ parts).contiguous())
+        terms = parts[..., None, :] * self.values[..., None]
         terms = terms.flatten(-3, -2)  # ..., h w, 2
         index = self.bins.flatten(-2)[..., None].expand_as(terms)
         blank = terms.new_zeros(*terms.shape[:-2], self.n_bins, 2)
@@ -153,6 +191,8 @@ class Peaks:
             Complex, ``[..., h]``.
         """
         parts = torch.view_as_real(spectrum)
+        if self.bins is None:
+            return torch.view_as_complex((self.values @ parts).contiguous())
         index = self.bins.flatten(-2)[..., None]
         near = parts.gather(-2, index.expand(*index.shape[:-1], 2)).unflatten(
             -2, self.bins.shape[-2:]
@@ -177,10 +217,8 @@ class Peaks:
         middle = (self.positions[..., :, None] + self.positions[..., None, :]) / 2
         widths = self.widths[..., None, None]
         smooth = widths * math.sqrt(math.pi) * bell(distance / (math.sqrt(2) * widths))
-        ripples = torch.ones_like(smooth)
-        finite = self.widths.detach().nan_to_num(NARROWEST_BINS)
-        narrowest = max(min(finite.flatten().tolist(), default=1.0), NARROWEST_BINS)
-        for k in range(1, 1 + math.floor(POISSON_REACH / (math.pi * narrowest))):
-            wave = torch.cos(2 * math.pi * k * (middle - middle.detach().round()))
-            ripples = ripples + 2 * torch.exp(-(math.pi * k * widths).square()) * wave
-        return smooth * ripples
+        n_terms = math.floor(POISSON_REACH / (math.pi * max(self.between[0], NARROWEST_BINS)))
+        k = torch.arange(1, 1 + n_terms, dtype=widths.dtype, device=widths.device)
+        waves = torch.cos(2 * math.pi * k * (middle - middle.detach().round())[..., None])
+        decay = torch.exp(-(math.pi * k * widths[..., None]).square())
+        return smooth * (1 + 2 * (decay * waves).sum(-1))

@@ -85,9 +85,8 @@ class JointFit:
         The inner product of two peaks of width sigma at a distance d is
         sigma sqrt(pi) exp(-d^2 / (4 sigma^2)): a peak sqrt(2) times as wide.
         """
-        widths = self.peaks.widths
-        wider = Peaks.around(self.peaks.positions, math.sqrt(2) * widths, self.peaks.n_bins)
-        return _rendered(wider, math.sqrt(math.pi) * widths[:, None, None] * self.coefficients)
+        heights = math.sqrt(math.pi) * self.peaks.widths[:, None, None]
+        return _rendered(self.peaks.widened(math.sqrt(2)), heights * self.coefficients)
 
 
 def peaks_of(pitches: Pitches, *, n_harmonics: int, width: float, n_bins: int) -> Peaks:
@@ -97,7 +96,8 @@ def peaks_of(pitches: Pitches, *, n_harmonics: int, width: float, n_bins: int) -
     """
     positions = harmonic_positions(pitches.f0_bins, pitches.inharmonicity, n_harmonics)
     positions = torch.where(pitches.on[..., None] > 0, positions, FAR_BINS).flatten(1)
-    return Peaks.around(positions, positions.new_full(positions.shape[:1], width), n_bins)
+    widths = positions.new_full(positions.shape[:1], width)
+    return Peaks.around(positions, widths, n_bins, between=(width, width))
 
 
 def _rendered(peaks: Peaks, coefficients: Tensor) -> Tensor:

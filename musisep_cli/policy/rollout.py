@@ -239,7 +239,7 @@ class Policy(nn.Module):
         width = width_bins(raw[:, Output.WIDTH], self.parameter_config, ideal=self.ideal_width_bins)
         inharmonicity = action.inharmonicity.to(f0_bins.dtype)
         positions = harmonic_positions(f0_bins, inharmonicity, n_harmonics)
-        peaks = Peaks.around(positions, width, explanation.reference.shape[-1])
+        peaks = Peaks.of(positions, width, explanation.reference.shape[-1])
         artificial = distribution.artificial_spectrum(action)
         if self.parameter_config.residual:
             residual = explanation.reference - explanation.direct_tones.sum(1)

@@ -41,6 +41,9 @@ class AdaMax:
         self.n_steps = 0
         self.means = [torch.zeros_like(p) for p in self.parameters]
         self.norms = [torch.zeros_like(p) for p in self.parameters]
+        # A GPU takes an operation of all tensors at once, or else to start so many takes longer
+        # than what they do; on a CPU what one tensor's operations share is still in the cache.
+        self.n_together = 1 if all(p.is_cpu for p in self.parameters) else len(self.parameters)
 
     @torch.no_grad()
     def step(self, gradients: Iterable[Tensor], rate: float = 1.0) -> None:
@@ -48,15 +51,22 @@ class AdaMax:
         self.n_steps += 1
         beta_1, beta_2 = self.betas
         step_size = rate * self.lr / (1 - beta_1**self.n_steps)
-        for parameter, gradient, mean, norm in zip(
-            self.parameters, gradients, self.means, self.norms, strict=True
-        ):
-            size = gradient.abs()
-            if self.shared_dim is not None:
-                size = size.amax(self.shared_dim, keepdim=True).expand_as(gradient)
-            mean.lerp_(gradient, 1 - beta_1)
-            torch.maximum(norm.mul_(beta_2), size, out=norm)
-            parameter.addcdiv_(mean, norm + self.eps, value=-step_size)
+        each = list(zip(self.parameters, gradients, self.means, self.norms, strict=True))
+        for start in range(0, len(each), self.n_together):
+            some = zip(*each[start : start + self.n_together], strict=True)
+            parameters, together, means, norms = (list(column) for column in some)
+            torch._foreach_lerp_(means, together, 1 - beta_1)
+            torch._foreach_mul_(norms, beta_2)
+            torch._foreach_maximum_(norms, self._sizes(together))
+            bounds = torch._foreach_add(norms, self.eps)
+            torch._foreach_addcdiv_(parameters, means, bounds, value=-step_size)
+
+    def _sizes(self, gradients: list[Tensor]) -> list[Tensor]:
+        """|g|, or its maximum along the shared dimension."""
+        sizes = list(torch._foreach_abs(gradients))
+        if self.shared_dim is None:
+            return sizes
+        return [size.amax(self.shared_dim, keepdim=True).expand_as(size) for size in sizes]
 
     def state_dict(self) -> dict[str, int | list[Tensor]]:
         """Everything that changes from step to step."""

@@ -329,5 +329,5 @@ def _gradient(function: Callable[[Tensor], Tensor], values: Tensor) -> tuple[Ten
 
 def _direct_spectra(spectra: Tensor) -> Tensor:
     positions, widths = plain.harmonics_and_widths(len(spectra))
-    peaks = Peaks.around(positions, widths, spectra.shape[-1])
+    peaks = Peaks.of(positions, widths, spectra.shape[-1])
     return peaks.render(harmonic_coefficients(peaks, spectra, tikhonov=plain.TIKHONOV))

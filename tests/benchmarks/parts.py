@@ -197,7 +197,7 @@ def _rendering(model: Trainer, n_frames: int) -> Part:
     def run() -> None:
         for f0_bins, widths, spectrum in cases:
             positions = harmonic_positions(f0_bins, torch.zeros_like(f0_bins), n_harmonics)
-            peaks = Peaks.around(positions, widths, n_bins)
+            peaks = Peaks.of(positions, widths, n_bins)
             coefficients = harmonic_coefficients(peaks, spectrum, tikhonov=tikhonov)
             spectra = torch.stack([peaks.render(coefficients), peaks.render(2 * coefficients)])
             total = torch.view_as_real(spectra).square().sum()

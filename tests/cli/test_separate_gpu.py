@@ -55,6 +55,16 @@ def test_the_method_of_the_paper_trains_on_a_gpu(recording: Path, sampling: str)
     assert len(metrics.splitlines()) == 1 + 20
 
 
+@pytest.mark.parametrize("sampling", ["independent", "tree"])
+def test_a_recorded_training_is_the_one_without(recording: Path, sampling: str) -> None:
+    flags = ("--preset", "paper", "--gpu", "--iterations", 20, "--sampling", sampling)
+    settings = recording.with_name("graphs.toml")
+    settings.write_text("[run]\ncuda_graphs = true\n", encoding="utf-8")
+    without = stems(recording, *flags)
+    error = stems(recording, *flags, "--config", settings) - without
+    assert np.sqrt(np.square(error).sum() / np.square(without).sum()) < LARGEST_ERROR
+
+
 def test_a_seed_is_added_on_a_gpu(recording: Path) -> None:
     out = recording.parent / "out"
     flags = (recording, "-n", 2, "-o", out, "--preset", "quick", "--gpu", "--iterations", 20)

@@ -72,6 +72,7 @@ def small_trainer(
     n_instruments: int = 2,
     training: TrainingConfig | None = None,
     n_samples: int = 600,
+    recorded: bool = False,
 ) -> Trainer:
     """A float64 trainer on a short two-tone signal: 64 bins, weights from numpy."""
     frame = GaborFrame(FrameConfig(zeta_s=128 / 12 / RATE_HZ), RATE_HZ, dtype=torch.float64)
@@ -95,6 +96,7 @@ def small_trainer(
         dictionary_frozen=False,
         frame=frame,
         signal=0.05 * torch.from_numpy(sum(tones)),
+        recorded=recorded,
     )
 
 

@@ -88,6 +88,21 @@ def test_the_shared_norm_keeps_the_proportions_within_an_instrument() -> None:
     assert_close(moved, expected, rtol=1e-3, atol=0)
 
 
+@pytest.mark.parametrize("shared_dim", [None, 0])
+def test_all_tensors_at_once_is_one_after_the_other(shared_dim: int | None) -> None:
+    shapes, ends = [(4, 2), (3, 1), (5, 4)], []
+    for n_together in (1, 2, 3):
+        parameters = [torch.zeros(shape, requires_grad=True) for shape in shapes]
+        steps = optimiser(parameters, shared_dim=shared_dim)
+        steps.n_together = n_together
+        for seed in range(3):
+            given = (gradients(seed, 1, *shape)[0] for shape in shapes)
+            steps.step(torch.from_numpy(gradient).float() for gradient in given)
+        ends.append([parameter.detach() for parameter in parameters])
+    assert_close(ends[1], ends[0], atol=0, rtol=0)
+    assert_close(ends[2], ends[0], atol=0, rtol=0)
+
+
 def test_zero_gradients_move_nothing() -> None:
     parameter = torch.ones(3, requires_grad=True)
     steps = optimiser([parameter])

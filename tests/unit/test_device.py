@@ -78,3 +78,9 @@ def test_seeds_take_turns_on_all_gpus_unless_one_is_named(monkeypatch: pytest.Mo
     assert [of_seed(CUDA, seed).index for seed in range(5)] == [0, 1, 2, 0, 1]
     assert of_seed(torch.device("cuda:2"), 0).index == 2
     assert of_seed(CPU, 4) == CPU
+
+
+def test_a_cpu_has_no_cuda_graphs() -> None:
+    config = compose("paper", {"run": {"cuda_graphs": True}})
+    assert not resolved(config, CPU).run.cuda_graphs
+    assert resolved(config, CUDA).run.cuda_graphs

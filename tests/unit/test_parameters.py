@@ -107,7 +107,7 @@ def test_peaks_of_any_width_have_coefficients(raw: float, dtype: torch.dtype) ->
     # Of the widest all harmonics are one but for rounding: the regularisation has to exceed it.
     widths = width_bins(torch.full((8,), raw, dtype=dtype), CONFIG, ideal=IDEAL)
     f0_bins = 20.0 + 37.0 * torch.arange(8, dtype=dtype)
-    peaks = Peaks.around(harmonic_positions(f0_bins, 0 * f0_bins, 25), widths, 3072)
+    peaks = Peaks.of(harmonic_positions(f0_bins, 0 * f0_bins, 25), widths, 3072)
     generator = torch.Generator().manual_seed(0)
     parts = torch.randn(8, 3072, 2, generator=generator, dtype=dtype)
     found = harmonic_coefficients(peaks, torch.view_as_complex(parts), tikhonov=1e-3)

@@ -25,7 +25,7 @@ N_HARMONICS, N_BINS = 3, 400
 
 def peaks_at(positions: Real) -> Peaks:
     width = torch.tensor([FRAME.ideal_width_bins]).double()
-    return Peaks.around(torch.from_numpy(positions)[None], width, N_BINS)
+    return Peaks.of(torch.from_numpy(positions)[None], width, N_BINS)
 
 
 def heard(generator: np.random.Generator, tones: Index, f0_bins: Real) -> Heard:

@@ -23,7 +23,7 @@ def complex_normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def solve(centres: Tensor, width: Tensor, v: Tensor, tikhonov: float = TIKHONOV) -> Tensor:
-    return harmonic_coefficients(Peaks.around(centres, width, v.shape[-1]), v, tikhonov=tikhonov)
+    return harmonic_coefficients(Peaks.of(centres, width, v.shape[-1]), v, tikhonov=tikhonov)
 
 
 def width_of(*values: float) -> Tensor:
@@ -64,7 +64,7 @@ def test_a_narrow_tone_is_solved_as_well(width: float, fraction: float) -> None:
 @given(st.floats(16, 24), st.integers(0, 1000))
 def test_the_coefficients_of_a_rendered_tone_are_found_again(f0_bins: float, seed: int) -> None:
     centres = harmonic_positions(width_of(f0_bins), width_of(1e-4), 4)
-    peaks = Peaks.around(centres, width_of(WIDTH), N_BINS)
+    peaks = Peaks.of(centres, width_of(WIDTH), N_BINS)
     c = complex_normal(1, 4, seed=seed)
     found = harmonic_coefficients(peaks, peaks.render(c), tikhonov=1e-9)
     assert_close(found, c, atol=1e-6, rtol=0)
@@ -72,7 +72,7 @@ def test_the_coefficients_of_a_rendered_tone_are_found_again(f0_bins: float, see
 
 def test_the_regularisation_shrinks_by_its_share_of_the_diagonal() -> None:
     # One peak: c = <g, v> / (G + eps), G = sigma sqrt(pi) = 3.385 at the ideal width.
-    peaks = Peaks.around(width_of(50.3)[None], width_of(WIDTH), N_BINS)
+    peaks = Peaks.of(width_of(50.3)[None], width_of(WIDTH), N_BINS)
     v = peaks.render(torch.tensor([[1.0 + 2.0j]], dtype=torch.complex128))
     found = harmonic_coefficients(peaks, v, tikhonov=0.1)
     diagonal = WIDTH * np.sqrt(np.pi)
@@ -101,7 +101,7 @@ def test_harmonics_that_coincide_stay_finite(dtype: torch.dtype, f0_bins: float)
 
 def test_coinciding_harmonics_share_equally() -> None:
     centres = torch.full((1, 5), 40.0, dtype=torch.float64)
-    peaks = Peaks.around(centres, width_of(WIDTH), N_BINS)
+    peaks = Peaks.of(centres, width_of(WIDTH), N_BINS)
     v = peaks.render(torch.ones(1, 5, dtype=torch.complex128))
     c = harmonic_coefficients(peaks, v, tikhonov=TIKHONOV)
     assert_close(c, torch.ones_like(c), rtol=1e-3, atol=0)
@@ -138,6 +138,6 @@ def test_gradients_against_finite_differences() -> None:
 def test_the_direct_spectra_equal_the_plain_ones_to_float32_rounding() -> None:
     spectra = complex_normal(9, 3072).to(torch.complex64)
     positions, widths = plain.harmonics_and_widths(len(spectra))
-    peaks = Peaks.around(positions, widths, spectra.shape[-1])
+    peaks = Peaks.of(positions, widths, spectra.shape[-1])
     fast = peaks.render(harmonic_coefficients(peaks, spectra, tikhonov=plain.TIKHONOV))
     assert_close(fast, plain.direct_spectra(spectra), atol=1e-5, rtol=0)

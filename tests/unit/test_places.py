@@ -49,7 +49,7 @@ def test_tones_are_the_most_probable_ones(seed: int) -> None:
     right = np.concatenate([y.T.flatten(), np.zeros(2 * n_harmonics)])
     expected, *_ = np.linalg.lstsq(rows.astype(complex), right, rcond=None)
     found = places.coefficients(
-        Peaks.around(torch.from_numpy(positions)[None], torch.tensor([WIDTH]).double(), N_BINS),
+        Peaks.of(torch.from_numpy(positions)[None], torch.tensor([WIDTH]).double(), N_BINS),
         torch.from_numpy(y)[:, None],
         torch.from_numpy(instruments),
         torch.from_numpy(tikhonov)[None],
@@ -90,7 +90,7 @@ def test_where_there_are_no_tones_nobody_gets_anything_however_loud_it_is() -> N
 def test_two_equal_channels_are_one(seed: int) -> None:
     generator = np.random.default_rng(seed)
     positions = torch.from_numpy(generator.uniform(5, 50, (1, 6)))
-    peaks = Peaks.around(positions, torch.tensor([WIDTH]).double(), N_BINS)
+    peaks = Peaks.of(positions, torch.tensor([WIDTH]).double(), N_BINS)
     tikhonov = torch.from_numpy(10 ** generator.uniform(-3, 1, (1, 6)))
     mono = torch.from_numpy(spectra(generator, 1, N_BINS))
     places = Places.of(torch.ones(2, 2, 2).double())

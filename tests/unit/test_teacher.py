@@ -45,7 +45,7 @@ def frames_of(
     f0 = torch.tensor(f0_bins, dtype=torch.float64)
     sounds = torch.ones_like(f0).bool() if audible is None else torch.tensor(audible)
     positions = harmonic_positions(f0, torch.zeros_like(f0), 3)
-    peaks = Peaks.around(positions, torch.full_like(f0, IDEAL_WIDTH_BINS), N_BINS)
+    peaks = Peaks.of(positions, torch.full_like(f0, IDEAL_WIDTH_BINS), N_BINS)
     relative = torch.tensor([1.0, 0.5, 0.3], dtype=torch.float64).expand(*f0.shape, 3)
     phases = torch.arange(f0.numel() * 3, dtype=torch.float64).view(*f0.shape, 3)
     lines = peaks.render(torch.polar(size * relative, phases)) * sounds[..., None]

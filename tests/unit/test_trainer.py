@@ -4,6 +4,7 @@ import copy
 import io
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,15 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from musisep_cli.model.dictionary import upper_bound_loss
+from musisep_cli.model.tones import Peaks
+from musisep_cli.policy.explanation import Explanation
 from musisep_cli.policy.parameters import ParameterConfig
 from musisep_cli.policy.rollout import PolicyConfig
 from musisep_cli.training.estimator import dictionary_surrogate, network_surrogate
 from musisep_cli.training.trainer import Trainer, TrainingConfig, explanation_objective
 from tests import dense
 from tests.golden.steps import CASES, TOLERANCES, load, measure, small_trainer
+from tests.graphs import pretend_graphs
 from tests.small import seeded
 
 WAITING = {
@@ -310,22 +314,71 @@ def test_any_number_of_instruments_can_be_trained(n_instruments: int) -> None:
 
 @pytest.mark.parametrize("sampling", ["independent", "tree"])
 @pytest.mark.parametrize("instrument_by", ["network", "timbre"])
-def test_a_step_waits_for_the_device_only_to_report(sampling: Any, instrument_by: Any) -> None:
+def test_a_step_waits_for_the_device_only_to_report(
+    sampling: Any, instrument_by: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = PolicyConfig(sampling=sampling, instrument_by=instrument_by)
     t = trainer(config=config)
     spectra = frames(t, 100, 300)
     assert waits(lambda: torch.tensor([2.0]) + float(torch.ones(1)))  # it does see them
     assert waits(lambda: torch.ones(3)[torch.ones(3) > 0])
-    assert waits(lambda: t.step(spectra)) == []
+    assert waits(lambda: torch.ones(3).tolist()) == ["tolist"]
+    monkeypatch.setattr(Peaks, "of", Peaks.everywhere)  # as on a GPU
+    assert waits(lambda: t.step(spectra)) == ["tolist"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_recorded_step_gives_the_same_bytes(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Peaks, "of", Peaks.everywhere)  # as on a GPU
+    pretend_graphs(monkeypatch)
+    ends = []
+    for recorded in (False, True):
+        training = TrainingConfig(iterations=5, batch_size=2)
+        with seeded(5):
+            t = small_trainer(*CASES[case], training=training, recorded=recorded)
+            reports = list(t.run())
+        ends.append((state_of(t), [asdict(report) for report in reports]))
+    assert_same_state(ends[1][0], ends[0][0])
+    assert ends[1][1] == ends[0][1]
+
+
+def test_where_memory_is_short_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_graphs(monkeypatch)
+    training = TrainingConfig(iterations=3, batch_size=4)
+    t = small_trainer(*CASES["paper"], training=training, recorded=True)
+    explore = t.policy.explore
+
+    def short(spectra: Tensor, dictionary: Tensor) -> Explanation:
+        if len(spectra) > 1:
+            raise torch.OutOfMemoryError
+        return explore(spectra, dictionary)
+
+    monkeypatch.setattr(t.policy, "explore", short)
+    one_by_one = small_trainer(*CASES["paper"], training=training)
+    one_by_one.portions.size = 1
+    states = []
+    for given in (t, one_by_one):
+        with seeded(0):
+            list(given.run())
+        states.append(state_of(given))
+    assert_same_state(*states)
 
 
 def waits(work: Callable[[], object]) -> list[str]:
     """Operations for which the host would wait for a GPU: those that read numbers, that cannot know
     the size of their result before, and that copy numbers there.
-
-    The list that ends a step is read without one.
     """
     seen: list[str] = []
+
+    def watched(name: str) -> Callable[..., Any]:
+        # These read a CPU's memory without an operation.
+        read = getattr(Tensor, name)
+
+        def reading(*args: Any, **kwargs: Any) -> Any:
+            seen.append(name)
+            return read(*args, **kwargs)
+
+        return reading
 
     class Watch(TorchDispatchMode):
         def __torch_dispatch__(
@@ -339,6 +392,8 @@ def waits(work: Callable[[], object]) -> list[str]:
                 seen.append(name)
             return func(*args, **(kwargs or {}))
 
-    with Watch():
+    with pytest.MonkeyPatch.context() as patch, Watch():
+        for name in ("tolist", "numpy", "cpu"):
+            patch.setattr(Tensor, name, watched(name))
         work()
     return seen
