@@ -1,9 +1,10 @@
 """What a separation is made of, each part by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from operator import mul
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from musisep_cli.policy.distance import objective
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.phase import harmonic_coefficients
 from musisep_cli.policy.rollout import branches
-from musisep_cli.settings import compose
+from musisep_cli.settings import compose, resolved
 from musisep_cli.training.trainer import Trainer
 from musisep_cli.transcript import Frames
 from tests.benchmarks.measure import Run, Work, cpu_s, work
@@ -29,6 +30,7 @@ RATE_HZ = 48_000
 DURATION_S = 10.0
 N_INSTRUMENTS = 2
 PREDICTED_FRAMES = 64
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,28 @@ def signal() -> Tensor:
 
 
 def trainer(
-    preset: str, n_instruments: int = N_INSTRUMENTS, sampling: str | None = None
+    preset: str,
+    n_instruments: int = N_INSTRUMENTS,
+    sampling: str | None = None,
+    *,
+    device: torch.device = CPU,
+    run: Mapping[str, object] = MappingProxyType({}),
 ) -> Trainer:
     """A trainer of a preset on the benchmark's recording."""
-    settings: dict[str, dict[str, object]] = {"run": {"instruments": n_instruments}}
+    settings: dict[str, dict[str, object]] = {"run": {"instruments": n_instruments, **run}}
     if sampling is not None:
         settings["policy"] = {"sampling": sampling}
-    config = compose(preset, settings)
-    frame = GaborFrame(config.frame, RATE_HZ)
+    config = resolved(compose(preset, settings), device)
+    frame = GaborFrame(config.frame, RATE_HZ, device=device)
     return Trainer(
         config.training,
         estimator=config.estimator,
-        policy=new_policy(config, frame),
+        policy=new_policy(config, frame).to(device),
         dictionary=start_dictionary(config.dictionary, n_instruments),
         dictionary_frozen=False,
         frame=frame,
-        signal=signal(),
+        signal=signal().to(device),
+        recorded=config.run.cuda_graphs,
     )
 
 
