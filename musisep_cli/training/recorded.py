@@ -1,6 +1,6 @@
 """Recorded: work of a GPU that is recorded once and then started as a whole.
 
-A training step is some thousand small operations; to start each by itself takes a GPU's host longer
+A training step is some three thousand operations; to start each by itself takes a GPU's host longer
 than the GPU takes for it. A CUDA graph is the list of them, with the addresses of all numbers in
 it: one call starts them all.
 """

@@ -275,10 +275,39 @@ MEASURED_ONCE = (
         "kept, in the programs alone",
     ),
     Optimisation(
-        "a step's numbers read at once, 39 and more readings before; no number copied to the GPU",
+        "a step's numbers read at once, 39 and more readings before; no number copied to the GPU;"
+        " peaks in all bins there, for whose windows their widths would have to be read",
         "on a GPU the gaps between launches, on a CPU 1.0",
         "unmeasured: no GPU was lent; that nothing else waits is tested on a CPU"
         " (`tests/unit/test_trainer.py`)",
+        "kept",
+    ),
+    Optimisation(
+        "a step recorded as a CUDA graph (`[run] cuda_graphs`)",
+        "2 on a GPU: a step is 2,500 to 3,200 operations of a few microseconds, each of which takes"
+        " the host as long to start",
+        "unmeasured: no GPU was lent (`python -m tests.benchmarks.gpu`); the same bytes as without"
+        " where a CPU plays the GPU's part (`tests/graphs.py`)",
+        "a setting, not the default",
+    ),
+    Optimisation(
+        'a step compiled for a GPU, `torch.compile(mode="max-autotune")`, instead',
+        "2 for the gaps, and fused activations",
+        "-; the dictionary's gradient is a second pass back, in which a compiled network would give"
+        " its weights' again: about 380 instead of 298 GFLOP a step",
+        "dropped",
+    ),
+    Optimisation(
+        "gradients asked by their sums whether they are finite, a `paper` step",
+        "1.02: 24 of 950 ms",
+        "1.4 instead of 24 ms; with the next row 1.00 to 1.01 of a step (0.94 to 0.93 s tree, 2.11"
+        " to 2.08 s independent)",
+        "kept",
+    ),
+    Optimisation(
+        "least squares by two `solve_triangular` instead of `cholesky_solve`",
+        "1.0: the same operations",
+        "1.5 for 75 harmonics, 2.4 for 150, 1.1 for 25, and the same bits",
         "kept",
     ),
     Optimisation(

@@ -102,7 +102,7 @@ def part_table(best: Ceiling) -> Iterator[str]:
         predictions[preset] = part.seconds
         yield part_row(part, best)
     yield from whole_rows(steps["paper", "independent"], steps["paper", "tree"], predictions)
-    yield "| anything on a GPU | unmeasured | | | | | no GPU was lent |"
+    yield "| anything on a GPU | unmeasured | | | | | `python -m tests.benchmarks.gpu` times it |"
 
 
 def part_row(part: Part, best: Ceiling) -> str:
@@ -141,7 +141,7 @@ def optimisation_table() -> Iterator[str]:
     yield ""
     yield (
         "Gains are factors of CPU time, before over after. Those kept are measured in turns in this"
-        " run, against the plain version in `tests/plain.py`; those dropped, and the last eight of"
+        " run, against the plain version in `tests/plain.py`; those dropped, and the last ten of"
         " those kept, were measured once."
     )
     yield ""
