@@ -17,6 +17,7 @@ The paper's chapters in reading order, and where each lives:
 | 3.5 | policy gradient: surrogate, baseline, importance weights | `training.estimator` |
 | 3.5 | AdaMax, with one norm per instrument for the dictionary | `training.adamax` |
 | 3.7 | Algorithm 1 | `training.trainer` |
+| - | a step that a GPU is given as a whole | `training.recorded` |
 | 3.8 | all frames -> tones -> waveforms | `listening`, `transcript`, `resynthesis` |
 | - | a start from simulated frames instead of chance, its weights | `warmstart`, `weights` |
 | - | several sets of tones per frame | `policy.search` |
@@ -47,7 +48,8 @@ separation found), `errors`, and `cli`. So that no run is lost: `files` (whole o
 `locks` (one process at a time), `interruption` (signals wait for the next step), `checkpoint` (what
 a seed goes on from), `journal` (what it has done so far), `portions` (no more frames at once than
 fit), `seed_folder` (a seed made and verified), `stored` (seeds found in a folder, one of them
-chosen). And `process` (what programs ask of the C libraries).
+chosen). And `process` (what programs ask of the C libraries), `threads` (blocks of frames side by
+side).
 
 Imports run one way, see the contracts in ``pyproject.toml``: cli > ensemble | stored | evaluation |
 inspection > manifest > seed_folder > run_folder | workers | ranking > pipeline > journal > seed >
@@ -55,7 +57,7 @@ settings > limits > config > listening | refinement | transcription | labels > f
 inharmonicity | held | levels > notes > training | warmstart | timbre | places > policy >
 resynthesis | spectra | decoding | transcript | metrics | audio | plots > model | recording |
 checkpoint | costs | viterbi > spool > files | locks | process | interruption | device | blockwise
-| framewise | portions > errors.
+| framewise | portions | threads > errors.
 
 One alphabet of axes: ``b`` batch, ``k`` rollouts, ``i`` instruments, ``n`` frames, ``f`` bins,
 ``h`` harmonics, ``t`` samples, ``w`` bins around a peak, ``c`` channels.

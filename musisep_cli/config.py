@@ -36,8 +36,8 @@ class RunConfig:
     first_seed: int = 0
     """The seeds are first_seed, first_seed + 1, ..."""
     threads: int = 2
-    """CPU threads of one training. Fixed, and not the number of idle cores, because the last bits
-    of a result depend on it."""
+    """CPU threads of one seed. Fixed, and not the number of idle cores, because the last bits of a
+    training depend on it; those of ``standard`` without training do not."""
     precision: Precision = "auto"
     """Number format of the network's convolutions. Bfloat16 departs from the paper; auto takes it
     on processors that multiply it in hardware, and float32 elsewhere. Weights, least squares,

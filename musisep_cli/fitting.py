@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -35,6 +36,7 @@ from musisep_cli.partials import Complex, Heard, Partials
 from musisep_cli.places import Places
 from musisep_cli.policy.joint import JointFit, Pitches, matched_filter, refined_pitch
 from musisep_cli.resynthesis import BLOCK_FRAMES, ResynthesisConfig
+from musisep_cli.threads import CALLERS_OWN, Threads
 
 LEAST_EXPECTED = 1e-4
 """Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
@@ -101,6 +103,7 @@ class Fitter:
         dictionary: D, ``[h, i]``.
         frame: the representation.
         config: how tones become stems.
+        threads: fit the frames, before they are asked for.
 
     Attributes:
         scales: lengths of all frames' windows, ``[n]``.
@@ -114,8 +117,9 @@ class Fitter:
         dictionary: Tensor,
         frame: GaborFrame,
         config: ResynthesisConfig,
+        threads: Threads = CALLERS_OWN,
     ) -> None:
-        self.frame, self.config = frame, config
+        self.frame, self.config, self.threads = frame, config, threads
         self.scales = Derived(tones, partial(window_scales, config=config))
         self.in_windows = in_windows(self.scales)
         self.n_harmonics, self.n_instruments = dictionary.shape
@@ -127,8 +131,7 @@ class Fitter:
         self.timbres = learn_timbres(tones, spectra, dictionary, frame)
         in_stereo = config.places and channels[:1].shape[1] == 2
         self.places = self._learned_places(channels) if in_stereo else None
-        self._stretch = slice(0, 0)
-        self._fitted: Fitted
+        self._begun: dict[int, Future[Fitted]] = {}
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -139,15 +142,23 @@ class Fitter:
         first, last, _ = block.indices(len(self))
         parts = []
         while first < last:
-            if not self._stretch.start <= first < self._stretch.stop:
-                start = first - first % FOLLOWED_FRAMES
-                self._stretch = slice(start, min(start + FOLLOWED_FRAMES, len(self)))
-                self._fitted = self._follow(self._stretch)
-            stop = min(last, self._stretch.stop)
-            parts.append(self._fitted[first - self._stretch.start : stop - self._stretch.start])
+            start = first - first % FOLLOWED_FRAMES
+            stop = min(last, start + FOLLOWED_FRAMES)
+            parts.append(self._stretch(start)[first - start : stop - start])
             first = stop
         columns = zip(*(vars(part).values() for part in parts), strict=True)
         return Fitted(*(torch.cat(column) for column in columns))
+
+    def _stretch(self, start: int) -> Fitted:
+        """The fitted frames from one on; those after it are begun, if there are threads for it."""
+        ahead = self.threads.n if self.threads.n > 1 else 0
+        stop = min(start + (1 + ahead) * FOLLOWED_FRAMES, len(self))
+        # What is read is read here: a file has one place at which it is read.
+        self._begun = {
+            first: self._begun.get(first) or self.threads.begin(self._follow, self._seen(first))
+            for first in range(start, stop, FOLLOWED_FRAMES)
+        }
+        return self._begun[start].result()
 
     def _learned_places(self, channels: Framewise[Tensor]) -> Places:
         """Places from the tones' coefficients, these with the places in turn."""
@@ -172,11 +183,16 @@ class Fitter:
             places = Places.of(products)
         return places
 
-    def _follow(self, stretch: slice) -> Fitted:
-        """The tones of a stretch of frames; the frames around it have their say."""
-        before = min(FOLLOWED_REACH, stretch.start)
-        wide = slice(stretch.start - before, min(stretch.stop + FOLLOWED_REACH, len(self.tones)))
-        tones, channels = self.tones[wide], self.in_windows[wide]
+    def _seen(self, start: int) -> _Seen:
+        """The stretch of frames from one on, and the frames around it, which have their say."""
+        stop = min(start + FOLLOWED_FRAMES, len(self))
+        before = min(FOLLOWED_REACH, start)
+        wide = slice(start - before, min(stop + FOLLOWED_REACH, len(self)))
+        return _Seen(self.tones[wide], self.in_windows[wide], slice(before, before + stop - start))
+
+    def _follow(self, seen: _Seen) -> Fitted:
+        """The tones of a stretch of frames."""
+        tones, channels = seen.tones, seen.channels
         scales = window_scales(tones, self.config)
         alike = seen_alike(scales)
         fits = [self._alone(tones[rows], float(scales[rows[0]]), channels[rows]) for rows in alike]
@@ -216,7 +232,7 @@ class Fitter:
         followed = Fitted.none(tones, self.n_harmonics, channels)
         for rows, fit, coefficients in zip(alike, fits, by_window(found), strict=True):
             followed.put(rows, fit.pitches, coefficients)
-        return followed[before : before + stretch.stop - stretch.start]
+        return followed[seen.own]
 
     def _levelled(
         self, fits: Sequence[_Alone], alike: Sequence[Tensor], tones: Pitches
@@ -273,6 +289,21 @@ def seen_alike(scales: Tensor) -> list[Tensor]:
         for scale in scales.unique()
         for rows in (scales == scale).nonzero()[:, 0].split(BLOCK_FRAMES)
     ]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A stretch of frames with those around it.
+
+    Attributes:
+        tones: of all of them, ``[n, t]``.
+        channels: complex, ``[n, c, f]``.
+        own: which of them are the stretch.
+    """
+
+    tones: Pitches
+    channels: Tensor
+    own: slice
 
 
 @dataclass(frozen=True)

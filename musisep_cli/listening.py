@@ -13,6 +13,7 @@ from torch import Tensor
 from musisep_cli.policy.hypotheses import Hypotheses
 from musisep_cli.policy.rollout import Policy
 from musisep_cli.policy.search import SearchConfig, search
+from musisep_cli.threads import CALLERS_OWN, Threads
 from musisep_cli.training.trainer import explanation_objective
 from musisep_cli.transcript import Frames, Transcript, audible
 
@@ -70,6 +71,7 @@ class Searcher:
         n_harmonics: of a tone.
         config: how many sets.
         keep: takes what is found in the next frames.
+        threads: search the frames.
     """
 
     def __init__(
@@ -78,16 +80,21 @@ class Searcher:
         n_harmonics: int,
         config: SearchConfig,
         keep: Callable[[Hypotheses], None],
+        threads: Threads = CALLERS_OWN,
     ) -> None:
         self.policy, self.n_harmonics, self.config = policy, n_harmonics, config
-        self.keep = keep
+        self.keep, self.threads = keep, threads
 
     def listen(self, channels: Tensor) -> None:
         """Search the next frames ``[n, c, f]``; in silence there are no tones."""
         blocks = channels.split(FRAMES_AT_ONCE)
-        found = [search(self.policy, block, self.n_harmonics, self.config) for block in blocks]
+        with self.policy.unet.unchanged():
+            found = self.threads.map(self._search, blocks)
         heard = [
             sets.heard(audible(block.mean(1))) for sets, block in zip(found, blocks, strict=True)
         ]
         for hypotheses in heard:  # from here on the frames must not be searched again
             self.keep(hypotheses)
+
+    def _search(self, block: Tensor) -> Hypotheses:
+        return search(self.policy, block, self.n_harmonics, self.config)

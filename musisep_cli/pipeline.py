@@ -47,6 +47,7 @@ from musisep_cli.seed import OnProgress, Progress, SeedResult, Stage
 from musisep_cli.settings import resolved
 from musisep_cli.spectra import Spectra
 from musisep_cli.spool import SpooledFrames
+from musisep_cli.threads import Threads, threads_of_operations
 from musisep_cli.training.rehearsal import Labels, Rehearsal
 from musisep_cli.training.trainer import Trainer
 from musisep_cli.transcript import Transcript, pitch_tracks
@@ -84,7 +85,8 @@ def run_seed(
     """
     device = of_seed(device, seed)
     with (
-        _reproducible(seed, config.run.threads, device),
+        _reproducible(seed, device),
+        threads_of_operations(1 if config.decoding.enabled else config.run.threads),
         torch.inference_mode(False),
         ExitStack() as files,
     ):
@@ -110,6 +112,8 @@ class _Run:
         self.config, self.seed = config, journal.seed
         self.decoded: tuple[Framewise[Hypotheses], Decoding] | None = None
         self.portions = Portions()
+        n_threads = config.run.threads if device.type == "cpu" else 1
+        self.threads = journal.files.enter_context(closing(Threads(n_threads)))
         self.frame = GaborFrame(config.frame, recording.sample_rate_hz, device=device)
         self.spectra = Spectra(recording, self.frame)
         self.policy = new_policy(config, self.frame).to(device)
@@ -117,8 +121,9 @@ class _Run:
     def result(self) -> SeedResult:
         """Train, transcribe, resynthesise."""
         trainer = self.journal.trainer = self._trainer()
-        for report in trainer.run():
-            self.journal.trained(report, trainer.config.iterations)
+        with threads_of_operations(self.config.run.threads):
+            for report in trainer.run():
+                self.journal.trained(report, trainer.config.iterations)
         if 0 < trainer.iteration < trainer.config.iterations or trainer.kept < trainer.iteration:
             self._tell_kept(trainer)
         dictionary = trainer.dictionary.detach()
@@ -177,6 +182,7 @@ class _Run:
             dictionary,
             self.frame,
             self.config.resynthesis,
+            self.threads,
         )
         refiner = Refiner(fitter, dictionary, self.config.objective)
 
@@ -299,7 +305,7 @@ class _Run:
         config, channels = self.config, self.spectra.of_channels
         found = SpooledFrames(Hypotheses, self.journal.open_frames(stage), self.spectra.mean.device)
         n_harmonics = config.dictionary.n_harmonics
-        searcher = Searcher(self.policy, n_harmonics, config.search, found.add)
+        searcher = Searcher(self.policy, n_harmonics, config.search, found.add, self.threads)
         while len(found) < len(channels):
             block = channels[len(found) : len(found) + BLOCK_FRAMES]
             self.portions.map(searcher.listen, block)
@@ -363,20 +369,15 @@ def _serialised(trainer: Trainer | Rehearsal) -> bytes:
 
 
 @contextmanager
-def _reproducible(seed: int, threads: int, device: torch.device) -> Iterator[None]:
-    """Seeded generators and a fixed number of threads; both as before afterwards.
+def _reproducible(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeded generators, as before afterwards, and one thread for NumPy's matrices.
 
-    NumPy's matrices are small. Its threads wait for each other actively, and where others are at
-    work beside them an inverse took ten times as long with two as with one.
+    They are small. NumPy's threads wait for each other actively, and where others are at work
+    beside them an inverse took ten times as long with two as with one.
     """
-    before = torch.get_num_threads()
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         threadpool_limits(1, "blas"),
     ):
         torch.manual_seed(seed)
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        yield

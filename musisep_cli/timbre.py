@@ -161,23 +161,12 @@ class Timbres:
     def levels(self, comb: Comb, start: Tensor, n_updates: int) -> Tensor:
         """Levels of all tones, 0 for those that are off, ``[n, t]``.
 
-        An update multiplies l_t by sum_j B_jt r_j / sum_j B_jt, with B_jt what the tone at level 1
-        gives at f_j.
-
         Args:
             comb: the frames.
             start: first levels, ``[n, t]``.
             n_updates: of the levels.
         """
-        relative, _ = self._relative(comb)
-        templates = relative * comb.overlap  # n, j, t
-        total = templates.sum(1)
-        level = start
-        for _ in range(n_updates):
-            model = (templates @ level[..., None])[..., 0] + comb.background
-            ratio = (comb.strength + comb.background) / model
-            level = level * (ratio[:, None] @ templates)[:, 0] / total.clamp_min(TINY)
-        return level * (total > 0)
+        return _levels(comb, self._templates(comb), start, n_updates)
 
     def expected(self, comb: Comb) -> Tensor:
         """What the harmonics of all tones should be, ``[n, t, h]``."""
@@ -190,12 +179,17 @@ class Timbres:
         With these tones at any levels. Where the tones are the right ones it is small; a tone an
         octave too low is given away by the odd harmonics that its timbre has and the frame has not.
         """
-        level = self.levels(comb, _first_levels(comb), MISFIT_UPDATES)
-        relative, _ = self._relative(comb)
-        model = ((relative * comb.overlap) @ level[..., None])[..., 0] + comb.background
+        templates = self._templates(comb)
+        level = _levels(comb, templates, _first_levels(comb), MISFIT_UPDATES)
+        model = (templates * level[..., None]).sum(1) + comb.background
         seen = comb.strength + comb.background
         divergence = (seen * (seen / model).log() - seen + model).sum(1)
         return divergence / seen.sum(1)
+
+    def _templates(self, comb: Comb) -> Tensor:
+        """What every tone at level 1 gives at the place of every harmonic, ``[n, t, j]``."""
+        relative, _ = self._relative(comb)
+        return (relative * comb.overlap).mT.contiguous()
 
     def _relative(self, comb: Comb) -> tuple[Tensor, Tensor]:
         """T of the nearest harmonics ``[n, j, t]``, and where they are in the flat table."""
@@ -218,6 +212,21 @@ def nearness(width_semitones: float, like: Tensor) -> Tensor:
     """How much every pitch of a table tells of every other, 1 of itself, ``[g, g]``."""
     grid = torch.arange(N_SEMITONES, device=like.device, dtype=like.dtype)
     return torch.exp(-0.5 * ((grid[:, None] - grid) / width_semitones).square())
+
+
+def _levels(comb: Comb, templates: Tensor, start: Tensor, n_updates: int) -> Tensor:
+    """Levels of all tones, 0 for those that are off, ``[n, t]``.
+
+    An update multiplies l_t by sum_j B_tj r_j / sum_j B_tj, with the templates B.
+    """
+    seen, total = comb.strength + comb.background, templates.sum(2)
+    level = start
+    for _ in range(n_updates):
+        # Sums of products: matrix products of so few tones take twice as long.
+        model = (templates * level[..., None]).sum(1) + comb.background
+        pull = (templates * (seen / model)[:, None]).sum(2)
+        level = level * pull / total.clamp_min(TINY)
+    return level * (total > 0)
 
 
 def _first_levels(comb: Comb) -> Tensor:

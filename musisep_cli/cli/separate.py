@@ -206,7 +206,7 @@ def separate(
         int | None,
         typer.Option(
             metavar="N",
-            help="CPU threads of one seed; the last bits of a result depend on it.",
+            help="CPU threads of one seed; the last bits of a training depend on it.",
             show_default="2",
             rich_help_panel=_RUN,
         ),

@@ -76,11 +76,12 @@ def _ineffective(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def of_crowding(job: Job) -> list[str]:
-    """More threads than cores wait for each other actively: two seeds take longer than one."""
+    """In training more threads than cores wait actively: two seeds take longer than one."""
     at_once, threads = min(job.jobs, job.config.run.seeds), job.config.run.threads
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if (
         job.device.type != "cpu"
+        or job.config.training.iterations == 0
         or 1 in (at_once, threads)
         or not cores
         or at_once * threads <= cores

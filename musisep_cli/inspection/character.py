@@ -148,18 +148,23 @@ def _steadiness(frames: Sequence[tuple[Floats, float]]) -> float:
     A median along time keeps lines and takes away hits, one along frequency the reverse; the
     squares of both share out the energy (Fitzgerald 2010, as in librosa.decompose.hpss).
     """
-    from scipy.ndimage import median_filter
-
     steady = total = 0.0
     for magnitude, bin_hz in frames:
-        along_time = median_filter(magnitude, (round(STEADY_S / HOP_S) | 1, 1)) ** 2
-        along_frequency = median_filter(magnitude, (1, round(STEADY_HZ / bin_hz) | 1)) ** 2
+        along_time = _medians(magnitude.T, round(STEADY_S / HOP_S) | 1).T ** 2
+        along_frequency = _medians(magnitude, round(STEADY_HZ / bin_hz) | 1) ** 2
         energy = magnitude**2
         tiny = 1e-20 + 1e-12 * float(energy.max())
         share = along_time / (along_time + along_frequency + tiny)
         steady += float((energy * share).sum(dtype=np.float64))
         total += float(energy.sum(dtype=np.float64))
     return steady / total
+
+
+def _medians(rows: Floats, size: int) -> Floats:
+    """Running medians along every row; of a single row SciPy takes them in a fifth of the time."""
+    from scipy.ndimage import median_filter
+
+    return np.stack([median_filter(row, size) for row in rows])
 
 
 def _flatness(frames: Sequence[tuple[Floats, float]]) -> float:

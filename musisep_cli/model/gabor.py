@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from musisep_cli.framewise import Framewise
 
@@ -140,12 +141,18 @@ class GaborFrame:
         >>> GaborFrame(FrameConfig(), 48_000).analyse(torch.ones(2, 500), torch.tensor([9])).shape
         torch.Size([2, 1, 6145])
         """
-        index = centres[:, None] + self._offsets  # n, N
-        inside = (index >= 0) & (index < signal.shape[-1])
         window = self.window if scales is None else self.windows(scales)
-        frames = signal[..., index.clamp(0, signal.shape[-1] - 1)] * gain * (window * inside)
-        spectra: Tensor = torch.fft.rfft(frames) * self._centre_phase
-        return spectra
+        frames = torch.stack([self._around(signal, centre) for centre in centres.tolist()], -2)
+        spectra: Tensor = torch.fft.rfft(frames * (gain * window))
+        return spectra.mul_(self._centre_phase)
+
+    def _around(self, signal: Tensor, centre: int) -> Tensor:
+        """The samples of a frame, ``[..., N]``, with zeros where the signal has none."""
+        start = centre - self.n_fft // 2
+        samples = signal[..., max(start, 0) : max(start + self.n_fft, 0)]
+        before = min(max(-start, 0), self.n_fft)
+        after = self.n_fft - before - samples.shape[-1]
+        return samples if before == after == 0 else functional.pad(samples, (before, after))
 
     def synthesise(
         self, blocks: Iterable[Tensor], n_samples: int, scales: Framewise[Tensor] | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias, cast
@@ -189,6 +190,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.in_bfloat16, self.kernel = in_bfloat16, config.kernel
+        self._passes: dict[int, _Pass] | None = None
         channels = [config.base_channels * level for level in range(1, len(config.strides) + 1)]
         sizes = [n_inputs + 1, *channels]
         half = config.kernel // 2
@@ -233,8 +235,27 @@ class UNet(nn.Module):
             return _Pass(self, n_bins, CHUNK_NUMBERS)(spectra)
         numbers_per_row = self.out.in_channels * n_bins
         n_chunks = _n_chunks(len(spectra) * numbers_per_row, CHUNK_NUMBERS)
-        chunk = _Pass(self, n_bins, ALL_AT_ONCE)
+        chunk = self._pass(n_bins)
         return torch.cat([chunk(rows) for rows in spectra.chunk(n_chunks)])
+
+    def _pass(self, n_bins: int) -> _Pass:
+        if self._passes is None:
+            return _Pass(self, n_bins, ALL_AT_ONCE)
+        if n_bins not in self._passes:
+            self._passes[n_bins] = _Pass(self, n_bins, ALL_AT_ONCE)
+        return self._passes[n_bins]
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """The weights stay as they are inside: they are cast once for all passes on a CPU.
+
+        For passes without gradients.
+        """
+        self._passes = {}
+        try:
+            yield
+        finally:
+            self._passes = None
 
     def levels(self) -> Iterator[tuple[RowConvolution, TransposedRowConvolution]]:
         """Every level's way down and way back, from the top."""

@@ -35,6 +35,7 @@ from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
 from musisep_cli.settings import Settings, compose, resolved
 from musisep_cli.spectra import Spectra
 from musisep_cli.spool import Spool, SpooledFrames
+from musisep_cli.threads import Threads
 from musisep_cli.transcript import Frames
 from musisep_cli.transcription import dictionary_of_timbres, transcribe
 from tests.benchmarks.quality import CASES, mean_scores, references
@@ -78,10 +79,11 @@ def main(
 ) -> None:
     """SDR / SIR per case, and the time of the search and of seed 0's rest over the length."""
     keep_freed_memory()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     threadpool_limits(1, "blas")  # as in a run
     names = cases.split(",")
-    scenes = [_Scene(name, duration) for name in names]
+    shared = Threads(threads)
+    scenes = [_Scene(name, duration, shared) for name in names]
     print("| | " + " | ".join(names) + " | time / length |")
     print("| --- |" + " --- |" * (len(names) + 1))
     for name, settings in ROWS.items():
@@ -101,7 +103,8 @@ def _searched(config: Config) -> Searched:
 class _Scene:
     """A recording, its references and what searching it has found."""
 
-    def __init__(self, case: str, duration_s: float) -> None:
+    def __init__(self, case: str, duration_s: float, threads: Threads) -> None:
+        self.threads = threads
         self.recording, self.reference = references(case, duration_s)
         self.duration_s = self.recording.n_samples / self.recording.sample_rate_hz
         self.found: dict[Searched, tuple[Hypotheses, float]] = {}
@@ -135,7 +138,7 @@ class _Scene:
             warmstart.load(policy, config.warmstart)
             found = Frames(Hypotheses, len(self.spectra))
             n_harmonics = config.dictionary.n_harmonics
-            searcher = Searcher(policy, n_harmonics, config.search, found.add)
+            searcher = Searcher(policy, n_harmonics, config.search, found.add, self.threads)
             for block in stretches(len(self.spectra), BLOCK_FRAMES):
                 searcher.listen(self.spectra.of_channels[block])
             self.found[_searched(config)] = found.joined(), time.monotonic() - started
@@ -177,6 +180,7 @@ class _Scene:
             dictionary,
             self.frame,
             config.resynthesis,
+            self.threads,
         )
         refiner = Refiner(fitter, dictionary, config.objective)
         samples, gain = self.spectra.samples, self.spectra.gain

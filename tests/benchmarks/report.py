@@ -141,7 +141,7 @@ def optimisation_table() -> Iterator[str]:
     yield ""
     yield (
         "Gains are factors of CPU time, before over after. Those kept are measured in turns in this"
-        " run, against the plain version in `tests/plain.py`; those dropped, and the last ten of"
+        " run, against the plain version in `tests/plain.py`; those dropped, and the last eleven of"
         " those kept, were measured once."
     )
     yield ""

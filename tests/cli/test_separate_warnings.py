@@ -3,12 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from numpy.typing import NDArray
 
+from musisep_cli.cli.separate_warnings import of_crowding
 from musisep_cli.settings import compose
 from tests.cli.separating import invoke, results, separate, write_recording
 from tests.signals import CLARINET, FLUTE, duet, harmonic_tone
@@ -116,6 +119,17 @@ def test_more_threads_than_cores_are_worth_a_warning(
     flags = ("-n", 1, "-j", jobs, "--seeds", seeds, "--threads", threads, "--dry-run")
     shown = separate(tmp_path, path, *flags).stderr
     assert ("that is slower than one after the other; use --threads 1" in shown) == warned
+
+
+@pytest.mark.parametrize("iterations", [0, 1])
+def test_threads_that_do_not_train_do_not_crowd(
+    iterations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    run = {"instruments": 2, "seeds": 2, "threads": 2}
+    config = compose("standard", {"run": run, "training": {"iterations": iterations}})
+    job = SimpleNamespace(jobs=2, device=torch.device("cpu"), config=config)
+    assert len(of_crowding(job)) == iterations
 
 
 TRIES = ("--sampling", "tree"), ("--freeze-dictionary",), ("--batch-size", 3)

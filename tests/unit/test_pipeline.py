@@ -238,6 +238,23 @@ def test_a_run_gives_the_generator_and_the_threads_back() -> None:
     assert_close(torch.get_rng_state(), state, atol=0, rtol=0)
 
 
+def test_without_training_the_number_of_threads_changes_nothing() -> None:
+    # More frames than are fitted at once: threads run ahead.
+    recording = recorded(players(6.0).sum(0))
+    settings = {"training": {"iterations": 0}, "warmstart": {"weights": "builtin"}}
+    sizes = {"dictionary": TINY["dictionary"], "search": TINY["search"]}
+    (one, _), *others = (
+        run(
+            recording,
+            compose("standard", {"run": {"instruments": 2, "threads": n}}, settings, sizes),
+        )
+        for n in (1, 2, 3)
+    )
+    for other, _ in others:
+        assert other.stems.tobytes() == one.stems.tobytes()
+        assert other.dictionary.tobytes() == one.dictionary.tobytes()
+
+
 def test_stems_and_residual_are_the_recording() -> None:
     recording = panned_duet()
     separation = separate(

@@ -280,3 +280,20 @@ def test_frames_of_a_batch_do_not_mix() -> None:
 def test_output_is_linear_in_the_last_layer_and_may_be_negative() -> None:
     outputs = small_net()(noise(4, 5, NOMINAL))
     assert outputs.min().item() < 0 < outputs.max().item()
+
+
+def test_weights_that_stay_as_they_are_are_cast_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with seeded(0):
+        net = UNet(SMALL, n_inputs=5, n_outputs=7, in_bfloat16=True)
+    rows, casts = noise(3, 5, 20).float(), []
+    cast = unet._cast
+    monkeypatch.setattr(unet, "_cast", lambda *given: casts.append(given) or cast(*given))
+    with torch.no_grad():
+        expected = net(rows)
+        of_a_pass = len(casts)
+        with net.unchanged():
+            outputs = [net(rows), net(rows)]
+        assert len(casts) == 2 * of_a_pass
+        net.out.weight.mul_(2)
+        assert_close(net(rows), 2 * expected)
+    assert_close(outputs, [expected, expected], atol=0, rtol=0)
