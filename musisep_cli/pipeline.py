@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -51,7 +50,7 @@ from musisep_cli.threads import Threads, threads_of_operations
 from musisep_cli.training.rehearsal import Labels, Rehearsal
 from musisep_cli.training.trainer import Trainer
 from musisep_cli.transcript import Transcript, pitch_tracks
-from musisep_cli.transcription import dictionary_of_timbres, transcribe
+from musisep_cli.transcription import N_ROUNDS, dictionary_of_timbres, transcribe
 
 
 def run_seed(
@@ -289,7 +288,7 @@ class _Run:
         )
         if len(labels) == 0:
             note = "not trained: in no frame the tones are clear enough to learn from"
-            self.journal.tell(replace(self._heard_all("listening"), note=note))
+            self.journal.tell(Progress(self.seed, "decoding", N_ROUNDS, N_ROUNDS, note=note))
         return labels
 
     def _first_dictionary(self) -> Tensor:
@@ -317,6 +316,9 @@ class _Run:
         search = self.config.search
         pause = partial(self.journal.pause, self._heard_all(stage))
 
+        def reached(n_rounds: int) -> None:
+            self.journal.tell(Progress(self.seed, "decoding", n_rounds, N_ROUNDS))
+
         def widen(found: Framewise[Hypotheses], decoding: Decoding) -> Framewise[Hypotheses]:
             fit = set_fit(self.policy, self.config.dictionary.n_harmonics, search)
             held = Held(found, decoding, self.spectra.of_channels, fit, search.held_nats)
@@ -335,6 +337,7 @@ class _Run:
             widen=widen if search.held_nats > 0 else None,
             scratch=self.journal.scratch,
             pause=pause,
+            reached=reached,
         )
 
 

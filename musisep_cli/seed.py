@@ -16,7 +16,7 @@ from musisep_cli.blockwise import Stems
 from musisep_cli.training.trainer import StepReport
 from musisep_cli.transcript import PitchTracks
 
-Stage: TypeAlias = Literal["listening", "training", "transcription", "resynthesis"]
+Stage: TypeAlias = Literal["listening", "decoding", "training", "transcription", "resynthesis"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Progress:
 
     Attributes:
         seed: which.
-        stage: listening (where tones are decoded over time), training, transcription (listening
-            again with the trained network), resynthesis.
-        done: steps or frames done.
+        stage: listening (where tones are decoded over time), decoding, training, transcription
+            (listening again with the trained network; it is decoded again then), resynthesis.
+        done: steps, frames or rounds done.
         total: of so many.
         report: the training step's, if it was one.
         note: what the user should know besides.

@@ -38,6 +38,9 @@ from musisep_cli.spool import Spool
 from musisep_cli.timbre import Timbres
 from musisep_cli.transcript import Frames
 
+N_ROUNDS = 3
+"""Decoded, further hypotheses found, decoded once more."""
+
 Widen: TypeAlias = Callable[[Framewise[Hypotheses], Decoding], Framewise[Hypotheses]]
 
 
@@ -52,6 +55,7 @@ def transcribe(
     widen: Widen | None = None,
     scratch: Callable[[], Spool] = Spool.temporary,
     pause: Callable[[], None] = lambda: None,
+    reached: Callable[[int], None] = lambda _: None,
 ) -> tuple[Framewise[Hypotheses], Decoding]:
     """What every instrument plays.
 
@@ -65,6 +69,7 @@ def transcribe(
         widen: adds further hypotheses to those found, once they are decoded.
         scratch: opens a file for what a long recording needs besides.
         pause: called block after block; may raise to end the work.
+        reached: called with the number of rounds done, ``N_ROUNDS`` at the end.
 
     Returns:
         The hypotheses, with the further ones, and what was chosen of them.
@@ -95,11 +100,18 @@ def transcribe(
         tried = [again(chosen, heard, known) for known in labelled]
         return min(tried, key=lambda decoding: decoding.cost)
 
+    reached(0)
     if config.weight_harmonics == 0:
-        return found, decode(candidates(found), config, seed, scratch=scratch, pause=pause)
+        only = decode(candidates(found), config, seed, scratch=scratch, pause=pause)
+        reached(N_ROUNDS)
+        return found, only
     first = decode(candidates(found), config, seed, judge=judge, scratch=scratch, pause=pause)
+    reached(1)
     wider = widen(found, first) if widen else found
-    return wider, again(wider, spectra, first)
+    reached(2)
+    decoding = again(wider, spectra, first)
+    reached(N_ROUNDS)
+    return wider, decoding
 
 
 @dataclass(frozen=True)

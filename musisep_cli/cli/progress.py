@@ -33,6 +33,7 @@ WIDE = 104
 MOST_ROWS = 12
 WORK = {
     "listening": "listening to frame",
+    "decoding": "deciding who plays what, round",
     "training": "training step",
     "transcription": "listening again to frame",
     "resynthesis": "resynthesis of frame",
@@ -231,7 +232,11 @@ class Lines:
 
     def _is_due(self, state: SeedProgress, now_s: float) -> bool:
         if (state.seed, state.stage) not in self.shown:
-            return now_s - state.stage_started_s >= LINE_S
+            # Decoding has few rounds to tell of: where lines come at all, it is told at once.
+            at_once = state.stage == "decoding" and any(
+                seed == state.seed for seed, _ in self.shown
+            )
+            return at_once or now_s - state.stage_started_s >= LINE_S
         last_s, last_share = self.shown[state.seed, state.stage]
         gained, waited_s = state.share - last_share, now_s - last_s
         return (gained >= self.share and waited_s >= LINE_S) or waited_s >= LONGEST_SILENCE_S

@@ -119,6 +119,9 @@ def test_every_stage_has_its_lines(clock: Clock) -> None:
         for block in range(1, 101):  # each stage 100 blocks of 15 s
             clock.now_s += 15.0
             lines.update(heard(block * 64, total=6400))
+        for done in range(4):
+            lines.update(Progress(0, "decoding", done, 3))
+            clock.now_s += 100.0
         for block in range(1, 101):
             clock.now_s += 15.0
             lines.update(played(block * 64, total=6400))
@@ -126,7 +129,24 @@ def test_every_stage_has_its_lines(clock: Clock) -> None:
     for words in ("listening to frame", "resynthesis of frame"):
         assert 15 <= sum(words in line for line in printed) <= 22
     assert printed[0] == "seed 0: listening to frame 128 of 6400 (2%); 4.27 per s, 24:30 left"
-    assert printed[-1] == "seed 0: done after 49:45"
+    decoded = [line for line in printed if "deciding" in line]
+    assert decoded[0] == "seed 0: deciding who plays what, round 0 of 3 (0%)"
+    assert (
+        decoded[1] == "seed 0: deciding who plays what, round 1 of 3 (33%); 0.01 per s, 3:20 left"
+    )
+    assert printed[-1] == "seed 0: done after 56:25"
+
+
+def test_a_short_decoding_needs_no_line(clock: Clock) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    lines = Lines(console, share=progress.LINE_SHARE)
+    with console.capture() as capture:
+        lines.update(heard(64, total=64))
+        for done in range(4):
+            lines.update(Progress(0, "decoding", done, 3))
+            clock.now_s += 1.0
+        lines.update(played(64, total=64))
+    assert capture.get() == "seed 0: done after 0:04\n"
 
 
 def test_no_silence_is_long(clock: Clock) -> None:
