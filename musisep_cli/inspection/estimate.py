@@ -30,6 +30,8 @@ STEPS = 4
 """Training steps that are run; the first is not counted, it allocates and compiles."""
 LONGEST_S = 6.0
 """A machine so slow or busy that they take longer is measured by the first training steps alone."""
+NOTE_S = 0.4
+"""Of the music that is measured."""
 COPIES = 2
 """Of the recording's size that are held at once: itself, and its mean over the channels for the
 network. Stems and what is found in the frames go to the disk."""
@@ -118,9 +120,12 @@ def _measure(
     frame: GaborFrame, n_channels: int, config: Config, device: torch.device
 ) -> tuple[float, float | None]:
     """Time of a training step, and of all that is done with a frame besides training."""
-    n_samples, rate_hz = FOLLOWED_FRAMES * frame.hop_samples, frame.sample_rate_hz
-    chord = np.tile(_chord(n_samples, rate_hz, config.run.instruments)[:, None], n_channels)
-    sample = Recording(samples=chord, sample_rate_hz=rate_hz)
+    # As many as are fitted at once, where threads do so side by side; more would take too long.
+    side_by_side = min(config.run.threads, 2) if config.decoding.enabled else 1
+    n_frames = side_by_side * FOLLOWED_FRAMES
+    n_samples, rate_hz = n_frames * frame.hop_samples, frame.sample_rate_hz
+    chords = np.tile(_chords(n_samples, rate_hz, config.run.instruments)[:, None], n_channels)
+    sample = Recording(samples=chords, sample_rate_hz=rate_hz)
     n_steps = min(STEPS, config.training.iterations)  # some settings do not train on the recording
     short = replace(config, training=replace(config.training, iterations=n_steps))
     marks = [("start", time.perf_counter())]
@@ -135,19 +140,23 @@ def _measure(
     except _SlowError:
         return _typical_s(marks, "training"), None
     marks.append(("end", time.perf_counter()))
-    return _typical_s(marks, "training"), _besides_training_s(marks) / FOLLOWED_FRAMES
+    return _typical_s(marks, "training"), _besides_training_s(marks) / n_frames
 
 
-def _chord(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.float32]:
-    """Held tones of eight harmonics, in fifths from 110 Hz on, over a little noise, ``[t]``."""
+def _chords(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.float32]:
+    """Two chords in turn, of tones of eight harmonics, over a little noise, ``[t]``.
+
+    Fifths from 110 Hz on, and a whole tone higher. Where notes change there is most to do.
+    """
     time_s = np.arange(n_samples) / sample_rate_hz
-    chord = np.random.default_rng(0).uniform(-1e-4, 1e-4, n_samples)
+    higher = np.floor(time_s / NOTE_S) % 2
+    chords = np.random.default_rng(0).uniform(-1e-4, 1e-4, n_samples)
     for tone in range(n_tones):
         for h in range(1, 9):
-            frequency_hz = 110 * 1.5**tone * h
-            if frequency_hz < sample_rate_hz / 2:
-                chord += 0.05 / h * np.sin(2 * np.pi * frequency_hz * time_s + h)
-    return chord.astype(np.float32)
+            frequency_hz = 110 * 1.5**tone * h * np.where(higher, 9 / 8, 1)
+            audible = frequency_hz < sample_rate_hz / 2
+            chords += audible * 0.05 / h * np.sin(2 * np.pi * frequency_hz * time_s + h)
+    return chords.astype(np.float32)
 
 
 def _besides_training_s(marks: list[tuple[str, float]]) -> float:
