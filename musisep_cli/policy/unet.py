@@ -25,7 +25,7 @@ CHUNK_NUMBERS = 2**22
 this: 16 MiB of float32. Larger tensors leave the cache, and the allocator takes them from the
 system and gives them back every time."""
 READOUT_ROWS = 4
-"""So few rows are cast to float32 at once that they stay in the cache."""
+"""On a CPU so few rows are cast to float32 at once that they stay in the cache."""
 ALL_AT_ONCE = 2**60
 """Numbers of a layer that no number of rows exceeds."""
 
@@ -139,7 +139,8 @@ class Readout(torch.autograd.Function):
     def forward(ctx: Any, image: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(image, weight)
         outputs = weight.new_empty(len(image), len(weight), image.shape[-1])
-        parts = (tensor.split(READOUT_ROWS) for tensor in (image.squeeze(2), outputs))
+        at_once = READOUT_ROWS if image.is_cpu else len(image)
+        parts = (tensor.split(at_once) for tensor in (image.squeeze(2), outputs))
         for rows, into in zip(*parts, strict=True):
             torch.matmul(weight.squeeze(2), rows.to(weight.dtype), out=into)
         return outputs
