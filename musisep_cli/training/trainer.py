@@ -145,7 +145,8 @@ class Trainer:
         self.dictionary_steps = AdaMax(
             [self.dictionary], lr=config.dictionary_lr, betas=betas, eps=config.eps, shared_dim=0
         )
-        self.centres = frame.training_centres(len(signal))
+        # Where they are read without waiting for a GPU.
+        self.centres = frame.training_centres(len(signal)).cpu()
         self.queue = self.centres.new_empty(0)
         self.portions = Portions()
         self.explore_whole = Recorded(self._explore) if recorded else self._explore
@@ -171,7 +172,7 @@ class Trainer:
         """
         size = min(self.config.batch_size, len(self.centres))
         if len(self.queue) < size:
-            order = torch.randperm(len(self.centres), device=self.centres.device)
+            order = torch.randperm(len(self.centres))
             self.queue = torch.cat([self.queue, self.centres[order]])
         batch, self.queue = self.queue[:size], self.queue[size:]
         return self.frame.analyse(self.signal, batch)[:, : self.frame.n_network_bins]
