@@ -13,6 +13,7 @@ RATE_HZ = 8_000
 DURATION_S = 10.0
 SETTINGS = {
     "run": {"threads": 1},  # so small a network is no faster on two, and far slower if one is busy
+    "frame": {"max_frequency_hz": RATE_HZ / 2},
     "network": {"base_channels": 16, "strides": [4, 4, 4, 4, 4]},
     "dictionary": {"n_harmonics": 8},
     "training": {"iterations": 2_000},
