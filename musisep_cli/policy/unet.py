@@ -228,7 +228,7 @@ class UNet(nn.Module):
     def forward(self, spectra: Tensor) -> Tensor:
         n_bins = spectra.shape[-1]
         if spectra.device.type != "cpu":
-            return _Pass(self, n_bins, ALL_AT_ONCE)(spectra)
+            return self._pass(n_bins)(spectra)
         if self.in_bfloat16 and torch.is_grad_enabled():
             # The weights of the deep levels are many, and those of their gradients; they are read
             # and written once where all rows are there together. Without gradients it does not
@@ -248,7 +248,7 @@ class UNet(nn.Module):
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """The weights stay as they are inside: they are cast once for all passes on a CPU.
+        """The weights stay as they are inside: they are cast once for all passes.
 
         For passes without gradients.
         """

@@ -197,7 +197,7 @@ class Trainer:
         return report
 
     def _explore_portion(self, spectra: Tensor) -> tuple[list[Tensor], Objective]:
-        """The same of a batch or, where memory is short, of a part of it.
+        """What ``_explore`` gives of a batch or, where memory is short, of a part of it.
 
         Parts are not recorded: the gradients of one would lie where those of the next are written.
         """

@@ -6,6 +6,7 @@ for every seed. BSS Eval v2, means over the instruments, blind.
 
 import re
 import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, TypeAlias
@@ -82,17 +83,17 @@ def main(
     torch.set_num_threads(1)
     threadpool_limits(1, "blas")  # as in a run
     names = cases.split(",")
-    shared = Threads(threads)
-    scenes = [_Scene(name, duration, shared) for name in names]
     print("| | " + " | ".join(names) + " | time / length |")
     print("| --- |" + " --- |" * (len(names) + 1))
-    for name, settings in ROWS.items():
-        if not re.search(rows, name):
-            continue
-        scored = [scene.scores(settings, seeds) for scene in scenes]
-        columns = " | ".join(f"{sdr_db:.1f} / {sir_db:.1f}" for sdr_db, sir_db, _ in scored)
-        ratio = sum(seconds for _, _, seconds in scored) / sum(s.duration_s for s in scenes)
-        print(f"| {name} | {columns} | {ratio:.1f} |", flush=True)
+    with closing(Threads(threads)) as shared:
+        scenes = [_Scene(name, duration, shared) for name in names]
+        for name, settings in ROWS.items():
+            if not re.search(rows, name):
+                continue
+            scored = [scene.scores(settings, seeds) for scene in scenes]
+            columns = " | ".join(f"{sdr_db:.1f} / {sir_db:.1f}" for sdr_db, sir_db, _ in scored)
+            ratio = sum(seconds for _, _, seconds in scored) / sum(s.duration_s for s in scenes)
+            print(f"| {name} | {columns} | {ratio:.1f} |", flush=True)
 
 
 def _searched(config: Config) -> Searched:

@@ -15,6 +15,7 @@ import torch
 import typer
 
 from musisep_cli.settings import compose
+from musisep_cli.training.trainer import Trainer
 from tests.benchmarks.parts import trainer
 
 N_SEEDS = 6
@@ -111,7 +112,7 @@ def _train(way: Way, device: str, preset: str, steps: int, barrier: Any, times: 
     times.put(Timed(step_s, busy_s))
 
 
-def _busy_s(model: Any) -> float:
+def _busy_s(model: Trainer) -> float:
     """What a GPU works in a step, in all its kernels."""
     activities = [torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=activities) as profile:

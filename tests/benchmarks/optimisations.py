@@ -240,7 +240,7 @@ MEASURED_ONCE = (
         "1.3 to 1.5 (wall time, 5.1 to 5.9 and 3.7 to 4.1 s; one thread 6.5 s); of a trio 2.0 times"
         " as fast as one thread; the stems of 20 s, fitted ahead, 1.3 (6.8 to 5.2 s); an Intel with"
         " AMX, search alone, 1.0 to 1.2",
-        "kept: no result depends on the number of threads any more",
+        "kept: without training no result depends on the number of threads",
     ),
     Optimisation(
         "one backward pass for network and dictionary",
