@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli import audio
+from musisep_cli.sound import audio_file
 
 INSTRUMENTS = ("recorder", "violin")
 
@@ -25,7 +25,7 @@ FULL_SCALE = 2**15
 
 def excerpt(path: Path) -> tuple[NDArray[np.float64], int]:
     """One stem's excerpt [t, c], faded at its ends and rounded to 16 bits, and its sample rate."""
-    recording = audio.read(path, start_s=START_S, duration_s=DURATION_S)
+    recording = audio_file.read(path, start_s=START_S, duration_s=DURATION_S)
     n_fade = round(FADE_S * recording.sample_rate_hz)
     rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(n_fade) / n_fade)
     samples = recording.samples.astype(np.float64)
@@ -41,9 +41,11 @@ def main(source: Path, target: Path) -> None:
     mix: NDArray[np.float64] | float = 0.0
     for instrument in INSTRUMENTS:
         samples, sample_rate_hz = excerpt(source / f"{instrument}.flac")
-        audio.write(references / f"{instrument}.flac", samples, sample_rate_hz, subtype="int16")
+        audio_file.write(
+            references / f"{instrument}.flac", samples, sample_rate_hz, subtype="int16"
+        )
         mix = mix + samples
-    audio.write(target / "duet.flac", np.asarray(mix), sample_rate_hz, subtype="int16")
+    audio_file.write(target / "duet.flac", np.asarray(mix), sample_rate_hz, subtype="int16")
 
 
 if __name__ == "__main__":

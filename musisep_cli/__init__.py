@@ -71,7 +71,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from musisep_cli.ensemble import Separation, separate
+    from musisep_cli.run.in_memory import Separation, separate
 
 __version__ = "0.2.0.dev0"
 __all__ = ["Separation", "__version__", "separate"]
@@ -80,5 +80,5 @@ __all__ = ["Separation", "__version__", "separate"]
 def __getattr__(name: str) -> Any:
     """Public names on first use, so that ``musisep --help`` does not wait for PyTorch."""
     if name in ("Separation", "separate"):
-        return getattr(importlib.import_module("musisep_cli.ensemble"), name)
+        return getattr(importlib.import_module("musisep_cli.run.in_memory"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from musisep_cli.methods.decoding import clear_frames
+
 # Before anything imports torch: the tests are many small problems, and threads that wait for each
 # other cost six times as much CPU time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -45,10 +47,9 @@ def shared_data() -> Path:
 @pytest.fixture(scope="module")
 def every_frame_is_clear() -> Iterator[None]:
     """What a network decodes that has learned nothing changes from frame to frame; let it count."""
-    from musisep_cli import labels
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labels, "STEADY_FRAMES", 0)
+        patch.setattr(clear_frames, "STEADY_FRAMES", 0)
         yield
 
 

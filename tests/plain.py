@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musisep_cli.model.tones import SMALLEST_SQUARE, harmonic_positions
-from musisep_cli.policy.unet import UNet
+from musisep_cli.methods.policy.unet import UNet
+from musisep_cli.tones.peaks import SMALLEST_SQUARE, harmonic_positions
 
 TIKHONOV = 1e-3
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from musisep_cli.policy.distance import ObjectiveConfig
-from musisep_cli.policy.parameters import ParameterConfig
-from musisep_cli.policy.rollout import Policy, PolicyConfig
-from musisep_cli.policy.unet import NetworkConfig
+from musisep_cli.methods.policy.parameters import ParameterConfig
+from musisep_cli.methods.policy.rollout import Policy, PolicyConfig
+from musisep_cli.methods.policy.unet import NetworkConfig
+from musisep_cli.tones.objective import ObjectiveConfig
 
 IDEAL_WIDTH_BINS = 1.91
 """Peak width of the paper's frame: 6 / pi bins."""

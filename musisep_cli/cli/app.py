@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from musisep_cli import __version__
-from musisep_cli.cli.evaluate import evaluate
-from musisep_cli.cli.inspect import inspect
-from musisep_cli.cli.separate import separate
-from musisep_cli.process import keep_freed_memory, wait_briefly
+from musisep_cli.cli.evaluate.command import evaluate
+from musisep_cli.cli.inspect.command import inspect
+from musisep_cli.cli.separate.command import separate
+from musisep_cli.machine.process import keep_freed_memory, wait_briefly
 
 app = typer.Typer(
     name="musisep",

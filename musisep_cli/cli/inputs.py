@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musisep_cli.audio import SUFFIXES
 from musisep_cli.errors import InputError
+from musisep_cli.sound.audio_file import SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from musisep_cli.config import Config
-    from musisep_cli.seed import OnProgress, Progress
+    from musisep_cli.run.result import OnProgress, Progress
+    from musisep_cli.run.settings.config import Config
 
 TERMS = ("objective", "dictionary", "direct", "agreement")
 WINDOW_S = 30.0

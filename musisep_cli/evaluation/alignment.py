@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli.evaluation.metrics import estimate_lags
+from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
 from musisep_cli.evaluation.signals import Signals
-from musisep_cli.metrics import estimate_lags
-from musisep_cli.metrics.blocks import BLOCK_SAMPLES
 
 LONGEST_S = 1.0
 """Lags up to this are looked for."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
-from musisep_cli.metrics import PitchTrack
+from musisep_cli.evaluation.metrics import PitchTrack
 
 GRID_S = 0.01
 """Notes are sampled in steps of this, the usual one of melody evaluation."""

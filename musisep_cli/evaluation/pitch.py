@@ -7,8 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from musisep_cli.evaluation.annotations import annotated_tracks, found_tracks
+from musisep_cli.evaluation.metrics import (
+    MelodyScores,
+    MultipitchScores,
+    melody_scores,
+    multipitch_scores,
+)
 from musisep_cli.evaluation.signals import Signals
-from musisep_cli.metrics import MelodyScores, MultipitchScores, melody_scores, multipitch_scores
 
 
 @dataclass(frozen=True, kw_only=True)

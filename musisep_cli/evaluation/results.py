@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from musisep_cli.metrics import MelodyScores, MultipitchScores
+from musisep_cli.evaluation.metrics import MelodyScores, MultipitchScores
 
 BssVersion = Literal["v2", "v3"]
 

@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 from musisep_cli.errors import MusisepError
 from musisep_cli.evaluation.alignment import lag_notices, stem_lags
+from musisep_cli.evaluation.metrics import PairScores, best_assignment, bss_eval_v2, bss_eval_v3
 from musisep_cli.evaluation.pitch import TakePitch, score_pitch
 from musisep_cli.evaluation.results import (
     Evaluation,
@@ -23,7 +24,6 @@ from musisep_cli.evaluation.results import (
 from musisep_cli.evaluation.seeds import summarise
 from musisep_cli.evaluation.signals import Signals, open_signals
 from musisep_cli.evaluation.takes import Request, find, seed_requests
-from musisep_cli.metrics import PairScores, best_assignment, bss_eval_v2, bss_eval_v3
 
 MEASURES = {"v2": bss_eval_v2, "v3": bss_eval_v3}
 Pairs = Sequence[tuple[int, int]]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.evaluation.agreement import agree
+from musisep_cli.evaluation.metrics import Block, masked_blocks
 from musisep_cli.evaluation.takes import Take
 from musisep_cli.evaluation.tracks import Layout, Track, open_track, read_blocks
-from musisep_cli.metrics import Block, masked_blocks
 
 
 @dataclass(frozen=True, kw_only=True)

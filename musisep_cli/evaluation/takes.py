@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musisep_cli.audio import SUFFIXES
 from musisep_cli.errors import ConfigError, InputError
+from musisep_cli.sound.audio_file import SUFFIXES
 
 NOT_STEMS = re.compile(r"residual|mix", re.IGNORECASE)
 """Names that start so belong to no instrument."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli import audio
 from musisep_cli.errors import InputError
-from musisep_cli.metrics.blocks import BLOCK_SAMPLES
+from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
+from musisep_cli.sound import audio_file
 
 Chunk = NDArray[np.float64]
 UNKNOWN_LENGTH = 2**62
@@ -52,7 +52,7 @@ class Layout:
 
 def open_track(path: Path) -> Track:
     """Reads the header of a sound file."""
-    with audio.opened(path) as sound:
+    with audio_file.opened(path) as sound:
         if not 0 < sound.frames < UNKNOWN_LENGTH:
             raise InputError(
                 f"{path}: holds no samples, or does not say how many. Export it again."
@@ -75,7 +75,7 @@ def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[
 def _decoded(track: Track) -> Iterator[Chunk]:
     """Chunks ``[t, c]`` as the file has them, all that it announces and nothing but numbers."""
     n_left = track.n_samples
-    with audio.opened(track.path) as sound:
+    with audio_file.opened(track.path) as sound:
         # Soundfile seeks after every read, and an MP3's decoder loses its state with it: only one
         # read of the whole is exact.
         size = max(track.n_samples, 1) if sound.format == "MP3" else BLOCK_SAMPLES

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.recording import Recording
+from musisep_cli.sound.recording import Recording
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 N_EXCERPTS, EXCERPT_S = 5, 3.0

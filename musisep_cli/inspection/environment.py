@@ -12,7 +12,7 @@ from typing import Any
 import soundfile
 import torch
 
-from musisep_cli.config import RunConfig
+from musisep_cli.run.settings.config import RunConfig
 
 PACKAGES = (
     "torch", "numpy", "scipy", "librosa", "soundfile", "soxr", "matplotlib", "mir_eval",

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musisep_cli.config import Config
-from musisep_cli.device import describe
-from musisep_cli.fitting import FOLLOWED_FRAMES
-from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.pipeline import run_seed
-from musisep_cli.recording import Recording
-from musisep_cli.seed import Progress
+from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.machine.device import describe
+from musisep_cli.run.one_seed import run_seed
+from musisep_cli.run.result import Progress
+from musisep_cli.run.settings.config import Config
+from musisep_cli.sound.recording import Recording
+from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 
 STEPS = 4
 """Training steps that are run; the first is not counted, it allocates and compiles."""

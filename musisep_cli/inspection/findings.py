@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.inspection.notes import Note, find_notes, sounding
+from musisep_cli.inspection.note_list import Note, find_notes, sounding
 from musisep_cli.inspection.separation import CurveRow, Separation
 
 CURVE_ROWS = 8

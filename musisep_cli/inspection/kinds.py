@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from musisep_cli.errors import InputError
-from musisep_cli.manifest import FORMAT as MANIFEST_FORMAT
-from musisep_cli.model.dictionary import FORMAT as DICTIONARY_FORMAT
-from musisep_cli.run_folder import MANIFEST
+from musisep_cli.run.folder.layout import MANIFEST
+from musisep_cli.run.folder.manifest import FORMAT as MANIFEST_FORMAT
+from musisep_cli.tones.dictionary import FORMAT as DICTIONARY_FORMAT
 
 Kind: TypeAlias = Literal["sound", "separation", "dictionary", "env"]
 ENVIRONMENT = "env"

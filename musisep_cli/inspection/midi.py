@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 
-from musisep_cli.inspection.notes import Note, loudest_db
+from musisep_cli.inspection.note_list import Note, loudest_db
 
 TICKS_PER_QUARTER = 480
 QUARTER_US = 500_000

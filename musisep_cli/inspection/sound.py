@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.recording import Recording
+from musisep_cli.sound.recording import Recording
 
 SILENCE_DB = -60.0
 """A stretch whose peak is lower than this, relative to the recording's peak, is silent."""

@@ -16,29 +16,28 @@ import torch
 import typer
 from threadpoolctl import threadpool_limits
 
-from musisep_cli import warmstart
-from musisep_cli.cli.separate import ONE_SET
-from musisep_cli.config import Config
-from musisep_cli.costs import DecodingConfig
-from musisep_cli.decoding import Decoding
-from musisep_cli.fitting import Fitter
-from musisep_cli.framewise import Framewise, stretches
-from musisep_cli.held import Held, with_held
-from musisep_cli.listening import Searcher
-from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.notes import Decoded, NotesAround
-from musisep_cli.pipeline import new_policy
-from musisep_cli.policy.hypotheses import Hypotheses
-from musisep_cli.policy.search import SearchConfig, set_fit
-from musisep_cli.process import keep_freed_memory
-from musisep_cli.refinement import Refiner
-from musisep_cli.resynthesis import BLOCK_FRAMES, resynthesise
-from musisep_cli.settings import Settings, compose, resolved
-from musisep_cli.spectra import Spectra
-from musisep_cli.spool import Spool, SpooledFrames
-from musisep_cli.threads import Threads
-from musisep_cli.transcript import Frames
-from musisep_cli.transcription import dictionary_of_timbres, transcribe
+from musisep_cli.cli.separate.command import ONE_SET
+from musisep_cli.frames.framewise import BLOCK_FRAMES, Frames, Framewise, stretches
+from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.spectra import Spectra
+from musisep_cli.frames.spool import Spool, SpooledFrames
+from musisep_cli.machine.process import keep_freed_memory
+from musisep_cli.machine.threads import Threads
+from musisep_cli.methods.decoding.costs import DecodingConfig
+from musisep_cli.methods.decoding.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.methods.decoding.held_notes import Held, with_held
+from musisep_cli.methods.decoding.hypotheses import Hypotheses
+from musisep_cli.methods.decoding.path import Decoding
+from musisep_cli.methods.decoding.rounds import transcribe
+from musisep_cli.methods.decoding.search import SearchConfig, Searcher, set_fit
+from musisep_cli.methods.policy import warmstart
+from musisep_cli.run.one_seed import new_policy
+from musisep_cli.run.settings.compose import Settings, compose, resolved
+from musisep_cli.run.settings.config import Config
+from musisep_cli.stems.fitting import Fitter
+from musisep_cli.stems.waveforms import resynthesise
+from musisep_cli.stems.wiener import Refiner
+from musisep_cli.tones.notes import NotesAround
 from tests.benchmarks.quality import CASES, mean_scores, references
 
 Searched: TypeAlias = tuple[SearchConfig, str]

@@ -14,9 +14,9 @@ import soxr
 import typer
 from numpy.typing import NDArray
 
-from musisep_cli.audio import read
-from musisep_cli.recording import Recording
-from musisep_cli.settings import Settings, read_settings
+from musisep_cli.run.settings.compose import Settings, read_settings
+from musisep_cli.sound.audio_file import read
+from musisep_cli.sound.recording import Recording
 from tests.benchmarks.quality import CASES, DATA, HEAD, measured
 
 RATE_HZ = 22_050

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from musisep_cli.settings import compose
-from musisep_cli.training.trainer import Trainer
+from musisep_cli.methods.policy.trainer import Trainer
+from musisep_cli.run.settings.compose import compose
 from tests.benchmarks.parts import trainer
 
 N_SEEDS = 6

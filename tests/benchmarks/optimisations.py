@@ -9,12 +9,12 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from musisep_cli.model.tones import Peaks, magnitude
-from musisep_cli.policy import unet
-from musisep_cli.policy.distance import radial_distance
-from musisep_cli.policy.phase import harmonic_coefficients
-from musisep_cli.policy.unet import UNet
-from musisep_cli.training.trainer import Trainer
+from musisep_cli.methods.policy import unet
+from musisep_cli.methods.policy.trainer import Trainer
+from musisep_cli.methods.policy.unet import UNet
+from musisep_cli.tones.coefficients import harmonic_coefficients
+from musisep_cli.tones.objective import radial_distance
+from musisep_cli.tones.peaks import Peaks, magnitude
 from tests import plain
 from tests.benchmarks.measure import Run, cpu_s
 from tests.benchmarks.parts import trainer
@@ -282,7 +282,7 @@ MEASURED_ONCE = (
         " peaks in all bins there, for whose windows their widths would have to be read",
         "on a GPU the gaps between launches, on a CPU 1.0",
         "unmeasured: no GPU was lent; that nothing else waits is tested on a CPU"
-        " (`tests/unit/test_trainer.py`)",
+        " (`tests/unit/methods/policy/test_trainer.py`)",
         "kept",
     ),
     Optimisation(

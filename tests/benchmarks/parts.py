@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musisep_cli.config import Config
-from musisep_cli.listening import Searcher
-from musisep_cli.model.dictionary import start_dictionary
-from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.model.tones import Peaks, harmonic_positions
-from musisep_cli.pipeline import new_policy
-from musisep_cli.policy.distance import objective
-from musisep_cli.policy.hypotheses import Hypotheses
-from musisep_cli.policy.phase import harmonic_coefficients
-from musisep_cli.policy.rollout import branches
-from musisep_cli.settings import compose, resolved
-from musisep_cli.training.trainer import Trainer
-from musisep_cli.transcript import Frames
+from musisep_cli.frames.framewise import Frames
+from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.methods.decoding.hypotheses import Hypotheses
+from musisep_cli.methods.decoding.search import Searcher
+from musisep_cli.methods.policy.rollout import branches
+from musisep_cli.methods.policy.trainer import Trainer
+from musisep_cli.run.one_seed import new_policy
+from musisep_cli.run.settings.compose import compose, resolved
+from musisep_cli.run.settings.config import Config
+from musisep_cli.tones.coefficients import harmonic_coefficients
+from musisep_cli.tones.dictionary import start_dictionary
+from musisep_cli.tones.objective import objective
+from musisep_cli.tones.peaks import Peaks, harmonic_positions
 from tests.benchmarks.measure import Run, Work, cpu_s, work
 from tests.signals import duet
 

@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from musisep_cli.audio import read
-from musisep_cli.config import Config
-from musisep_cli.model.dictionary import start_dictionary
-from musisep_cli.model.gabor import GaborFrame
-from musisep_cli.pipeline import new_policy
-from musisep_cli.policy.rollout import Policy
-from musisep_cli.policy.unet import UNet
-from musisep_cli.settings import Settings, compose
-from musisep_cli.spectra import Spectra
-from musisep_cli.training.estimator import network_surrogate
-from musisep_cli.training.trainer import Trainer, explanation_objective
+from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.spectra import Spectra
+from musisep_cli.methods.policy.estimator import network_surrogate
+from musisep_cli.methods.policy.rollout import Policy
+from musisep_cli.methods.policy.trainer import Trainer, explanation_objective
+from musisep_cli.methods.policy.unet import UNet
+from musisep_cli.run.one_seed import new_policy
+from musisep_cli.run.settings.compose import Settings, compose
+from musisep_cli.run.settings.config import Config
+from musisep_cli.sound.audio_file import read
+from musisep_cli.tones.dictionary import start_dictionary
 from tests.benchmarks.quality import DATA
 from tests.small import seeded
 

@@ -14,11 +14,11 @@ import typer
 from numpy.typing import NDArray
 
 from musisep_cli import separate
-from musisep_cli.audio import read
-from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
-from musisep_cli.process import keep_freed_memory
-from musisep_cli.recording import Recording
-from musisep_cli.settings import Settings, read_settings
+from musisep_cli.evaluation.metrics import array_blocks, best_assignment, bss_eval_v2
+from musisep_cli.machine.process import keep_freed_memory
+from musisep_cli.run.settings.compose import Settings, read_settings
+from musisep_cli.sound.audio_file import read
+from musisep_cli.sound.recording import Recording
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 CASES = (

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from musisep_cli import __version__
-from musisep_cli.process import keep_freed_memory
-from musisep_cli.settings import compose
+from musisep_cli.machine.process import keep_freed_memory
+from musisep_cli.run.settings.compose import compose
 from tests.benchmarks import optimisations, parts, scale
 from tests.benchmarks.measure import Ceiling, ceiling
 from tests.benchmarks.parts import N_INSTRUMENTS, Part

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from musisep_cli import separate
-from musisep_cli.process import keep_freed_memory
+from musisep_cli.machine.process import keep_freed_memory
 from tests.benchmarks import parts
 from tests.benchmarks.measure import cpu_s
 from tests.signals import duet

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from musisep_cli.process import keep_freed_memory
+from musisep_cli.machine.process import keep_freed_memory
 from tests.benchmarks.parts import trainer
 
 

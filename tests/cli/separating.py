@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from typer.testing import CliRunner, Result
 
-from musisep_cli import plots
+from musisep_cli import pictures
 from musisep_cli.cli.app import app
 from tests.signals import pure_tone
 
@@ -78,9 +78,9 @@ def write_recording(
     return path
 
 
-def invoke(*arguments: object, pictures: bool = False) -> Result:
+def invoke(*arguments: object, drawn: bool = False) -> Result:
     """A run in this process. To draw the pictures would take most of its time."""
-    with nullcontext() if pictures else patch.object(plots, "write_spectrogram", _draw_nothing):
+    with nullcontext() if drawn else patch.object(pictures, "write_spectrogram", _draw_nothing):
         return CliRunner().invoke(app, ["separate", *map(str, arguments)])
 
 
@@ -88,12 +88,10 @@ def _draw_nothing(path: Path, *_: object, **__: object) -> None:
     path.touch()
 
 
-def separate(
-    folder: Path, *arguments: object, exit_code: int = 0, pictures: bool = False
-) -> Result:
+def separate(folder: Path, *arguments: object, exit_code: int = 0, drawn: bool = False) -> Result:
     """A run with the tiny settings into `folder / "out"`, which must end with the exit code."""
     flags = ("--config", write_settings(folder), "--out", folder / "out", "--cpu")
-    result = invoke(*arguments, *flags, pictures=pictures)
+    result = invoke(*arguments, *flags, drawn=drawn)
     assert result.exit_code == exit_code, result.output
     return result
 

@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose
 from scipy.signal import resample
 from typer.testing import CliRunner, Result
 
-from musisep_cli.cli.evaluate import evaluate
+from musisep_cli.cli.evaluate.command import evaluate
 from tests.signals import duet
 
 RATE_HZ = 16_000
@@ -373,7 +373,7 @@ def test_the_shared_references_score_perfectly_against_themselves(shared_data: P
 
 def test_help_waits_for_no_heavy_module() -> None:
     code = (
-        "import sys, musisep_cli.cli.evaluate\n"
+        "import sys, musisep_cli.cli.evaluate.command\n"
         "print({'numpy', 'scipy', 'torch', 'soundfile', 'mir_eval', 'librosa'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -401,7 +401,7 @@ def hour(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
 def test_an_hour_of_stereo_needs_less_than_a_gigabyte(hour: tuple[Path, Path]) -> None:
     code = (
         "import resource, sys, typer\n"
-        "from musisep_cli.cli.evaluate import evaluate\n"
+        "from musisep_cli.cli.evaluate.command import evaluate\n"
         "app = typer.Typer()\n"
         "app.command()(evaluate)\n"
         "app(standalone_mode=False)\n"

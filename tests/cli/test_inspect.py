@@ -18,11 +18,11 @@ import soundfile
 from numpy.testing import assert_allclose
 from typer.testing import CliRunner, Result
 
-from musisep_cli.cli import inspect_run
 from musisep_cli.cli.app import app
-from musisep_cli.config import Config
+from musisep_cli.cli.inspect import run as inspect_run
 from musisep_cli.inspection.estimate import Estimate
-from musisep_cli.settings import compose
+from musisep_cli.run.settings.compose import compose
+from musisep_cli.run.settings.config import Config
 from tests.cli import separating
 from tests.signals import duet
 
@@ -415,7 +415,7 @@ def test_a_folder_that_cannot_be_written(finished: Path, forbidden_folder: Path)
 
 def test_help_waits_for_no_heavy_module() -> None:
     code = (
-        "import sys, musisep_cli.cli.inspect\n"
+        "import sys, musisep_cli.cli.inspect.command\n"
         "print({'numpy', 'scipy', 'torch', 'soundfile', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,9 +9,8 @@ import soundfile
 import torch
 from typer.testing import Result
 
-from musisep_cli import labels
-from musisep_cli.cli.separate_tables import footnotes, ranking
-from musisep_cli.training import rehearsal, stopping
+from musisep_cli.cli.separate.tables import footnotes, ranking
+from musisep_cli.methods.decoding import clear_frames, rehearsal, stopping
 from tests.cli import separating
 from tests.cli.separating import (
     TINY_SETTINGS,
@@ -36,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("finished")
     write_recording(folder / "mix.wav")
     return folder, separate(
-        folder, folder / "mix.wav", "-n", 2, "--seeds", 3, "--seed", 5, pictures=True
+        folder, folder / "mix.wav", "-n", 2, "--seeds", 3, "--seed", 5, drawn=True
     )
 
 
@@ -378,7 +377,9 @@ def test_training_that_no_longer_helps_stops_and_says_so(
 def test_nothing_clear_to_learn_from_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labels, "clear", lambda on, *_: torch.zeros(len(on), dtype=torch.bool))
+    monkeypatch.setattr(
+        clear_frames, "clear", lambda on, *_: torch.zeros(len(on), dtype=torch.bool)
+    )
     result, curve = warm_run(tmp_path, monkeypatch)
     assert curve == []
     assert "seed 0: not trained: in no frame the tones are clear" in result.stderr

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from musisep_cli import pipeline
+from musisep_cli.run import one_seed
 from tests.cli.separating import WARM_SETTINGS, invoke, results, separate, write_recording
 
 RATE_HZ = 16_000
@@ -20,7 +20,7 @@ RATE_HZ = 16_000
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """A training would be a bug, with a traceback."""
-    monkeypatch.setattr(pipeline, "new_policy", None)
+    monkeypatch.setattr(one_seed, "new_policy", None)
 
 
 def write_samples(path: Path, samples: NDArray[np.floating]) -> None:

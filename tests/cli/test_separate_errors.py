@@ -266,17 +266,17 @@ def test_a_manifest_cannot_remove_foreign_files(tmp_path: Path) -> None:
 def test_a_bug_keeps_its_traceback_and_stops_no_other_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from musisep_cli import stored
-    from musisep_cli.run_folder import RunFolder
+    from musisep_cli.run import in_folder
+    from musisep_cli.run.folder.layout import RunFolder
 
-    genuine = stored.separate_into
+    genuine = in_folder.separate_into
 
     def broken(folder: RunFolder, *arguments: Any, **more: Any) -> None:
         if folder.track == "bad":
             raise ZeroDivisionError("made to happen")
         genuine(folder, *arguments, **more)
 
-    monkeypatch.setattr(stored, "separate_into", broken)
+    monkeypatch.setattr(in_folder, "separate_into", broken)
     paths = [write_recording(tmp_path / name) for name in ("bad.wav", "good.wav")]
     result = separate(tmp_path, *paths, "-n", 1, exit_code=1)
     assert "Traceback" in result.stderr

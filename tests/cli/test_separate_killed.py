@@ -15,8 +15,9 @@ from tests.cli.separating import WARM_SETTINGS, contents, write_recording
 N_KILLS = 30
 # As the command, but for checkpoints that come often enough for runs of seconds.
 PROGRAM = (
-    "from musisep_cli import checkpoint, labels; checkpoint.INTERVAL_S = 0.05;"
-    "labels.STEADY_FRAMES = 0;"  # what an untrained network finds changes from frame to frame
+    "from musisep_cli.methods.decoding import clear_frames;"
+    "from musisep_cli.run import checkpoint; checkpoint.INTERVAL_S = 0.05;"
+    "clear_frames.STEADY_FRAMES = 0;"  # what an untrained network finds changes from frame to frame
     "from musisep_cli.cli.app import main; main()"
 )
 LONGEST_LIFE_S = 6.0

@@ -5,8 +5,8 @@ from rich.console import Console
 
 from musisep_cli.cli import progress
 from musisep_cli.cli.progress import Board, Lines, SeedProgress
-from musisep_cli.seed import Progress
-from musisep_cli.training.trainer import StepReport
+from musisep_cli.methods.policy.trainer import StepReport
+from musisep_cli.run.result import Progress
 
 
 def step(done: int, *, seed: int = 0, total: int = 100, objective: float = 0.5) -> Progress:

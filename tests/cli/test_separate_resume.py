@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from musisep_cli import audio, locks, run_folder, seed_folder
-from musisep_cli.checkpoint import NEWEST, Checkpoints, State
-from musisep_cli.config import Config
-from musisep_cli.run_folder import RunFolder
+from musisep_cli.machine import locks
+from musisep_cli.run.checkpoint import NEWEST, Checkpoints, State
+from musisep_cli.run.folder import layout, made_seeds
+from musisep_cli.run.folder.layout import RunFolder
+from musisep_cli.run.settings.config import Config
+from musisep_cli.sound import audio_file
 from tests.cli import separating
 from tests.cli.separating import (
     TINY_SETTINGS,
@@ -216,9 +218,7 @@ def test_who_stops_among_new_stems_leaves_no_manifest_of_the_old_ones(
 ) -> None:
     path = write_recording(tmp_path / "mix.wav")
     separate(tmp_path, path, *FLAGS, "--seeds", 1)
-    monkeypatch.setattr(
-        run_folder, "write_pictures", lambda *_: os.kill(os.getpid(), signal.SIGINT)
-    )
+    monkeypatch.setattr(layout, "write_pictures", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     separate(tmp_path, path, *FLAGS, exit_code=130)
     monkeypatch.undo()
     assert not (results(tmp_path, "mix") / "manifest.json").exists()
@@ -248,11 +248,11 @@ def test_who_finds_a_seed_done_removes_its_checkpoints(tmp_path: Path, undisturb
     shutil.copytree(undisturbed / "out", tmp_path / "out")
     left = leave_checkpoints(results(tmp_path, "mix"))
     summary = json.loads((left[0].parent / "seed.json").read_text())
-    seed_folder.make(
+    made_seeds.make(
         0,
         lambda _: None,
         lambda: False,
-        recording=audio.read(write_recording(tmp_path / "mix.wav")),
+        recording=audio_file.read(write_recording(tmp_path / "mix.wav")),
         config=Config(),
         device=torch.device("cpu"),
         folder=RunFolder(out=tmp_path / "out", track="mix"),
@@ -334,8 +334,8 @@ def test_two_processes_at_once_do_not_meet(
     write_recording(tmp_path / "mix.wav")
     settings = str(write_settings(tmp_path))
     program = (
-        "import sys; from musisep_cli import plots; from musisep_cli.cli.app import main;"
-        "plots.write_spectrogram = lambda path, *_, **__: path.touch(); main()"
+        "import sys; from musisep_cli import pictures; from musisep_cli.cli.app import main;"
+        "pictures.write_spectrogram = lambda path, *_, **__: path.touch(); main()"
     )
     flags = [str(flag) for flag in FLAGS]
     command = [sys.executable, "-c", program, "separate", "mix.wav", "--cpu", "-o", "out", *flags]

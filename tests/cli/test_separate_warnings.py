@@ -11,8 +11,8 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from musisep_cli.cli.separate_warnings import of_crowding
-from musisep_cli.settings import compose
+from musisep_cli.cli.separate.warnings import of_crowding
+from musisep_cli.run.settings.compose import compose
 from tests.cli.separating import invoke, results, separate, write_recording
 from tests.signals import CLARINET, FLUTE, duet, harmonic_tone
 

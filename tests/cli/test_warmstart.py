@@ -11,7 +11,7 @@ import torch
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_said_in_a_line(tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
-    command = [sys.executable, "-m", "musisep_cli.warmstart", "--out", str(out)]
+    command = [sys.executable, "-m", "musisep_cli.methods.policy.warmstart", "--out", str(out)]
     done = subprocess.run(
         [*command, "--device", "cuda"], capture_output=True, text=True, check=False
     )

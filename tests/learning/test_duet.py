@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from musisep_cli import separate
-from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
+from musisep_cli.evaluation.metrics import array_blocks, best_assignment, bss_eval_v2
 from tests.signals import melody
 
 RATE_HZ = 8_000

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from musisep_cli.model.dictionary import DictionaryConfig, start_dictionary
-from musisep_cli.model.gabor import FrameConfig, GaborFrame
-from musisep_cli.policy.distance import ObjectiveConfig
-from musisep_cli.policy.parameters import ParameterConfig
-from musisep_cli.policy.rollout import Policy, PolicyConfig
-from musisep_cli.policy.unet import NetworkConfig
-from musisep_cli.training.estimator import EstimatorConfig
-from musisep_cli.training.trainer import Trainer, TrainingConfig
+from musisep_cli.frames.gabor import FrameConfig, GaborFrame
+from musisep_cli.methods.policy.estimator import EstimatorConfig
+from musisep_cli.methods.policy.parameters import ParameterConfig
+from musisep_cli.methods.policy.rollout import Policy, PolicyConfig
+from musisep_cli.methods.policy.trainer import Trainer, TrainingConfig
+from musisep_cli.methods.policy.unet import NetworkConfig
+from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
+from musisep_cli.tones.objective import ObjectiveConfig
 from tests.signals import harmonic_tone
 from tests.small import seeded
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musisep_cli import audio, separate
-from musisep_cli.metrics import array_blocks, best_assignment, bss_eval_v2
+from musisep_cli import separate
+from musisep_cli.evaluation.metrics import array_blocks, best_assignment, bss_eval_v2
+from musisep_cli.sound import audio_file
 
 MONO = [[1.0], [1.0]]
 PANNED = [[0.9, 0.4], [0.4, 0.9]]
@@ -20,7 +21,7 @@ def test_a_recorder_and_a_violin_are_separated(
     repository: Path, gains: list[list[float]], min_sdr_db: float, min_sir_db: float
 ) -> None:
     folder = repository / "tests" / "data" / "tiny"
-    recorder, violin = (audio.read(folder / f"{name}.flac") for name in ("recorder", "violin"))
+    recorder, violin = (audio_file.read(folder / f"{name}.flac") for name in ("recorder", "violin"))
     images = np.stack([recorder.samples * gains[0], violin.samples * gains[1]])  # i, t, c
     mix = images.sum(0).astype(np.float32)
     result = separate(mix, recorder.sample_rate_hz, 2, device="cpu")

@@ -14,14 +14,14 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from musisep_cli import manifest, seed_folder
-from musisep_cli.cli.separate_run import configure
-from musisep_cli.config import Config
+from musisep_cli.cli.separate.run import configure
 from musisep_cli.errors import ConfigError, DictionaryError, MusisepError, OutputError
-from musisep_cli.manifest import FORMAT, Manifest
-from musisep_cli.model import dictionary
-from musisep_cli.run_folder import RunFolder
-from musisep_cli.settings import Settings
+from musisep_cli.run.folder import made_seeds, manifest
+from musisep_cli.run.folder.layout import RunFolder
+from musisep_cli.run.folder.manifest import FORMAT, Manifest
+from musisep_cli.run.settings.compose import Settings
+from musisep_cli.run.settings.config import Config
+from musisep_cli.tones import dictionary
 
 LONGEST_MESSAGE = 2  # lines
 
@@ -171,9 +171,9 @@ summary_like = st.fixed_dictionaries(
 @given(content=st.binary() | (json_values | summary_like).map(lambda v: json.dumps(v).encode()))
 def test_any_content_as_seed_summary(content: bytes, place: Path) -> None:
     folder = RunFolder(out=place / "out", track="seeds")
-    path = folder.seed(3) / seed_folder.SUMMARY
+    path = folder.seed(3) / made_seeds.SUMMARY
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    found = seed_folder.read(folder, 3, "run")
+    found = made_seeds.read(folder, 3, "run")
     assert found is None or found.seed == 3
-    seed_folder.of_other_runs(folder, "run")
+    made_seeds.of_other_runs(folder, "run")

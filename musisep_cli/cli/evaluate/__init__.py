@@ -1,0 +1,1 @@
+"""`musisep evaluate`: scores of a separation against references."""

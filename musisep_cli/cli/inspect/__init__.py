@@ -1,0 +1,1 @@
+"""`musisep inspect`: what a recording is, and what a separation found."""

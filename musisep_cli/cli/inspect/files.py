@@ -1,0 +1,124 @@
+"""Files of `musisep inspect`: notes, MIDI and pictures.
+
+Every function yields the path of a file as soon as that is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musisep_cli import pictures
+from musisep_cli.errors import InputError
+from musisep_cli.inspection import kinds
+from musisep_cli.inspection.findings import Findings
+from musisep_cli.inspection.midi import to_midi
+from musisep_cli.inspection.note_list import sounding, to_csv
+from musisep_cli.machine.files import atomic_path, write_text_atomic
+from musisep_cli.run.folder import manifest as manifests
+from musisep_cli.run.folder.layout import make_folder
+from musisep_cli.sound.recording import Recording
+
+
+def is_folder(target: Path) -> bool:
+    """Whether files go into it: it is a folder, or has no suffix and may become one."""
+    return kinds.is_folder(target) or not (target.suffix or kinds.is_file(target))
+
+
+def write_notes(
+    findings: Findings, name: str, *, notes: Path | None, midi: Path | None
+) -> Iterator[Path]:
+    """Notes of a separation as CSV and as MIDI, where they are asked for.
+
+    Raises:
+        OutputError: the file system refuses.
+    """
+    lines = [instrument.notes for instrument in findings.instruments]
+    names = findings.separation.instrument_names
+    if notes is not None:
+        path = _target(notes, f"{name}-notes.csv")
+        write_text_atomic(path, to_csv(lines, names))
+        yield path
+    if midi is not None:
+        path = _target(midi, f"{name}.mid")
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(to_midi(lines, names))
+        yield path
+
+
+def _target(target: Path, name: str) -> Path:
+    """The file itself, or one of this name in the folder; folders are made."""
+    path = target / name if is_folder(target) else target
+    make_folder(path.parent)
+    return path
+
+
+def draw_separation(findings: Findings, name: str, folder: Path | None) -> Iterator[Path]:
+    """Dictionary, pitch and, if there was a training, its curves, if a folder is given.
+
+    Raises:
+        InputError: there are no training curves; the other pictures are there.
+        OutputError: the file system refuses.
+    """
+    if folder is None:
+        return
+    separation, tracks = findings.separation, findings.separation.tracks
+    names = separation.instrument_names
+    yield from draw_dictionary(separation.dictionary, name, folder, names=names)
+    path = folder / f"{name}-pitch.png"
+    pictures.write_pitch(
+        path,
+        tracks.times_s,
+        tracks.f0_hz,
+        tracks.amplitude,
+        sounding(tracks),
+        names=names,
+        title=f"{name}: pitch",
+    )
+    yield path
+    if not manifests.trained(separation.manifest):
+        return
+    if not separation.curves:
+        raise InputError(
+            f"{separation.folder}: has no seeds/*/metrics.csv, so {name}-curves.png was not drawn. "
+            "Restore them, or leave out --plots."
+        )
+    path = folder / f"{name}-curves.png"
+    pictures.write_curves(
+        path,
+        {f"seed {seed}": curve for seed, curve in separation.curves.items()},
+        title=f"{name}: training",
+        chosen=f"seed {findings.choice.seed}",
+    )
+    yield path
+
+
+def draw_dictionary(
+    dictionary: NDArray[np.floating[Any]],
+    name: str,
+    folder: Path | None,
+    *,
+    names: list[str] | None = None,
+) -> Iterator[Path]:
+    """The dictionary ``[h, i]``, if a folder is given."""
+    if folder is None:
+        return
+    make_folder(folder)
+    path = folder / (f"{name}.png" if name.startswith("dictionary") else f"{name}-dictionary.png")
+    title = f"{name}: relative amplitude of every harmonic"
+    pictures.write_dictionary(path, dictionary, names=names, title=title)
+    yield path
+
+
+def draw_sound(recording: Recording, name: str, folder: Path | None) -> Iterator[Path]:
+    """The spectrogram of the mean over channels, if a folder is given."""
+    if folder is None:
+        return
+    make_folder(folder)
+    path = folder / f"{name}-spectrogram.png"
+    pictures.write_spectrogram(path, recording.mono, recording.sample_rate_hz, title=name)
+    yield path

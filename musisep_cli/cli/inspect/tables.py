@@ -1,0 +1,278 @@
+"""Tables of `musisep inspect` for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from musisep_cli.cli.inspect.run import DictionaryReport, Report, SoundReport
+from musisep_cli.cli.progress import clock
+from musisep_cli.inspection.estimate import Estimate
+from musisep_cli.inspection.findings import Findings, Instrument, most_alike, thinned
+from musisep_cli.inspection.sound import Sound, decibels
+from musisep_cli.run.folder import manifest as manifests
+
+LOWEST_DB = -60.0
+"""Harmonics below this are shown as a dot."""
+
+
+def parts(report: Report) -> Iterator[str | RenderableType]:
+    """What is printed, one after the other."""
+    if isinstance(report, SoundReport):
+        yield from _sound(report)
+    elif isinstance(report, Findings):
+        yield from _findings(report)
+    elif isinstance(report, DictionaryReport):
+        yield from _dictionary(report)
+    else:
+        yield _pairs({name.replace("_", " "): _text(value) for name, value in report.items()})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "unknown" if value is None else str(value)
+
+
+def _sound(report: SoundReport) -> Iterator[str | RenderableType]:
+    sound = report.sound
+    channels = {1: "mono", 2: "stereo"}.get(sound.n_channels, f"{sound.n_channels} channels")
+    if sound.channels_are_equal:
+        channels += ", all channels the same"
+    yield Text(str(report.path), "bold")
+    silence = sound.silence
+    rows = {
+        "format": report.container,
+        "rate": f"{sound.sample_rate_hz} Hz",
+        "length": f"{clock(sound.duration_s)} ({sound.duration_s:.2f} s, "
+        f"{sound.n_samples} samples)",
+        "channels": channels,
+        "silence": f"{silence.share:.0%} ({silence.leading_s:.2f} s at the start, "
+        f"{silence.trailing_s:.2f} s at the end)",
+    }
+    if report.character is not None:
+        seen = report.character
+        rows["tones at once"] = f"{seen.tones:.1f} on average, at times {seen.most_tones}"
+        rows["steady partials"] = f"{seen.steady:.0%} of the energy; flatness {seen.flatness:.4f}"
+    if report.estimate is not None:
+        rows |= _estimate(report.estimate)
+    yield _pairs(rows)
+    yield _levels(sound)
+    yield from _warnings(report.warnings())
+
+
+def _levels(sound: Sound) -> Table:
+    """A row per channel."""
+    table = _table("Levels", "channel", "peak, dBFS", "RMS, dBFS", "DC offset", "clipped crests")
+    for number, channel in enumerate(sound.channels, 1):
+        levels = [_decibels(channel.peak_dbfs), _decibels(channel.rms_dbfs)]
+        table.add_row(
+            str(number), *levels, f"{channel.dc_offset:+z.4f}", str(channel.n_clipped or "none")
+        )
+    return table
+
+
+def _estimate(estimate: Estimate) -> dict[str, str]:
+    """What a separation takes."""
+    memory = []
+    if estimate.memory_bytes is not None:
+        memory.append(f"{estimate.memory_bytes / 1e9:.1f} GB")
+    if estimate.gpu_memory_bytes is not None:
+        memory.append(f"{estimate.gpu_memory_bytes / 1e9:.1f} GB on the GPU")
+    about, frames = "at least", f"{estimate.n_frames} frames not timed, the machine is too slow"
+    if estimate.frame_s is not None:
+        about = "up to" if estimate.may_stop else "about"
+        frames = f"{estimate.n_frames} frames of {1000 * estimate.frame_s:.1f} ms"
+    steps = ""
+    if estimate.n_iterations:
+        steps = f"{estimate.n_iterations} steps of {1000 * estimate.step_s:.0f} ms, "
+    return {
+        f"separation, -n {estimate.n_instruments}": f"{about} {span(estimate.total_s)} per seed on "
+        f"{estimate.device}, preset {estimate.preset}",
+        "": f"measured just now: {steps}{frames}",
+        "memory": "about " + " and ".join(memory) if memory else "unknown on this system",
+    }
+
+
+def span(seconds: float) -> str:
+    """A duration in the two largest units that say something.
+
+    >>> span(42.4), span(750), span(12_000), span(200_000)
+    ('42 s', '12 min', '3 h 20 min', '2 d 7 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def _findings(findings: Findings) -> Iterator[str | RenderableType]:
+    separation = findings.separation
+    manifest = separation.manifest
+    recording, training = manifest["input"], manifest["config"]["training"]
+    yield Text(str(separation.folder), "bold")
+    curve = separation.curves.get(findings.choice.seed)
+    n_steps = training["iterations"]
+    n_done = int(curve[-1]["iteration"]) if curve else n_steps
+    of_all = f" of {n_steps}" if n_done < n_steps else ""
+    steps = f"{n_done}{of_all} steps of {training['batch_size']} frames"
+    steps = steps if manifests.trained(manifest) else "no training"
+    duration_s = recording["n_samples"] / recording["sample_rate_hz"]
+    yield _pairs(
+        {
+            "recording": f"{recording.get('path') or 'from memory'}, {clock(duration_s)}, "
+            f"{recording['sample_rate_hz']} Hz, {recording['n_channels']} channel"
+            f"{'' if recording['n_channels'] == 1 else 's'}",
+            "method": f"musisep {manifest.get('version', '?')}, preset "
+            f"{manifest['config']['preset']}, {steps}, on {manifest['device']}, "
+            f"{clock(manifest['wall_s'])}",
+            "chosen": _choice(findings),
+        }
+    )
+    yield _instruments(findings)
+    yield _ranking(findings)
+    if curve:
+        yield _curve(findings.choice.seed, thinned(curve))
+    yield dictionary_table(separation.dictionary, separation.instrument_names)
+    if findings.alike is not None:
+        yield _alike(findings.alike)
+    yield from _warnings(findings.warnings())
+
+
+def _choice(findings: Findings) -> str:
+    choice = findings.choice
+    if choice.runner_up is None:
+        return f"seed {choice.seed}, the only one with a result"
+    margin = "" if choice.margin is None else f", {choice.margin:.1%} below seed {choice.runner_up}"
+    return f"seed {choice.seed}, {choice.criterion} ({choice.objective:.5g}{margin})"
+
+
+def _instruments(findings: Findings) -> Table:
+    """A row per instrument, and the residual."""
+    headings = ("dBFS", "energy", "plays", "", "notes", "range", "in Hz", "median")
+    table = _table("Instruments", "stem", *headings)
+    for each in findings.instruments:
+        share = f"{each.energy_share:.1%}"
+        table.add_row(Text(each.name), _decibels(each.rms_dbfs), share, *_playing(each))
+    residual = findings.separation.residual
+    if residual is not None:
+        level = _decibels(residual["rms_dbfs"])
+        table.add_row(residual["name"], level, f"{residual['energy_share']:.1%}", style="dim")
+    return table
+
+
+def _playing(each: Instrument) -> Sequence[str]:
+    """What an instrument plays: time, share, notes, range."""
+    median = "" if each.median_hz is None else f"{each.median_hz:.0f}"
+    low, high = each.lowest, each.highest
+    pitches = ("", "")
+    if low is not None and high is not None:
+        pitches = (f"{low.name}-{high.name}", f"{low.f0_hz:.0f}-{high.f0_hz:.0f}")
+    return (f"{each.on_s:.1f} s", f"{each.on_share:.0%}", str(len(each.notes)), *pitches, median)
+
+
+def _ranking(findings: Findings) -> Table:
+    """A row per seed, best first."""
+    manifest = findings.separation.manifest
+    trained = manifests.trained(manifest)
+    of_training = ("training, from", "to", "steps skipped") if trained else ()
+    table = _table("Seeds", "seed", "objective", *of_training, "time", "")
+    for row in manifest["ranking"]:
+        chosen = row["seed"] == findings.choice.seed
+        objective = "not finite" if row["objective"] is None else f"{row['objective']:.5g}"
+        steps = _steps(findings, row) if trained else ()
+        cells = [str(row["seed"]), objective, *steps, clock(row["wall_s"])]
+        table.add_row(*cells, "chosen" if chosen else "", style="bold" if chosen else "")
+    return table
+
+
+def _steps(findings: Findings, row: dict[str, Any]) -> Sequence[str]:
+    """A seed's training: the objective at both ends, and steps that were skipped."""
+    few = thinned(findings.separation.curves.get(row["seed"], []))
+    ends = [f"{few[0]['objective']:.5g}", f"{few[-1]['objective']:.5g}"] if few else ["", ""]
+    return (*ends, str(row["n_skipped_steps"]))
+
+
+def _curve(seed: int, rows: Sequence[dict[str, float]]) -> Table:
+    """The chosen seed's training."""
+    terms = ("objective", "dictionary", "direct", "agreement")
+    table = _table(f"Training of seed {seed}, means up to each step", "step", *terms)
+    for row in rows:
+        table.add_row(f"{row['iteration']:.0f}", *(f"{row[term]:.4g}" for term in terms))
+    return table
+
+
+def _dictionary(report: DictionaryReport) -> Iterator[str | RenderableType]:
+    n_harmonics, n_instruments = report.dictionary.shape
+    plural = "" if n_instruments == 1 else "s"
+    yield Text(
+        f"{report.path}: {n_instruments} instrument{plural}, {n_harmonics} harmonics", "bold"
+    )
+    yield dictionary_table(report.dictionary, _names(report))
+    found = alike(report)
+    if found is not None:
+        yield _alike(found)
+
+
+def _names(report: DictionaryReport) -> list[str]:
+    return [f"instrument-{number + 1}" for number in range(report.dictionary.shape[1])]
+
+
+def alike(report: DictionaryReport) -> tuple[str, str, float] | None:
+    """The two most similar instruments of a dictionary."""
+    return most_alike(report.dictionary, _names(report))
+
+
+def _alike(found: tuple[str, str, float]) -> str:
+    return f"closest timbres: {found[0]} and {found[1]}, similarity {found[2]:.2f} (1 is equal)"
+
+
+def dictionary_table(dictionary: NDArray[np.float32], names: Sequence[str]) -> Table:
+    """A row per harmonic, in dB."""
+    table = _table("Dictionary: harmonics in dB", "harmonic", *names)
+    for number, amplitudes in enumerate(dictionary, 1):
+        table.add_row(str(number), *(_harmonic(float(value)) for value in amplitudes))
+    return table
+
+
+def _harmonic(amplitude: float) -> str:
+    level_db = decibels(amplitude)
+    return "·" if level_db is None or level_db < LOWEST_DB else f"{level_db:z.1f}"
+
+
+def _decibels(level_db: float | None) -> str:
+    return "silent" if level_db is None else f"{level_db:z.1f}"
+
+
+def _warnings(warnings: Sequence[str]) -> Iterator[str | RenderableType]:
+    for warning in warnings:
+        yield f"warning: {warning}"
+
+
+def _pairs(rows: dict[str, str]) -> Table:
+    """Names and values, without a frame."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    """An empty table; names on the left, numbers on the right."""
+    table = Table(title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(Text(first), no_wrap=True)
+    for heading in others:
+        table.add_column(Text(heading), justify="right")
+    return table

@@ -1,0 +1,1 @@
+"""`musisep separate`: recordings to stems."""

@@ -1,0 +1,392 @@
+"""`musisep separate`: recordings to stems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from musisep_cli.sound.audio_file import Subtype
+
+ONE_SET = {
+    "beam": 1,
+    "hypotheses": 1,
+    "octave_nats": 0.0,
+    "hidden_nats": 0.0,
+    "held_nats": 0.0,
+}
+"""Of tones in every frame: the most probable."""
+_METHOD = "Method"
+_RUN = "Where it runs"
+_OUTPUT = "Output"
+_MESSAGES = "Messages"
+
+
+def _instruments(text: str) -> int:
+    """The number of -n, or what to give instead."""
+    from musisep_cli.run.settings.limits import MAX_INSTRUMENTS
+
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+    if not 1 <= number <= MAX_INSTRUMENTS:
+        raise typer.BadParameter(
+            f"'{text}' is no number of instruments: -n says how many the recording has, 1 to"
+            f" {MAX_INSTRUMENTS}, for example -n 2."
+        )
+    return number
+
+
+def separate(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUTS",
+            help="Sound files (wav, flac, ogg, mp3, aiff), folders with all below them, patterns.",
+        ),
+    ],
+    instruments: Annotated[
+        int | None,
+        typer.Option(
+            "--instruments",
+            "-n",
+            metavar="N",
+            parser=_instruments,
+            help="Number of melodic instruments in the recording; there is a stem for each. Needed"
+            " here or in --config.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Independent runs, of which the one with the lowest objective is chosen; worth it"
+            " where the network is trained (quick, paper).",
+            show_default="1",
+        ),
+    ] = None,
+    start: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Where to start in the recording.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How much of it to separate.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="standard (up to 4 instruments, minutes on a CPU), quick (from scratch) or"
+            " paper (from scratch, to the paper's constants, for a GPU).",
+            show_default="by device",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings on top of the preset: a TOML file, or the manifest.json of a run, to"
+            " make it again. Flags win over it.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Steps of training on the recording: standard 0, quick 3,000, paper 70,000; from"
+            " three instruments on three times as many. standard stops when more would not help.",
+            show_default="by preset",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Frames per training step.",
+            show_default="by preset",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    sampling: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How training explores: independent (each explanation by itself, as in the paper)"
+            " or tree (those with the same first tone share its network pass, less than half the"
+            " work).",
+            show_default="by preset",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    harmonics: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Harmonics of a tone.",
+            show_default="by preset",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    init_dictionary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Start from this dictionary.json, for example one of isolated tracks.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    freeze_dictionary: Annotated[
+        bool,
+        typer.Option(
+            "--freeze-dictionary",
+            metavar="",
+            help="Keep the dictionary as it is, do not learn it.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = False,
+    no_decode: Annotated[
+        bool,
+        typer.Option(
+            "--no-decode",
+            metavar="",
+            help="Take the most probable tones of every frame by itself, not those that fit all"
+            " frames together.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = False,
+    first_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="FIRST",
+            help="The first seed; the others follow it.",
+            show_default="0",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="DEVICE",
+            help="auto (a GPU if there is one), cpu, cuda (of several GPUs, seeds take turns on "
+            "all), or cuda:0, cuda:1, ...",
+            show_default="auto",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            metavar="",
+            help="The same as -d cuda: fail if there is no GPU.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
+    cpu: Annotated[
+        bool,
+        typer.Option("--cpu", metavar="", help="The same as -d cpu.", rich_help_panel=_RUN),
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Seeds made at once, each in a process of its own.",
+            rich_help_panel=_RUN,
+        ),
+    ] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="CPU threads of one seed; the last bits of a training depend on it.",
+            show_default="2",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", help="Output folder.", rich_help_panel=_OUTPUT),
+    ] = Path("separated"),
+    filename: Annotated[
+        str,
+        typer.Option(
+            metavar="TEMPLATE", help="Name of a stem below DIR/musisep.", rich_help_panel=_OUTPUT
+        ),
+    ] = "{track}/{stem}.{ext}",
+    float32: Annotated[
+        bool,
+        typer.Option(
+            "--float32",
+            metavar="",
+            help="Stems in 32-bit float (the default).",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    int24: Annotated[
+        bool,
+        typer.Option(
+            "--int24", metavar="", help="Stems in 24-bit integers.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    int16: Annotated[
+        bool,
+        typer.Option(
+            "--int16", metavar="", help="Stems in 16-bit integers.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    flac: Annotated[
+        bool,
+        typer.Option(
+            "--flac",
+            metavar="",
+            help="FLAC instead of WAV, with --int24 unless --int16.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            metavar="",
+            help="Separate again, and replace what an earlier run wrote.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            metavar="",
+            help="Go on from where an interrupted run stopped, with the same result as without the"
+            " interruption. Without it only finished seeds are kept.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            metavar="",
+            help="Show what would be done, and write nothing.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            metavar="",
+            help="Only results and errors.",
+            rich_help_panel=_MESSAGES,
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            metavar="",
+            help="All settings, and more lines of progress.",
+            rich_help_panel=_MESSAGES,
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            metavar="",
+            help="Results as JSON, a line for every recording.",
+            rich_help_panel=_MESSAGES,
+        ),
+    ] = False,
+) -> None:
+    """Separate recordings into a stem for every instrument and a residual.
+
+    It needs nothing but the recording: minutes on a laptop, hours from scratch. Stems and residual
+    add up to the recording, and have its sample rate, length and channels.
+
+    Results go to stdout, progress and messages to stderr. Exit codes: 0 all done, 1 something
+    failed, 2 wrong usage, 130 interrupted.
+    """
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose contradict each other.")
+    if overwrite and resume:
+        raise typer.BadParameter("--overwrite and --resume contradict each other.")
+    subtype = _subtype(float32=float32, int24=int24, int16=int16, flac=flac)
+    device_name = _device(device, gpu=gpu, cpu=cpu)
+    flags: dict[str, dict[str, Any]] = {
+        "run": {
+            "instruments": instruments,
+            "seeds": seeds,
+            "first_seed": first_seed,
+            "threads": threads,
+        },
+        "policy": {"sampling": sampling},
+        "training": {"iterations": iterations, "batch_size": batch_size},
+        "dictionary": {
+            "n_harmonics": harmonics,
+            "init_file": str(init_dictionary.absolute()) if init_dictionary else None,
+            "frozen": freeze_dictionary or None,
+        },
+        "search": ONE_SET if no_decode else {},
+    }
+    # Imported here, so that the help does not wait for PyTorch.
+    from musisep_cli.cli.separate.report import Reporter
+    from musisep_cli.cli.separate.run import Job, configure, run
+    from musisep_cli.errors import ConfigError, MusisepError
+    from musisep_cli.machine.device import resolve_device
+    from musisep_cli.run.folder.layout import SoundFormat
+
+    reporter = Reporter(quiet=quiet, verbose=verbose, as_json=as_json)
+    try:
+        where = resolve_device(device_name)
+        settings, warnings = configure(flags, preset=preset, file=config, device=where)
+        job = Job(
+            inputs=inputs,
+            config=settings,
+            warnings=warnings,
+            device=where,
+            jobs=jobs,
+            out=out,
+            template=filename,
+            sound=SoundFormat(subtype=subtype, extension="flac" if flac else "wav"),
+            start_s=start,
+            duration_s=duration,
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+        )
+        exit_code = run(job, reporter)
+    except MusisepError as error:
+        reporter.error(str(error))
+        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error
+    raise typer.Exit(exit_code)
+
+
+def _subtype(*, float32: bool, int24: bool, int16: bool, flac: bool) -> Subtype:
+    """The number format that the flags ask for."""
+    if float32 + int24 + int16 > 1:
+        raise typer.BadParameter("choose one of --float32, --int24 and --int16.")
+    if flac and float32:
+        raise typer.BadParameter("FLAC holds integers only: --flac goes with --int24 or --int16.")
+    if int16:
+        return "int16"
+    return "int24" if int24 or flac else "float32"
+
+
+def _device(device: str | None, *, gpu: bool, cpu: bool) -> str:
+    """The device that the flags ask for."""
+    asked = [] if device is None else [device]
+    asked += ["cuda"] * gpu + ["cpu"] * cpu
+    if len({name.partition(":")[0] for name in asked}) > 1:
+        raise typer.BadParameter("--device, --gpu and --cpu contradict each other: choose one.")
+    return asked[0] if asked else "auto"

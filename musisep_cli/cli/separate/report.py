@@ -1,0 +1,195 @@
+"""Report of `musisep separate`: results on stdout, messages and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from musisep_cli import __version__
+from musisep_cli.cli.output import Messages, show
+from musisep_cli.cli.progress import clock, show_progress
+from musisep_cli.cli.separate import tables, warnings
+from musisep_cli.machine.device import describe
+from musisep_cli.run.folder import made_seeds
+
+if TYPE_CHECKING:
+    from musisep_cli.cli.separate.run import Job, Outcome
+    from musisep_cli.run.folder.layout import RunFolder
+    from musisep_cli.run.result import OnProgress
+    from musisep_cli.sound.recording import Recording
+
+
+@dataclass
+class Reporter:
+    """Everything that the user sees.
+
+    Attributes:
+        quiet: results and errors only.
+        verbose: all settings and more progress.
+        as_json: results as JSON lines.
+    """
+
+    quiet: bool
+    verbose: bool
+    as_json: bool
+
+    def __post_init__(self) -> None:
+        self.messages = Messages()
+        self.results = Console(highlight=False)
+        self.number = self.n_done = 0
+
+    def start(self, job: Job, n_inputs: int) -> None:
+        """Say what is going to run, and where."""
+        self.job, self.n_inputs = job, n_inputs
+        if job.dry_run and not self.as_json:
+            show(self.results, _headline(job))
+        else:
+            self._say(_headline(job))
+        for warning in (*job.warnings, *warnings.of_crowding(job)):
+            self._warn(warning)
+        if self.verbose:
+            for line in _settings(job):
+                self._say(line)
+
+    @contextmanager
+    def progress(
+        self, recording: Recording, folder: RunFolder, state: str, warnings: Sequence[str]
+    ) -> Iterator[OnProgress]:
+        """Show a separation on its way, and first what is to be known of it."""
+        channels = {1: "mono", 2: "stereo"}.get(
+            recording.n_channels, f"{recording.n_channels} channels"
+        )
+        counter = f"[{self.number + 1}/{self.n_inputs}] " if self.n_inputs > 1 else ""
+        self._say(
+            f"{counter}{recording.path}: {clock(recording.duration_s)}, "
+            f"{recording.sample_rate_hz} Hz, {channels} -> {folder.folder}"
+        )
+        for warning in warnings:
+            self._warn(f"{recording.path}: {warning}")
+        if state == "unfinished":
+            self._say(_unfinished(folder, resume=self.job.resume))
+        if self.quiet:
+            yield _ignore
+            return
+        live = sys.stderr.isatty() and not self.messages.is_dumb_terminal
+        with show_progress(
+            self.messages, self.job.config, live=live, verbose=self.verbose
+        ) as on_progress:
+            yield on_progress
+
+    def show(self, outcome: Outcome) -> None:
+        """One input's result, or what went wrong."""
+        self.number += 1
+        self.n_done += outcome.status in ("done", "unchanged")
+        name = str(outcome.source.path)
+        if outcome.error is not None:
+            prefix = "" if outcome.error.startswith(name) else f"{name}: "
+            self.error(f"{prefix}{outcome.error}")
+        elif outcome.status == "interrupted":
+            self.error(_interruption(outcome, n_done=self.n_done))
+        elif outcome.status == "unchanged":
+            self._say(
+                f"{name}: nothing to do, {outcome.folder.folder} holds its separation with these "
+                "settings"
+            )
+        if self.as_json:
+            typer.echo(json.dumps(tables.to_json(outcome)))
+        elif outcome.status == "done" and outcome.manifest is not None:
+            show(self.results, tables.heading(outcome))
+            show(self.results, tables.stems(outcome, outcome.manifest))
+            if len(outcome.manifest["ranking"]) > 1:
+                show(self.results, tables.ranking(outcome.manifest))
+            for line in tables.footnotes(outcome.manifest):
+                show(self.results, line)
+            show(self.results, "")
+        if outcome.status == "done" and outcome.manifest is not None:
+            for warning in warnings.of_result(outcome.manifest):
+                self._warn(f"{name}: {warning}")
+
+    def finish(self, outcomes: Sequence[Outcome]) -> None:
+        """All inputs in a table, if there are several."""
+        if self.as_json:
+            return
+        if self.job.dry_run:
+            show(self.results, tables.plan(outcomes))
+        elif self.n_inputs > 1:
+            show(self.results, tables.closing(outcomes))
+
+    def error(self, text: str) -> None:
+        """Something that the user has to change."""
+        self.messages.print(Text(f"error: {text}", "red"), soft_wrap=True)
+
+    def bug(self, trace: str) -> None:
+        """Something that musisep has to change: the whole traceback."""
+        self.messages.print(Text(trace), soft_wrap=True)
+
+    def _warn(self, text: str) -> None:
+        self._say(f"warning: {text}")
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            self.messages.print(Text(line), soft_wrap=True)
+
+
+def _headline(job: Job) -> str:
+    run, training = job.config.run, job.config.training
+    last = run.first_seed + run.seeds - 1
+    seeds = f"seed {last}" if run.seeds == 1 else f"seeds {run.first_seed} to {last}"
+    instruments = f"{run.instruments} instrument{'' if run.instruments == 1 else 's'}"
+    start = "from the weights that come with it" if job.config.warmstart.weights else "from scratch"
+    steps = f"{training.iterations} iterations of {training.batch_size} frames"
+    return (
+        f"musisep {__version__} on {describe(job.device, run.threads, run.precision)}; "
+        f"preset {job.config.preset} ({start}, {steps if training.iterations else 'no training'}), "
+        f"{instruments}, {seeds}"
+    )
+
+
+def _settings(job: Job) -> Iterator[str]:
+    """All settings in the form of a file for --config."""
+    for section, values in job.config.to_json().items():
+        if isinstance(values, dict):
+            yield f"[{section}]"
+            yield from (f"{name} = {json.dumps(value)}" for name, value in values.items())
+
+
+def _unfinished(folder: RunFolder, *, resume: bool) -> str:
+    """What an unfinished run left, and what becomes of it."""
+    seeds = _listed(made_seeds.numbers(folder))
+    kept = f"{seeds} done and kept" if seeds else "no seed is done"
+    stopped = _listed(made_seeds.stopped(folder))
+    if not stopped:
+        return f"an unfinished separation is there: {kept}"
+    rest = "goes on where it stopped" if resume else "starts over (--resume would go on with it)"
+    return f"an unfinished separation is there: {kept}, {stopped} {rest}"
+
+
+def _interruption(outcome: Outcome, *, n_done: int) -> str:
+    """What is kept of an input that was interrupted, and of those before it."""
+    folder = outcome.folder
+    found = (made_seeds.numbers(folder), "done"), (made_seeds.stopped(folder), "in part")
+    kept = ", ".join(f"{_listed(seeds)} {what}" for seeds, what in found if seeds)
+    rest = f"kept in {folder.folder}: {kept}; --resume goes on" if kept else "nothing of it is kept"
+    before = f". Recordings done before it: {n_done}" if n_done else ""
+    return f"interrupted in {outcome.source.path}: {rest}{before}."
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """Seeds in words; empty if there are none.
+
+    >>> _listed([3]), _listed([0, 1])
+    ('seed 3', 'seeds 0, 1')
+    """
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else ""
+
+
+def _ignore(progress: object) -> None:
+    """No progress is shown."""

@@ -1,0 +1,183 @@
+"""Tables of `musisep separate`: what came out of a recording, and of all of them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from musisep_cli.cli.progress import clock
+from musisep_cli.run.folder import manifest as manifests
+
+if TYPE_CHECKING:
+    from musisep_cli.cli.separate.run import Outcome
+    from musisep_cli.run.folder.manifest import Manifest
+
+WORDS = {
+    "done": "done",
+    "unchanged": "nothing to do",
+    "planned": "to separate",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
+"""Status of an input, as it is shown."""
+
+
+def decibels(ratio: float) -> float:
+    """An amplitude ratio above 0 in dB."""
+    return 20 * math.log10(ratio)
+
+
+def heading(outcome: Outcome) -> Text:
+    """What was separated, and into which folder: a line, as a table's title is folded with it."""
+    return Text(f"{outcome.source.path} -> {outcome.folder.folder}", "bold")
+
+
+def stems(outcome: Outcome, manifest: Manifest) -> Table:
+    """A row per stem: how loud it is, and its file, in the folder of the heading or elsewhere."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("stem", no_wrap=True)
+    table.add_column("level, dBFS", justify="right", no_wrap=True)
+    table.add_column("share of energy", justify="right", no_wrap=True)
+    table.add_column("file", overflow="fold")
+    for stem in manifest["stems"]:
+        level, path = stem["rms_dbfs"], outcome.folder.stem(stem["name"])
+        row = [
+            stem["name"],
+            "silent" if level is None else f"{level:.1f}",
+            f"{stem['energy_share']:.1%}",
+            path.name if path.parent == outcome.folder.folder else str(path),
+        ]
+        table.add_row(*map(Text, row))
+    return table
+
+
+def ranking(manifest: Manifest) -> Table:
+    """A row per seed, best first, the chosen one marked."""
+    table = _table("Seeds")
+    table.add_column("seed", justify="right")
+    table.add_column("objective", justify="right")
+    if manifests.trained(manifest):
+        table.add_column("steps skipped", justify="right")
+    table.add_column("time", justify="right")
+    table.add_column("")
+    for row in manifest["ranking"]:
+        mark = manifest["chosen_by"] if row["seed"] == manifest["chosen_seed"] else ""
+        skipped = [str(row["n_skipped_steps"])] * manifests.trained(manifest)
+        cells = [str(row["seed"]), _objective(row), *skipped, clock(row["wall_s"]), mark]
+        table.add_row(*cells, style="bold" if mark else "")
+    return table
+
+
+def footnotes(manifest: Manifest) -> list[str]:
+    """The seed if there is but one, the stems' common gain, and what they add up to."""
+    notes = []
+    if len(manifest["ranking"]) == 1:
+        [row] = manifest["ranking"]
+        skipped = f"{row['n_skipped_steps']} steps skipped, " if manifests.trained(manifest) else ""
+        notes.append(
+            f"seed {row['seed']}: objective {_objective(row)} over all frames, "
+            f"{skipped}{clock(row['wall_s'])}"
+        )
+    if manifest["gain"] < 1.0:
+        notes.append(
+            f"all stems are scaled by one gain, {decibels(manifest['gain']):.2f} dB, to fit into "
+            f"{manifest['output']['subtype']}"
+        )
+    error = manifest["sum_error"]
+    figure = f"to {decibels(error):.0f} dB of its peak" if error > 0 else "exactly"
+    scaled = " / gain" if manifest["gain"] < 1.0 else ""
+    return [*notes, f"stems + residual = input{scaled} {figure}", *_overlap(manifest)]
+
+
+def _overlap(manifest: Manifest) -> list[str]:
+    """Why the shares of energy do not add up to 100 %, if they do not."""
+    total = sum(stem["energy_share"] for stem in manifest["stems"])
+    if f"{total:.0%}" == "100%":
+        return []
+    effect = "strengthen" if total < 1 else "weaken"
+    return [f"shares of energy add up to {total:.0%}: stems overlap, and {effect} each other there"]
+
+
+def _objective(row: dict[str, Any]) -> str:
+    return "not finite" if row["objective"] is None else f"{row['objective']:.5g}"
+
+
+def plan(outcomes: Sequence[Outcome]) -> Table:
+    """A row per recording of a dry run."""
+    states = {"new": "separate", "unfinished": "finish", "replaced": "replace"}
+    table = _table("Dry run: nothing is written")
+    for name in ("recording", "length", "what", "where to"):
+        table.add_column(name, overflow="fold")
+    for outcome in outcomes:
+        what = states.get(outcome.state or "", WORDS[outcome.status])
+        length = "" if outcome.duration_s is None else clock(outcome.duration_s)
+        row = [str(outcome.source.path), length, what, _where(outcome)]
+        table.add_row(*map(Text, row), style=_style(outcome))
+    return table
+
+
+def closing(outcomes: Sequence[Outcome]) -> Table:
+    """A row per recording: what became of it, and where it is or why not."""
+    count = Counter(WORDS[outcome.status] for outcome in outcomes)
+    summary = ", ".join(f"{number} {word}" for word, number in count.items())
+    table = _table(f"{len(outcomes)} recordings: {summary}")
+    table.add_column("recording", overflow="fold")
+    table.add_column("result", no_wrap=True)
+    table.add_column("where, or why", overflow="fold")
+    for outcome in outcomes:
+        row = [str(outcome.source.path), _result(outcome), _where(outcome)]
+        table.add_row(*map(Text, row), style=_style(outcome))
+    return table
+
+
+def _result(outcome: Outcome) -> str:
+    """What became of a recording, and how often it was warned of."""
+    n_warnings = len(outcome.warnings)
+    plural = "" if n_warnings == 1 else "s"
+    return WORDS[outcome.status] + (f", {n_warnings} warning{plural}" if n_warnings else "")
+
+
+def _where(outcome: Outcome) -> str:
+    """Where the results are, or why there are none."""
+    if outcome.error is None:
+        return str(outcome.folder.folder)
+    return outcome.error.removeprefix(f"{outcome.source.path}: ")
+
+
+def _table(title: str) -> Table:
+    return Table(title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD)
+
+
+def _style(outcome: Outcome) -> str:
+    return "red" if outcome.status in ("failed", "interrupted") else ""
+
+
+def to_json(outcome: Outcome) -> dict[str, Any]:
+    """An input as a JSON object; its files are those that exist."""
+    folder, manifest = outcome.folder, outcome.manifest
+    document: dict[str, Any] = {
+        "input": str(outcome.source.path),
+        "status": outcome.status,
+        "folder": str(folder.folder),
+    }
+    if outcome.error is not None:
+        document["error"] = outcome.error
+    if outcome.duration_s is not None:
+        document["duration_s"] = outcome.duration_s
+    if manifest is None:
+        return {**document, "files": []}
+    document["stems"] = [
+        {**stem, "path": str(folder.stem(stem["name"]))} for stem in manifest["stems"]
+    ]
+    copied = ("chosen_seed", "chosen_by", "ranking", "gain", "sum_error", "wall_s", "device")
+    document |= {name: manifest[name] for name in copied}
+    if outcome.status == "done":
+        document["warnings"] = list(outcome.warnings)
+    files = manifests.listed_files(manifest, folder)
+    return {**document, "files": [str(path) for path in files]}

@@ -1,0 +1,1 @@
+"""Machine: the computer underneath: devices, threads, files, locks, signals."""

@@ -1,0 +1,120 @@
+"""Held: notes that are played where their frame by itself does not show them.
+
+Not in the paper. A tone that the others cover is in no hypothesis of its frame: the network names
+what it sees. But few notes are shorter than a tenth of a second, and the frames before and after
+may show it. So once it is decoded what every instrument plays, every frame gets further hypotheses:
+that one of the instruments still holds its note from before, or has its next one already, while the
+others play what was decoded; and that all of them do. All is then decoded again.
+
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments, ``c`` channels, ``f`` bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from musisep_cli.frames.framewise import Derived, Framewise, Together, stretches
+from musisep_cli.frames.spectra import audible
+from musisep_cli.frames.spool import SpooledFrames
+from musisep_cli.methods.decoding.decoded import Decoded
+from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
+from musisep_cli.methods.decoding.path import Decoding
+from musisep_cli.tones.notes import NotesAround
+from musisep_cli.tones.tones import Tones
+
+HELD_FRAMES = 8
+"""A note is looked for so many frames before and after: 85 ms at the paper's hop."""
+FRAMES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Held:
+    """The further hypotheses of every frame.
+
+    Attributes:
+        found: the hypotheses that were decoded.
+        decoding: what was chosen of them.
+        channels: of all frames, complex ``[n, c, f]``.
+        fit: to them.
+        nats: how much less probable they are than what was chosen.
+    """
+
+    found: Framewise[Hypotheses]
+    decoding: Decoding
+    channels: Framewise[Tensor]
+    fit: SetFit
+    nats: float
+
+    @cached_property
+    def notes(self) -> NotesAround:
+        """What was chosen, and the other notes near by."""
+        return NotesAround(Decoded(self.found, self.decoding), HELD_FRAMES)
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.found)
+
+    def __getitem__(self, block: slice) -> Hypotheses:
+        """Of some consecutive frames, ``2 (i + 1)`` each; those that are none have no tones."""
+        channels = self.channels[block]
+        sets, are_new = held_sets(self.notes[block])
+        chosen = self.found[block].only(self.decoding.hypotheses[block]).log_prob  # n, 1
+        frames = are_new.nonzero()[:, 0]
+        each = sets[are_new][:, None]
+        fitted = self.fit(chosen[frames] - self.nats, each, channels[frames])
+
+        def in_place(values: Tensor) -> Tensor:
+            whole = values.new_zeros(*are_new.shape, *values.shape[2:])
+            whole[are_new] = values[:, 0]
+            return whole
+
+        held = Hypotheses(*(in_place(values) for values in vars(fitted).values()))
+        log_prob = torch.where(are_new, held.log_prob, 2 * LEAST_LOG_PROB)
+        return replace(held, log_prob=log_prob).heard(audible(channels.mean(1)))
+
+
+def held_sets(tones: Tones) -> tuple[Tones, Tensor]:
+    """Sets of tones with notes from before or after, and which of them are new ones.
+
+    Args:
+        tones: of some frames, and the notes around, as of ``NotesAround``, ``[n, 3 i]``.
+
+    Returns:
+        ``[n, s, i]`` and bool ``[n, s]``.
+    """
+    n_instruments = tones.on.shape[1] // 3
+    alone = torch.eye(n_instruments, device=tones.on.device)
+    asked = torch.cat([alone, torch.ones_like(alone[:1])]).bool()  # s, i
+    least = torch.where(asked.all(1), min(2, n_instruments), 1)  # one note held is held alone
+    own, held, are_new = tones[:, None, :n_instruments], [], []
+    for side in (slice(n_instruments, 2 * n_instruments), slice(2 * n_instruments, None)):
+        other = tones[:, None, side]
+        taken = asked & (other.on > 0)  # n, s, i
+        are_new.append(taken.sum(-1) >= least)
+        pairs = zip(vars(other).values(), vars(own).values(), strict=True)
+        held.append(Tones(*(torch.where(taken, new, old) for new, old in pairs)))
+    return held[0].beside(held[1]), torch.cat(are_new, 1)
+
+
+def with_held(
+    held: Held, kept: SpooledFrames[Hypotheses], pause: Callable[[], None]
+) -> Framewise[Hypotheses]:
+    """The hypotheses with the further ones beside them.
+
+    Args:
+        held: the further ones.
+        kept: where they go.
+        pause: called block after block; may raise to end the work.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    for block in stretches(len(held), FRAMES_AT_ONCE):
+        pause()
+        kept.add(held[block])
+    return Derived(Together(held.found, kept), lambda both: both[0].beside(both[1]))

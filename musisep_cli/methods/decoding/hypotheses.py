@@ -1,0 +1,155 @@
+"""Hypotheses: sets of tones that a frame may hold, each fitted to it at once.
+
+Departs from the paper (Section 3.8), where a frame has one set: the most probable tone after tone.
+Here several are kept, with what speaks for each, and which of them sounded is decided over all
+frames (``decoding``).
+
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` channels, ``f`` bins, ``h``
+harmonics; ``k = n s``, those of one frame in a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from musisep_cli.frames.framewise import FrameRows
+from musisep_cli.tones.coefficients import coefficients_in_channels
+from musisep_cli.tones.joint_fit import JointFit, matched_filter, refined_pitch
+from musisep_cli.tones.objective import ObjectiveConfig, lifted_magnitude
+from musisep_cli.tones.peaks import magnitude
+from musisep_cli.tones.tones import Tones
+
+LEAST_LOG_PROB = -60.0
+"""Less probable sets are not told apart."""
+TIKHONOV = 1e-2
+"""Weight of the regularisation when all tones of a set are fitted at once."""
+
+
+@dataclass(frozen=True)
+class Hypotheses(FrameRows):
+    """Sets of tones of every frame, the most probable first, those with a tone moved last.
+
+    Attributes:
+        log_prob: of the set under the policy, whatever the order of its tones, ``[n, s]``.
+        misfit: of the lifted magnitudes when all tones are fitted at once, relative to the frame,
+            ``[n, s]``.
+        on: whether there is a tone, bool ``[n, s, i]``.
+        f0_bins: pitch, ``[n, s, i]``.
+        inharmonicity: b, ``[n, s, i]``.
+        loudness: sum of the absolute harmonic amplitudes, ``[n, s, i]``.
+        timbre: sqrt|c_h| with length 1, or 0 where there is no tone, half precision,
+            ``[n, s, i, h]``.
+        place: square root of how loud it is in every channel, with length 1, or 0 where there is no
+            tone, ``[n, s, i, c]``.
+    """
+
+    log_prob: Tensor
+    misfit: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    loudness: Tensor
+    timbre: Tensor
+    place: Tensor
+
+    def heard(self, audible: Tensor) -> Hypotheses:
+        """Without tones in the frames that are not audible, bool ``[n]``."""
+        on = self.on & audible[:, None, None]
+        return replace(
+            self,
+            on=on,
+            loudness=self.loudness * on,
+            timbre=self.timbre * on[..., None],
+            place=self.place * on[..., None],
+        )
+
+
+@dataclass(frozen=True)
+class SetFit:
+    """How sets of tones are fitted to their frames.
+
+    Attributes:
+        n_harmonics: of a tone.
+        width_bins: sigma of a peak.
+        objective: the lift, of what is compared.
+        refined_pitch: whether pitches are set to where their harmonics are strongest.
+    """
+
+    n_harmonics: int
+    width_bins: float
+    objective: ObjectiveConfig
+    refined_pitch: bool
+
+    @torch.no_grad()
+    def __call__(self, log_prob: Tensor, sets: Tones, channels: Tensor) -> Hypotheses:
+        """All tones of every set fitted to the frame at once, twice if their pitches are refined.
+
+        The network's pitches are good to about half a bin, which at the tenth harmonic is five.
+        After the first fit every pitch is set to where its harmonics are strongest.
+
+        Args:
+            log_prob: of the sets, ``[n, s]``.
+            sets: their tones, ``[n, s, i]``.
+            channels: complex ``[n, c, f]``.
+        """
+        width, spectra = self.width_bins, channels.mean(1)
+        each = partial(Tensor.repeat_interleave, repeats=log_prob.shape[1], dim=0)
+        rows = each(spectra)  # k, f
+        pitches = Tones(*(values.flatten(0, 1) for values in vars(sets).values()))
+        fit_to = partial(
+            JointFit.of, spectra=rows, n_harmonics=self.n_harmonics, width=width, tikhonov=TIKHONOV
+        )
+        fit = fit_to(pitches)
+        if self.refined_pitch:
+            matched = each(matched_filter(spectra, width))
+            pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, fit))
+            fit = fit_to(pitches)
+        amplitudes = magnitude(fit.coefficients) * pitches.on[..., None]
+        loudness = amplitudes.sum(-1)
+        tiny = torch.finfo(amplitudes.dtype).tiny
+        timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
+        in_channels = _in_channels(fit, each(channels)) * pitches.on[..., None]
+        place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
+        misfit = relative_misfit(rows, fit.tones.sum(1), self.objective)
+
+        def by_frame(values: Tensor) -> Tensor:
+            return values.view(*log_prob.shape, *values.shape[1:])
+
+        return Hypotheses(
+            log_prob=log_prob,
+            misfit=by_frame(misfit),
+            on=sets.on > 0,
+            f0_bins=by_frame(pitches.f0_bins),
+            inharmonicity=sets.inharmonicity,
+            loudness=by_frame(loudness),
+            timbre=by_frame(timbre).half(),
+            place=by_frame(place),
+        )
+
+
+def _in_channels(fit: JointFit, channels: Tensor) -> Tensor:
+    """How loud every tone of a fit is in every channel ``[k, c, f]``, ``[k, i, c]``."""
+    if channels.shape[1] == 1:
+        return magnitude(fit.coefficients).sum(-1)[..., None]
+    found = coefficients_in_channels(fit.peaks, channels.transpose(0, 1), tikhonov=TIKHONOV)
+    tones = found.unflatten(-1, fit.coefficients.shape[1:])  # c, k, i, h
+    return magnitude(tones).sum(-1).movedim(0, -1)
+
+
+def relative_misfit(spectra: Tensor, explained: Tensor, config: ObjectiveConfig) -> Tensor:
+    """Distance of lifted magnitudes (Eq. 12), relative to that of silence, ``[k]``.
+
+    Args:
+        spectra: complex ``[k, f]``.
+        explained: sum of the tones, ``[k, f]``.
+        config: the lift.
+    """
+    lifted = lifted_magnitude(spectra, config)
+    distance = (lifted - lifted_magnitude(explained, config)).square().sum(-1)
+    tiny = torch.finfo(lifted.dtype).tiny
+    misfit: Tensor = distance / lifted.square().sum(-1).clamp_min(tiny)
+    return misfit

@@ -1,0 +1,220 @@
+"""Rehearsal: the network learns on the recording what was decoded of it.
+
+Departs from the paper (Algorithm 1), which knows no tones and follows the objective of its own
+guesses. What was decoded over all frames knows more than the network in any one of them: timbres,
+lines that go on, notes that change together. Where that is plain, its tones are taken for true, and
+the network learns to name them, whoever plays them (``policy.forced``). What it then hears in all
+the other frames is better too. Some of the plain ones are never learned: once these are heard no
+better, training ends (``training.stopping``).
+
+Axes: ``b`` frames of the batch, ``n`` frames with labels, ``i`` instruments and tones of a frame,
+``f`` bins, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musisep_cli.frames.framewise import FrameRows
+from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.machine.portions import Portions
+from musisep_cli.methods.decoding.stopping import CHECK_STEPS, MOST_HELD, Stopping, held_out
+from musisep_cli.methods.policy.forced import Forced, ForcedConfig, forced_rollout
+from musisep_cli.methods.policy.rollout import Policy
+from musisep_cli.methods.policy.trainer import StepReport, TrainingConfig, explanation_objective
+from musisep_cli.tones.objective import Objective
+from musisep_cli.tones.tones import Tones
+
+WARMUP_STEPS = 10
+"""Adam does not know the size of gradients at first: over so many steps the step size rises."""
+MAX_GRADIENT_NORM = 1.0
+"""Longer gradients are cut to this length."""
+
+
+@dataclass(frozen=True)
+class Labels(FrameRows):
+    """Frames whose tones are known.
+
+    Attributes:
+        centres: of the frames, in samples, ``[n]``.
+        on: whether the instrument plays, 0 or 1, ``[n, i]``.
+        f0_bins: pitch, ``[n, i]``.
+        inharmonicity: b, ``[n, i]``.
+        passage: frames in which the same notes sound have the same number, ``[n]``.
+    """
+
+    centres: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    passage: Tensor
+
+    @classmethod
+    def none(cls, n_instruments: int) -> Labels:
+        """Of no frame."""
+        empty, numbers = torch.zeros(0, n_instruments), torch.zeros(0, dtype=torch.long)
+        return cls(numbers, empty, empty, empty, numbers)
+
+    def drawn(self, n: int) -> Labels:
+        """``n`` random ones, or all, in random order."""
+        return self[torch.randperm(len(self))[:n].to(self.centres.device)]
+
+
+class Rehearsal:
+    """Draw frames with known tones, force these, step the network.
+
+    Args:
+        config: rates and budget.
+        policy: the network to train, on its device.
+        dictionary: D, which stays as it is, ``[h, i]``.
+        frame: how spectra are made.
+        signal: the recording's mean over channels, ``[t]``, on the policy's device.
+        labels: what is learned, as many as there is time for, and what is held out. Without any,
+            nothing is learned.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        policy: Policy,
+        dictionary: Tensor,
+        frame: GaborFrame,
+        signal: Tensor,
+        labels: Labels,
+    ) -> None:
+        self.config = config
+        self.policy, self.frame, self.signal = policy, frame, signal
+        # In one layout, whatever it was made from: the last bits of sums depend on it.
+        self.dictionary = dictionary.to(signal).clone(memory_format=torch.contiguous_format)
+        self.weights = list(policy.parameters())
+        held = held_out(labels.passage)
+        self.labels = labels[~held].drawn(config.iterations * config.batch_size)
+        self.held = labels[held].drawn(MOST_HELD)
+        self.stopping = Stopping(self.weights)
+        self.queue = torch.zeros(0, dtype=torch.long)
+        self.portions = Portions()
+        self.iteration = 0
+        self.n_skipped = 0
+
+    @cached_property
+    def optimiser(self) -> torch.optim.Adam:
+        """Made when it is needed: the first of a process takes seconds of imports."""
+        betas = self.config.beta_1, self.config.beta_2
+        return torch.optim.Adam(self.weights, betas=betas, eps=self.config.eps)
+
+    def run(self) -> Iterator[StepReport]:
+        """Train while it helps, to the end of the budget, a report after every step.
+
+        The weights that did best in what is held out are those that stay.
+        """
+        while len(self.labels):
+            self._check_if_due()
+            if self.iteration >= self.config.iterations or self.stopping.is_over:
+                break
+            yield self.step(self.next_batch())
+        self.stopping.take_best()
+
+    @property
+    def kept(self) -> int:
+        """After how many steps the weights were what they are at the end."""
+        return self.stopping.kept if self.stopping.losses else self.iteration
+
+    def _check_if_due(self) -> None:
+        """Every few steps and after the last: what became of the frames that are held out."""
+        is_due = self.iteration % CHECK_STEPS == 0 or self.iteration >= self.config.iterations
+        if is_due and len(self.held) and self.iteration not in self.stopping.losses:
+            self.stopping.check(self.iteration, self.loss_held_out())
+
+    @torch.no_grad()
+    def loss_held_out(self) -> float:
+        """How badly the frames are known that are not learned: by the same draws every time."""
+        with torch.random.fork_rng(devices=[self.signal.device] if self.signal.is_cuda else []):
+            torch.manual_seed(0)  # noqa: TID251 - the run's own generator is put aside
+            rows = torch.arange(len(self.held))
+            parts = self.portions.map(self._weighed_loss, rows)
+        return sum(parts) / len(self.held)
+
+    def _weighed_loss(self, rows: Tensor) -> float:
+        """The loss of held out frames ``[b]``, times their number."""
+        held = self.held[rows.to(self.held.centres.device)]
+        return len(rows) * float(self._forced(held).loss(ForcedConfig()))
+
+    def next_batch(self) -> Tensor:
+        """Numbers of random frames with labels, ``[b]``; every one comes once per epoch."""
+        size = min(self.config.batch_size, len(self.labels))
+        if len(self.queue) < size:
+            self.queue = torch.cat([self.queue, torch.randperm(len(self.labels))])
+        batch, self.queue = self.queue[:size], self.queue[size:]
+        return batch
+
+    def step(self, rows: Tensor) -> StepReport:
+        """One step on given frames ``[b]``; if it is not finite it is counted, not applied."""
+        self.iteration += 1
+        parts = self.portions.map(self._rehearse, rows)
+        for weight, *of_parts in zip(self.weights, *(found for found, _ in parts), strict=True):
+            weight.grad = reduce(torch.add, of_parts) / len(rows)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
+        terms = [terms for _, terms in parts]
+        report = StepReport.of(self.iteration, terms, torch.isfinite(norm), self.n_skipped)
+        if report.n_skipped == self.n_skipped:
+            rate = min(1.0, self.iteration / WARMUP_STEPS) * self.config.rate(self.iteration)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate * self.config.network_lr
+            self.optimiser.step()
+        self.n_skipped = report.n_skipped
+        return report
+
+    def _rehearse(self, rows: Tensor) -> tuple[list[Tensor], Objective]:
+        """Gradients of all weights, times the number of frames ``[b]``; and what was measured."""
+        forced = self._forced(self.labels[rows.to(self.labels.centres.device)])
+        gradients = torch.autograd.grad(
+            len(rows) * forced.loss(ForcedConfig()),
+            self.weights,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        return list(gradients), explanation_objective(forced.explanation, self.policy)
+
+    def _forced(self, labels: Labels) -> Forced:
+        """What the network makes of frames along their tones."""
+        known = Tones(labels.on, labels.f0_bins, labels.inharmonicity)
+        spectra = self.frame.analyse(self.signal, labels.centres)[:, : self.frame.n_network_bins]
+        return forced_rollout(
+            self.policy, spectra, known, self.dictionary, ForcedConfig().tolerance_bins
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training changes and what it learns, except the random generator."""
+        return {
+            "iteration": self.iteration,
+            "n_skipped": self.n_skipped,
+            "queue": self.queue.clone(),  # a view, with which all it was cut from would be saved
+            "labels": dict(vars(self.labels)),
+            "held": dict(vars(self.held)),
+            "stopping": self.stopping.state_dict(),
+            "dictionary": self.dictionary,
+            "policy": self.policy.state_dict(),
+            "optimiser": self.optimiser.state_dict() if self.iteration else {},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state of ``state_dict`` up again."""
+        self.iteration, self.n_skipped = int(state["iteration"]), int(state["n_skipped"])
+        self.queue = state["queue"]
+        device = self.signal.device
+        self.labels, self.held = (
+            Labels(**{name: x.to(device) for name, x in state[part].items()})
+            for part in ("labels", "held")
+        )
+        self.stopping.load_state_dict(state["stopping"])
+        self.dictionary.copy_(state["dictionary"])
+        self.policy.load_state_dict(state["policy"])
+        if self.iteration:
+            self.optimiser.load_state_dict(state["optimiser"])

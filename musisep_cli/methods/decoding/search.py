@@ -1,0 +1,363 @@
+"""Search: the most probable sets of tones of every frame, by beam search.
+
+Departs from the paper (Section 3.8): it predicts one set, the most probable tone after tone. That
+choice cannot be taken back: a first tone an octave too low explains both instruments' harmonics
+and leaves nothing to the second. Here the network continues several sets at once, and the best of
+them are kept as the frame's ``hypotheses``.
+
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates for the next tone or
+channels, ``f`` bins, ``h`` harmonics; ``k = n s``, those of one frame in a row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from musisep_cli.frames.spectra import audible
+from musisep_cli.machine.threads import CALLERS_OWN, Threads
+from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
+from musisep_cli.methods.policy.explanation import Explanation
+from musisep_cli.methods.policy.parameters import Output, offset_bins
+from musisep_cli.methods.policy.rollout import Policy
+from musisep_cli.methods.policy.sampling import ToneDistribution
+from musisep_cli.tones.tones import Tones
+
+TOLERANCE_BINS = 1.5
+"""Tones this close are one tone: what the network's neighbouring bins say is added up."""
+PROPOSAL_REACH_BINS = 2
+"""A proposal is the most probable bin within this distance."""
+LOWEST_WIDTHS = 3.0
+"""Lower tones, relative to the width of a peak, are not looked for: 22 Hz at the paper's window.
+Their harmonics run into each other, so that they fit any rumble, and no instrument plays them."""
+HIDING_HARMONICS, MOST_HIDING = range(2, 7), 10
+"""Where a tone is looked for that hides: at these harmonics of every other tone, the lowest first,
+and at so many in all."""
+
+FRAMES_AT_ONCE = 8
+"""Frames searched in one go. The network's activations then fit into the processor's cache; blocks
+of 64 frames took twice the processor time, half of it the system's, for fresh memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """How many sets of tones are looked at (not in the paper)."""
+
+    beam: int = 5
+    """Candidates for the next tone of a set, and sets that are continued."""
+    hypotheses: int = 12
+    """Sets of a frame that are kept. With both at 1 it is the most probable tone after tone."""
+    octave_nats: float = 10.0
+    """The most probable set is also tried with each tone an octave lower and higher, so much less
+    probable: the network's surest errors are octaves, of tones with a weak fundamental above all.
+    0: it is not."""
+    hidden_nats: float = 10.0
+    """The last tone of the most probable set is also tried at the harmonics of the others, so much
+    less probable: a tone there has no harmonic of its own, and once the others are subtracted the
+    network finds nothing left of it. 0: it is not."""
+    held_nats: float = 5.0
+    """Once decoded, every frame is also tried with notes that are held from the frames before, or
+    begun before those after, so much less probable: a tone that the others cover is in no set of
+    its own frame. 0: it is not."""
+    refined_pitch: bool = True
+    """Whether pitches are set to where their harmonics are strongest before sets are compared."""
+
+
+class Searcher:
+    """Looks for the most probable sets of tones of every frame.
+
+    Args:
+        policy: the network.
+        n_harmonics: of a tone.
+        config: how many sets.
+        keep: takes what is found in the next frames.
+        threads: search the frames.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        n_harmonics: int,
+        config: SearchConfig,
+        keep: Callable[[Hypotheses], None],
+        threads: Threads = CALLERS_OWN,
+    ) -> None:
+        self.policy, self.n_harmonics, self.config = policy, n_harmonics, config
+        self.keep, self.threads = keep, threads
+
+    def listen(self, channels: Tensor) -> None:
+        """Search the next frames ``[n, c, f]``; in silence there are no tones."""
+        blocks = channels.split(FRAMES_AT_ONCE)
+        with self.policy.unet.unchanged():
+            found = self.threads.map(self._search, blocks)
+        heard = [
+            sets.heard(audible(block.mean(1))) for sets, block in zip(found, blocks, strict=True)
+        ]
+        for hypotheses in heard:  # from here on the frames must not be searched again
+            self.keep(hypotheses)
+
+    def _search(self, block: Tensor) -> Hypotheses:
+        return search(self.policy, block, self.n_harmonics, self.config)
+
+
+@torch.no_grad()
+def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchConfig) -> Hypotheses:
+    """The most probable sets of tones of frames, found on the mean of their channels.
+
+    A set's probability is the product of its tones' probabilities, each given the tones before, and
+    of that of a rest, summed over the orders in which the search met it. Whether there is a rest is
+    read where the network thinks the next tone most probable.
+
+    Args:
+        policy: one whose instruments are decided by timbre: it proposes tones, whoever plays them.
+        channels: complex ``[n, c, f]``.
+        n_harmonics: of a tone.
+        config: how many sets.
+    """
+    found = _Sets.none(policy, channels.mean(1), n_harmonics)
+    for place in range(policy.n_instruments):
+        last = place + 1 == policy.n_instruments
+        found = found.extended(place, config.beam, config.hypotheses if last else config.beam)
+    fit = set_fit(policy, n_harmonics, config)
+    hypotheses = fit(found.log_prob, found.tones, channels)
+    moves = _moves(policy.n_instruments, config)
+    if not moves:
+        return hypotheses
+    moved = found.moved(hypotheses, moves)
+    return hypotheses.beside(fit(moved.log_prob, moved.tones, channels))
+
+
+def set_fit(policy: Policy, n_harmonics: int, config: SearchConfig) -> SetFit:
+    """How the sets that the search finds are fitted."""
+    return SetFit(
+        n_harmonics=n_harmonics,
+        width_bins=policy.ideal_width_bins,
+        objective=policy.objective_config,
+        refined_pitch=config.refined_pitch,
+    )
+
+
+class _Move(NamedTuple):
+    """A tone of a set put at a multiple of its own pitch or of another one's, the source's."""
+
+    tone: int
+    source: int
+    factor: float
+    nats: float
+
+
+def _moves(n_tones: int, config: SearchConfig) -> list[_Move]:
+    """Where the tones of the most probable set may be instead.
+
+    After a rest there are only rests: with the last tone, no other one is missing.
+    """
+    last = n_tones - 1
+    octaves = [
+        _Move(tone, tone, factor, config.octave_nats)
+        for tone in range(n_tones)
+        for factor in (0.5, 2.0)
+    ]
+    hiding = [
+        _Move(last, other, float(h), config.hidden_nats)
+        for h in HIDING_HARMONICS
+        for other in range(last)
+    ]
+    return [move for move in octaves + hiding[:MOST_HIDING] if move.nats > 0]
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """Sets that are not complete yet, ``[n, s]``; the tones that are missing are off.
+
+    ``explanation`` holds them as rollouts ``[k]``, for the network to go on from.
+    """
+
+    policy: Policy
+    dictionary: Tensor
+    explanation: Explanation
+    log_prob: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+
+    @classmethod
+    def none(cls, policy: Policy, spectra: Tensor, n_harmonics: int) -> _Sets:
+        dictionary = spectra.real.new_ones(n_harmonics, policy.n_instruments)  # has no say here
+        blank = spectra.real.new_zeros(len(spectra), 1, policy.n_instruments)
+        return cls(
+            policy=policy,
+            dictionary=dictionary,
+            explanation=Explanation.blank(spectra, dictionary),
+            log_prob=blank[..., 0],
+            on=blank.bool(),
+            f0_bins=blank,
+            inharmonicity=blank,
+        )
+
+    @property
+    def tones(self) -> Tones:
+        """Those of every set, ``[n, s, i]``."""
+        return Tones(self.on, self.f0_bins, self.inharmonicity)
+
+    @property
+    def lowest_bins(self) -> float:
+        """No tone is lower."""
+        return LOWEST_WIDTHS * self.policy.ideal_width_bins
+
+    def extended(self, place: int, beam: int, n_kept: int) -> _Sets:
+        """Every set with one more tone or with a rest, the most probable ``n_kept`` of a frame.
+
+        After a rest there are only rests: it says that nothing is left.
+        """
+        n_frames, n_sets = self.log_prob.shape
+        distribution, _ = self.policy.propose(self.explanation, self.dictionary)
+        mass = peak_log_mass(distribution.logits)
+        mass[:, : math.ceil(self.lowest_bins)] = 2 * LEAST_LOG_PROB
+        proposals = mass.topk(beam)  # k, c
+        tones = _Tones.read(self.policy, distribution, proposals.indices)
+        sounding = proposals.values + functional.logsigmoid(tones.on_logit)
+        resting = functional.logsigmoid(-tones.on_logit[:, :1])
+        if place > 0:
+            rested = ~self.on[..., place - 1].flatten()[:, None]
+            sounding = sounding.masked_fill(rested, LEAST_LOG_PROB)
+            resting = resting.masked_fill(rested, 0.0)
+        steps = torch.cat([sounding, resting], 1).view(n_frames, n_sets, -1)
+
+        def children(values: Tensor, tone: Tensor) -> Tensor:
+            """A tone's value in its place of every child; that of a rest is 0. ``[n, s c, i]``."""
+            parents = values[:, :, None].repeat(1, 1, beam + 1, 1)  # n, s, c, i
+            parents[:, :, :beam, place] = tone.view(n_frames, n_sets, beam).to(values.dtype)
+            return parents.flatten(1, 2)
+
+        on = children(self.on, torch.ones_like(tones.f0_bins))
+        f0_bins = children(self.f0_bins, tones.f0_bins)
+        inharmonicity = children(self.inharmonicity, tones.inharmonicity)
+        log_prob = merged((self.log_prob[..., None] + steps).flatten(1), on * f0_bins)
+        best = log_prob.topk(min(n_kept, log_prob.shape[1]))  # n, s
+        chosen = best.indices[..., None].expand(-1, -1, on.shape[-1])
+        kept = replace(
+            self,
+            log_prob=best.values.clamp_min(LEAST_LOG_PROB),
+            on=on.gather(1, chosen),
+            f0_bins=f0_bins.gather(1, chosen),
+            inharmonicity=inharmonicity.gather(1, chosen),
+        )
+        if place + 1 == self.policy.n_instruments:
+            return kept
+        parents = torch.arange(n_frames, device=on.device)[:, None] * n_sets
+        parents = parents + best.indices // (beam + 1)
+        child = best.indices % (beam + 1)
+        return kept._followed(
+            place, distribution, parents.flatten(), proposals.indices, child.flatten()
+        )
+
+    def _followed(
+        self,
+        place: int,
+        distribution: ToneDistribution,
+        parents: Tensor,
+        bins: Tensor,
+        child: Tensor,
+    ) -> _Sets:
+        """With the tones at ``place`` subtracted from what the network sees next.
+
+        Args:
+            place: of the tones.
+            distribution: they were proposed by.
+            parents: rollout that each set continues, ``[k]``.
+            bins: proposals of every parent, ``[parents, c]``.
+            child: the one that was taken, or c for a rest, ``[k]``.
+        """
+        child = child.clamp_max(bins.shape[1] - 1)  # of a rest any: only rests follow
+        distribution = distribution.continued(parents)
+        explanation = self.explanation.taken(parents)
+        slot = torch.full_like(parents, place)
+        action = distribution.at(slot, bins[parents, child])
+        raw = distribution.read(action)
+        tone = self.policy.tone(distribution, action, raw, explanation, self.dictionary)
+        unused = explanation.log_prob
+        return replace(self, explanation=explanation.add(tone, unused, unused))
+
+    def moved(self, fitted: Hypotheses, moves: Sequence[_Move]) -> _Sets:
+        """The most probable set, as it was fitted, with one tone moved, a set for every move."""
+        n_tones = self.on.shape[-1]
+        sources = torch.arange(n_tones, device=self.on.device).repeat(len(moves), 1)
+        factors = self.f0_bins.new_ones(len(moves), n_tones)
+        for row, move in enumerate(moves):
+            sources[row, move.tone], factors[row, move.tone] = move.source, move.factor
+        return replace(
+            self,
+            log_prob=self.log_prob[:, :1] - factors.new_tensor([move.nats for move in moves]),
+            on=self.on[:, 0][:, sources],
+            f0_bins=(fitted.f0_bins[:, 0][:, sources] * factors).clamp_min(self.lowest_bins),
+            inharmonicity=self.inharmonicity[:, 0][:, sources],
+        )
+
+
+@dataclass(frozen=True)
+class _Tones:
+    """Candidates for the next tone, each ``[k, c]``."""
+
+    on_logit: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+
+    @classmethod
+    def read(cls, policy: Policy, distribution: ToneDistribution, bins: Tensor) -> _Tones:
+        """What the network says of the tones at some bins ``[k, c]``."""
+        n_sets, n_candidates = bins.shape
+        sets = torch.arange(n_sets, device=bins.device).repeat_interleave(n_candidates)
+        each = distribution.continued(sets)
+        action = each.at(torch.zeros_like(sets), bins.flatten())
+        raw = each.read(action)
+        f0_bins = action.bin + offset_bins(raw[:, Output.OFFSET], policy.parameter_config)
+        return cls(
+            on_logit=(raw[:, Output.ON_LOGIT] + policy.parameter_config.on_bias).view_as(bins),
+            f0_bins=f0_bins.clamp_min(1.0).view_as(bins),
+            inharmonicity=action.inharmonicity.to(f0_bins.dtype).view_as(bins),
+        )
+
+
+def peak_log_mass(logits: Tensor) -> Tensor:
+    """Log-probability of a bin with its two neighbours, at the local maxima; elsewhere very low.
+
+    The maxima are those of the single bins. Where one bin has it all, the sums of three around it
+    are equal to the last bit, and would make three proposals of one.
+
+    Args:
+        logits: ``[k, f]``.
+
+    Returns:
+        ``[k, f]``.
+    """
+    log_probs = functional.log_softmax(logits, -1)
+    padded = functional.pad(log_probs, (1, 1), value=-torch.inf)
+    mass = torch.logsumexp(padded.unfold(-1, 3, 1), -1)
+    reach = PROPOSAL_REACH_BINS
+    highest = functional.max_pool1d(log_probs[:, None], 2 * reach + 1, 1, reach)[:, 0]
+    return torch.where(log_probs >= highest, mass, 2 * LEAST_LOG_PROB)
+
+
+def merged(log_prob: Tensor, pitches: Tensor) -> Tensor:
+    """Equal sets made one: the most probable gets the sum, the others almost nothing.
+
+    Args:
+        log_prob: of every set, ``[n, s]``.
+        pitches: in bins, 0 for a rest, ``[n, s, i]``; their order does not matter.
+
+    Returns:
+        ``[n, s]``.
+    """
+    ordered = pitches.sort(-1).values
+    distance = (ordered[:, :, None] - ordered[:, None]).abs().amax(-1)
+    equal = distance < TOLERANCE_BINS  # n, s, s
+    total = torch.logsumexp(torch.where(equal, log_prob[:, None], -torch.inf), -1)
+    rank = (-log_prob).sort(dim=-1, stable=True).indices.argsort(-1)
+    beaten = (equal & (rank[:, None] < rank[:, :, None])).any(-1)
+    return torch.where(beaten, 2 * LEAST_LOG_PROB, total)

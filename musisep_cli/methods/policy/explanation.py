@@ -1,0 +1,128 @@
+"""Explanation: the tones that a frame has been found to hold so far (paper, Section 3.2).
+
+Axes: ``k`` rollouts, ``i`` instruments, ``f`` bins, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from musisep_cli.methods.policy.sampling import one_hot
+
+
+@dataclass(frozen=True)
+class Tone:
+    """One tone of every rollout: what was chosen, its valid values and its two spectra.
+
+    Attributes:
+        instrument: eta, counted from 0, ``[k]``.
+        on: u, 0 or 1, ``[k]``.
+        f0_bins: pitch nu + nu~, ``[k]``.
+        inharmonicity: b, ``[k]``.
+        amplitude: a, ``[k]``.
+        width: sigma in bins, ``[k]``.
+        harmonics: absolute values of the coefficients c_h, ``[k, h]``.
+        dictionary_spectrum: y_j, complex ``[k, f]``  (Eq. 11).
+        direct_spectrum: y_dir_j, complex ``[k, f]``  (Eq. 18).
+    """
+
+    instrument: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    amplitude: Tensor
+    width: Tensor
+    harmonics: Tensor
+    dictionary_spectrum: Tensor
+    direct_spectrum: Tensor
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known of a frame after some tones: one slot per instrument, 0 until it plays.
+
+    Attributes:
+        reference: complex spectrum Y, ``[k, f]``.
+        dictionary_tones: y_j, ``[k, i, f]``.
+        direct_tones: y_dir_j, ``[k, i, f]``.
+        playing: whether the instrument has its tone, bool ``[k, i]``.
+        on: u_j, 0 or 1, ``[k, i]``.
+        f0_bins: ``[k, i]``.
+        inharmonicity: ``[k, i]``.
+        amplitude: ``[k, i]``.
+        width: in bins, ``[k, i]``.
+        harmonics: absolute values of the coefficients c_h, ``[k, i, h]``.
+        log_prob: flattened log-probability of all choices, ``[k]``.
+        plain_log_prob: log-probability of all choices at r = 1, ``[k]``.
+    """
+
+    reference: Tensor
+    dictionary_tones: Tensor
+    direct_tones: Tensor
+    playing: Tensor
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+    amplitude: Tensor
+    width: Tensor
+    harmonics: Tensor
+    log_prob: Tensor
+    plain_log_prob: Tensor
+
+    @classmethod
+    def blank(cls, spectra: Tensor, dictionary: Tensor) -> Explanation:
+        """No tone yet, for spectra ``[k, f]`` and a dictionary ``[h, i]``."""
+        n_harmonics, n_instruments = dictionary.shape
+        tones = spectra.new_zeros(len(spectra), n_instruments, spectra.shape[-1])
+        slots = spectra.real.new_zeros(len(spectra), n_instruments)
+        rows = slots.new_zeros(len(spectra))
+        return cls(
+            reference=spectra,
+            dictionary_tones=tones,
+            direct_tones=tones,
+            playing=slots.bool(),
+            on=slots,
+            f0_bins=slots,
+            inharmonicity=slots,
+            amplitude=slots,
+            width=slots,
+            harmonics=slots.new_zeros(*slots.shape, n_harmonics),
+            log_prob=rows,
+            plain_log_prob=rows,
+        )
+
+    def repeat(self, n: int) -> Explanation:
+        """Each rollout ``n`` times in a row, ``[n k, ...]``."""
+        if n == 1:
+            return self
+        return Explanation(*(getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)))
+
+    def taken(self, rollouts: Tensor) -> Explanation:
+        """The explanations of some rollouts ``[k]``, in this order."""
+        return Explanation(*(getattr(self, f.name)[rollouts] for f in fields(self)))
+
+    def add(self, tone: Tone, log_prob: Tensor, plain_log_prob: Tensor) -> Explanation:
+        """One tone more, in its instrument's slot."""
+        slot = one_hot(tone.instrument, self.playing.shape[-1])  # k, i
+
+        def put(value: Tensor, slots: Tensor) -> Tensor:
+            chosen = slot if value.ndim == 1 else slot[..., None]
+            return torch.where(chosen, value[:, None], slots)
+
+        return Explanation(
+            reference=self.reference,
+            dictionary_tones=put(tone.dictionary_spectrum, self.dictionary_tones),
+            direct_tones=put(tone.direct_spectrum, self.direct_tones),
+            playing=self.playing | slot,
+            on=put(tone.on, self.on),
+            f0_bins=put(tone.f0_bins, self.f0_bins),
+            inharmonicity=put(tone.inharmonicity, self.inharmonicity),
+            amplitude=put(tone.amplitude, self.amplitude),
+            width=put(tone.width, self.width),
+            harmonics=put(tone.harmonics, self.harmonics),
+            log_prob=self.log_prob + log_prob,
+            plain_log_prob=self.plain_log_prob + plain_log_prob,
+        )

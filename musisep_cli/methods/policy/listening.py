@@ -1,0 +1,58 @@
+"""Listening: the frames of a recording shown to the network, block after block in order.
+
+Axes: ``n`` frames, ``i`` instruments, ``c`` channels, ``f`` bins, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from musisep_cli.frames.framewise import Frames
+from musisep_cli.frames.spectra import audible
+from musisep_cli.methods.policy.rollout import Policy
+from musisep_cli.methods.policy.trainer import explanation_objective
+from musisep_cli.tones.tracks import Transcript
+
+
+class Listener:
+    """Explains frames as the paper does (Section 3.8): by the most probable tone after tone.
+
+    Args:
+        policy: the network.
+        dictionary: D, ``[h, i]``.
+        n_frames: of the whole recording.
+        report: called after every block.
+    """
+
+    def __init__(
+        self, policy: Policy, dictionary: Tensor, n_frames: int, report: Callable[[int], None]
+    ) -> None:
+        self.policy, self.dictionary, self.report = policy, dictionary, report
+        self.transcript = Frames(Transcript, n_frames)
+
+    def explain(self, channels: Tensor) -> Tensor:
+        """Direct spectra ``[i, c, n, f]`` of every channel ``[c, n, f]``.
+
+        Tones and instruments are found on their mean. Every channel of several gets its own
+        direct prediction with them, so a stem keeps its place between the channels.
+        """
+        mean = channels.mean(0)
+        explanation, actions = self.policy.predict(mean, self.dictionary)
+        found = Transcript(
+            f0_bins=explanation.f0_bins,
+            inharmonicity=explanation.inharmonicity,
+            amplitude=explanation.amplitude,
+            on=explanation.on,
+            objective=explanation_objective(explanation, self.policy).total,
+            audible=audible(mean),
+        )
+        tones = [explanation.direct_tones]
+        if len(channels) > 1:
+            tones = [self.policy.replay(c, self.dictionary, actions).direct_tones for c in channels]
+        self.transcript.add(found)  # nothing after it may fail
+        self.report(self.transcript.n_done)
+        stems: Tensor = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
+        return stems * audible(channels)[..., None]

@@ -1,0 +1,223 @@
+"""Distribution of a tone over instrument, bin, inharmonicity and presence (Sections 3.2, 3.5).
+
+Axes: ``k`` rollouts, ``i`` instruments, ``f`` bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Gamma
+from torch.nn import functional
+
+from musisep_cli.methods.policy.parameters import (
+    Output,
+    ParameterConfig,
+    gamma_parameters,
+)
+
+MIN_INHARMONICITY = 1e-30
+"""Samples of a Gamma distribution may underflow to 0, where its log-density has no value."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """What is chosen of one tone, each ``[k]``.
+
+    Attributes:
+        instrument: eta, counted from 0.
+        bin: nu.
+        inharmonicity: b, float64.
+        on: u, 0 or 1.
+        timbre: evidence for every instrument at this bin, ``[k, i]``, where a ``Timbre`` decides.
+    """
+
+    instrument: Tensor
+    bin: Tensor
+    inharmonicity: Tensor
+    on: Tensor
+    timbre: Tensor | None = None
+
+
+class Timbre(Protocol):
+    """What may decide on the instrument instead of the network."""
+
+    def __call__(self, distribution: ToneDistribution, bins: Tensor) -> Tensor:
+        """Logits of every instrument ``[k, i]`` for a tone at given bins ``[k]``."""
+
+
+class ToneDistribution:
+    """The policy's distribution over the next tone.
+
+    One joint categorical over (instrument, bin), without the instruments that already play in the
+    frame, then Gamma(b) and Bernoulli(u) with the parameters found there. An exponent r flattens
+    the categorical and the Bernoulli: pi^r / norm, which multiplies their logits by r. The Gamma
+    distribution is never flattened.
+
+    Departs from the paper, if a ``timbre`` is given: the network's outputs hold for every
+    instrument (``i`` is 1 in them); the bin is drawn from them, and then the instrument by its
+    timbre there.
+
+    Args:
+        outputs: scaled network outputs, ``[p, 9, i, f]``, one per network pass.
+        playing: instruments that are excluded, bool ``[k, i]``.
+        passes: which network pass each rollout continues, ``[k]``.
+        config: maps to valid values.
+        timbre: what decides on the instrument, if not the network.
+    """
+
+    def __init__(
+        self,
+        outputs: Tensor,
+        playing: Tensor,
+        passes: Tensor,
+        config: ParameterConfig,
+        timbre: Timbre | None = None,
+    ) -> None:
+        self.outputs = outputs
+        self.playing = playing
+        self.passes = passes
+        self.config = config
+        self.timbre = timbre
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Of every instrument and bin, ``[k, i f]``; of every bin where a timbre decides.
+
+        Differentiable, also where sampling, which is not, asks for them first.
+        """
+        with torch.enable_grad():
+            logits = self.outputs[:, Output.LOGIT][self.passes]  # k, i, f
+            if self.timbre is None:
+                logits = logits.masked_fill(self.playing[..., None], -torch.inf)
+            return logits.flatten(1)
+
+    def continued(self, rollouts: Tensor) -> ToneDistribution:
+        """The distribution of other rollouts: ``rollouts [k]`` says which each continues."""
+        return ToneDistribution(
+            self.outputs, self.playing[rollouts], self.passes[rollouts], self.config, self.timbre
+        )
+
+    def read(self, action: Action) -> Tensor:
+        """The raw outputs at the tone's instrument and bin, ``[k, 9]``."""
+        values: Tensor = self.outputs[self.passes, :, self._slot(action), action.bin]
+        return values
+
+    def artificial_spectrum(self, action: Action) -> Tensor:
+        """The network's spectrum of the tone's instrument, complex ``[k, f]``."""
+        parts = self.outputs[:, Output.SPECTRUM_REAL : Output.SPECTRUM_IMAG + 1]
+        real, imag = parts[self.passes, :, self._slot(action)].unbind(1)
+        return torch.complex(real, imag)
+
+    def at(self, instrument: Tensor, bins: Tensor) -> Action:
+        """The tone of a given instrument and bin, both ``[k]``, with the most probable b and u.
+
+        The mode of the Gamma distribution is (shape - 1)^+ / rate.
+        """
+        blank = torch.zeros_like(bins, dtype=self.outputs.dtype)
+        action = Action(instrument, bins, blank, blank)
+        raw = self.read(action)
+        gamma = self._gamma(raw)
+        inharmonicity = (gamma.concentration - 1).clamp_min(0) / gamma.rate
+        return replace(
+            action, inharmonicity=inharmonicity, on=(self._on_logit(raw) > 0).to(raw.dtype)
+        )
+
+    @torch.no_grad()
+    def sample(self, exponent: Tensor) -> Action:
+        """A random tone, its exponent r per rollout, ``[k]``; carries no gradient."""
+
+        def draw(logits: Tensor) -> Tensor:
+            return sample_index(functional.softmax(exponent[:, None] * logits, -1))
+
+        action = self._choose(draw)
+        raw = self.read(action)
+        inharmonicity = self._gamma(raw).sample().clamp_min(MIN_INHARMONICITY)
+        # Not torch.bernoulli, which raises on NaN: a step that is not finite is the trainer's to
+        # count.
+        probability = torch.sigmoid(exponent * self._on_logit(raw))
+        on = (torch.rand_like(probability) < probability).to(raw.dtype)
+        return replace(action, inharmonicity=inharmonicity, on=on)
+
+    @torch.no_grad()
+    def mode(self) -> Action:
+        """The most probable tone: first of instrument and bin, then of b and of u."""
+        return self._choose(lambda logits: logits.argmax(-1))
+
+    def log_prob(self, action: Action, raw: Tensor, exponent: Tensor) -> Tensor:
+        """Flattened log-probability (density) of a tone with its ``raw`` outputs, ``[k]``.
+
+        Without gradient where a timbre decides on the instrument: nothing of that is learned.
+        """
+        if action.timbre is None:
+            index = action.instrument * self.outputs.shape[-1] + action.bin
+            pitch = categorical_log_prob(exponent[:, None] * self.logits, index)
+        else:
+            pitch = categorical_log_prob(exponent[:, None] * self.logits, action.bin)
+            pitch = pitch + categorical_log_prob(
+                exponent[:, None] * action.timbre, action.instrument
+            )
+        on = Bernoulli(logits=exponent * self._on_logit(raw), validate_args=False).log_prob(
+            action.on
+        )
+        b = action.inharmonicity.clamp_min(MIN_INHARMONICITY)
+        inharmonicity: Tensor = self._gamma(raw).log_prob(b)
+        total: Tensor = pitch + on + inharmonicity.to(pitch.dtype)
+        return total
+
+    def _choose(self, choose: Callable[[Tensor], Tensor]) -> Action:
+        """The tone whose instrument and bin ``choose`` takes from their logits."""
+        index = choose(self.logits)
+        if self.timbre is None:
+            n_bins = self.outputs.shape[-1]
+            return self.at(index // n_bins, index % n_bins)
+        timbre = self.timbre(self, index).masked_fill(self.playing, -torch.inf)
+        return replace(self.at(choose(timbre), index), timbre=timbre)
+
+    def _slot(self, action: Action) -> Tensor:
+        """Where the outputs for the tone's instrument are, ``[k]``."""
+        return action.instrument if self.timbre is None else torch.zeros_like(action.instrument)
+
+    def _gamma(self, raw: Tensor) -> Gamma:
+        shape, rate = gamma_parameters(
+            raw[:, Output.GAMMA_SHAPE], raw[:, Output.GAMMA_RATE], self.config
+        )
+        return Gamma(shape, rate, validate_args=False)
+
+    def _on_logit(self, raw: Tensor) -> Tensor:
+        return raw[:, Output.ON_LOGIT] + self.config.on_bias
+
+
+def categorical_log_prob(logits: Tensor, index: Tensor) -> Tensor:
+    """Log-probability of one entry ``[k]`` per row of logits ``[k, c]``, ``[k]``."""
+    return logits.gather(-1, index[:, None]).squeeze(-1) - logits.logsumexp(-1)
+
+
+def sample_index(probabilities: Tensor) -> Tensor:
+    """One index per row of ``[k, c]`` by the inverse of the cumulative distribution, ``[k]``.
+
+    One uniform number per row. The cumulative sum is taken in float64; ``right=True`` takes the
+    first entry that exceeds the draw, which is never one of probability 0. Probabilities that are
+    not finite give the last entry, so that the step fails as one that is not finite.
+
+    >>> sample_index(torch.tensor([[0.0, 1.0, 0.0]])).tolist()
+    [1]
+    """
+    cumulative = probabilities.to(torch.float64).cumsum(-1)
+    draw = torch.rand(len(cumulative), 1, dtype=torch.float64, device=cumulative.device)
+    index = torch.searchsorted(cumulative, draw * cumulative[:, -1:], right=True).squeeze(-1)
+    return index.clamp_max(probabilities.shape[-1] - 1)
+
+
+def one_hot(index: Tensor, n: int) -> Tensor:
+    """Which of ``n`` an index ``[k]`` is, bool ``[k, n]``. PyTorch's own reads the indices first.
+
+    >>> one_hot(torch.tensor([2, 0]), 3).int().tolist()
+    [[0, 0, 1], [1, 0, 0]]
+    """
+    return index[:, None] == torch.arange(n, device=index.device)

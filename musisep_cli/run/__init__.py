@@ -1,0 +1,1 @@
+"""Run: one recording and several seeds, kept in memory or in a folder; no mathematics."""

@@ -1,0 +1,1 @@
+"""Folder: what a separation leaves on disk."""

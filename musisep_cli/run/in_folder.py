@@ -1,0 +1,178 @@
+"""Stored separation: seeds made in a folder or found there, one of them chosen, its files written.
+
+Seeds may come from anywhere: earlier runs, other processes, other machines. What lies at the top
+of the folder always follows from all seeds of its run that are there, by the files in their folders
+and nothing else: an interrupted run, a run in parts and an undisturbed one end with the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from musisep_cli.machine import locks
+from musisep_cli.machine.files import atomic_path, remove_leftovers, write_json_atomic
+from musisep_cli.run.folder import layout, made_seeds, manifest
+from musisep_cli.run.folder.layout import RunFolder
+from musisep_cli.run.folder.manifest import Manifest
+from musisep_cli.run.ranking import CRITERION, SeedScore, best_first
+from musisep_cli.run.result import OnProgress
+from musisep_cli.run.settings.config import Config
+from musisep_cli.run.settings.limits import MAX_SEEDS
+from musisep_cli.run.workers import run_seeds
+from musisep_cli.sound import audio_file
+from musisep_cli.sound.blockwise import Blockwise, Difference, sum_error
+from musisep_cli.sound.recording import Recording
+
+PATIENCE_S = 600.0
+"""To choose and write takes its time for a long recording, and who waits has a seed in hand."""
+
+
+def separate_into(
+    folder: RunFolder,
+    recording: Recording,
+    config: Config,
+    *,
+    device: torch.device,
+    jobs: int = 1,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_progress: OnProgress,
+) -> None:
+    """Make the seeds that are missing, choose among all that are there, and write everything.
+
+    Args:
+        folder: where.
+        recording: what is separated.
+        config: all settings.
+        device: where to compute.
+        jobs: seeds made at once.
+        overwrite: remove an earlier separation first, whatever it is.
+        resume: take seeds that were interrupted up where they stopped.
+        on_progress: called after every step and block.
+
+    Raises:
+        KeyboardInterrupt: stopped; the state is kept.
+        MusisepError: the folder holds something else, is in use or cannot be written, or no seed
+            ended with finite numbers.
+    """
+    started_s = time.monotonic()
+    layout.prepare(folder, config.run.instruments, recording.n_channels)
+    content = manifest.identity(recording, config, folder)
+    run = manifest.fingerprint(content)
+    with locks.hold(folder.folder, locks.PATIENCE_S):
+        if overwrite:
+            manifest.clear(folder)
+        else:
+            manifest.state(content, folder)  # refuses what is not to be touched
+    make = partial(
+        made_seeds.make,
+        recording=recording,
+        config=config,
+        device=device,
+        folder=folder,
+        run=run,
+        made_from=manifest.essence(content),
+        resume=resume,
+    )
+    done = {row.seed for row in made_seeds.found(folder, run)}
+    missing = [seed for seed in config.run.all_seeds if seed not in done]
+    with closing(run_seeds(make, missing, jobs=jobs, on_progress=on_progress)) as made:
+        for _ in made:
+            pass
+    with locks.hold(folder.folder, PATIENCE_S):
+        manifest.state(content, folder)  # another process may have been there
+        remove_leftovers(folder.folder)
+        ranking = best_first(made_seeds.found(folder, run))
+        for row in ranking:
+            made_seeds.remove_checkpoints(folder, row.seed)
+        _deliver(folder, recording, content, ranking, device, started_s)
+
+
+def _deliver(
+    folder: RunFolder,
+    recording: Recording,
+    content: Manifest,
+    ranking: Sequence[SeedScore],
+    device: torch.device,
+    started_s: float,
+) -> None:
+    """The chosen seed's files at the top of the folder, the manifest last.
+
+    Before the first of them an earlier manifest goes: it would say of a mixture that it is whole.
+    """
+    folder.manifest.unlink(missing_ok=True)
+    chosen = ranking[0].seed
+    stems = made_seeds.stems(folder, chosen)
+    names = layout.instrument_names(len(stems))
+    parts: dict[str, Blockwise] = dict(zip(names, stems, strict=True))
+    parts[layout.RESIDUAL] = Difference(recording.samples, stems)
+    subtype, rate_hz = folder.sound.subtype, recording.sample_rate_hz
+    gain = audio_file.common_gain(parts.values(), subtype=subtype)
+    files = [folder.stem(name) for name in parts]
+    for path, sound in zip(files, parts.values(), strict=True):
+        audio_file.write(path, sound, rate_hz, subtype=subtype, gain=gain)
+    error = sum_error(recording.samples, [audio_file.Stored(path) for path in files], gain)
+    pictures = {"mix": recording.samples, **{name: parts[name] for name in names}}
+    files += layout.write_pictures(folder, pictures, rate_hz)
+    files += [_copy(folder.seed(chosen) / name, folder) for name in layout.PARAMETERS]
+    described = {
+        "format": manifest.FORMAT,
+        **_covering(content, ranking),
+        "stems": [manifest.level(name, sound, recording, gain) for name, sound in parts.items()],
+        "device": str(device),
+        "chosen_seed": chosen,
+        "chosen_by": CRITERION,
+        "ranking": [made_seeds.summary(row) for row in ranking],
+        "gain": gain,
+        "sum_error": error,
+        "files": [os.path.relpath(file, folder.folder) for file in (*files, folder.manifest)],
+        "wall_s": round(time.monotonic() - started_s, 3),
+        "machine": _machine(),
+    }
+    write_json_atomic(folder.manifest, described)
+
+
+def _copy(path: Path, folder: RunFolder) -> Path:
+    """Copy a file of the chosen seed to the top of the folder."""
+    target = folder.folder / path.name
+    with atomic_path(target) as temporary:
+        shutil.copyfile(path, temporary)
+    return target
+
+
+def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
+    """The identity with settings that make the same stems again, whatever seeds this call made.
+
+    Settings name consecutive seeds. Of the ranked ones they are the chosen one and its neighbours
+    without a gap, so that no seed is made that was not, and the same one is chosen.
+    """
+    seeds = {row.seed for row in ranking}
+    first = last = ranking[0].seed
+    while first - 1 in seeds and last - first + 1 < MAX_SEEDS:
+        first -= 1
+    while last + 1 in seeds and last - first + 1 < MAX_SEEDS:
+        last += 1
+    config = dict(content["config"])
+    span = {"first_seed": first, "seeds": last - first + 1}
+    return {**content, "config": {**config, "run": {**config["run"], **span}}}
+
+
+def _machine() -> Manifest:
+    """Where the last bits of a result come from."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+    }

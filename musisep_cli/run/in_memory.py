@@ -1,0 +1,185 @@
+"""Ensemble: several seeds of the pipeline, one of them chosen blind (paper, Section 4).
+
+Axes: ``t`` samples, ``c`` channels, ``i`` instruments, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musisep_cli.errors import InputError
+from musisep_cli.machine.device import resolve_device
+from musisep_cli.run.one_seed import run_seed
+from musisep_cli.run.ranking import SeedScore, best_first, place, score
+from musisep_cli.run.result import OnProgress, Progress, SeedResult
+from musisep_cli.run.settings.compose import Settings, compose, resolved
+from musisep_cli.run.settings.config import Config
+from musisep_cli.run.settings.limits import MAX_WARM_INSTRUMENTS
+from musisep_cli.run.workers import Stopped, run_seeds
+from musisep_cli.sound.blockwise import Difference, sum_error
+from musisep_cli.sound.recording import Recording, check_content, check_shape
+from musisep_cli.tones.tracks import PitchTracks
+
+
+@dataclass(frozen=True)
+class Separation:
+    """The chosen seed's result, and how it was chosen.
+
+    Attributes:
+        stems: float32 ``[i, t, c]``.
+        residual: the recording minus all stems, float32 ``[t, c]``.
+        sample_rate_hz: the recording's.
+        dictionary: relative harmonic amplitudes, ``[h, i]``.
+        pitch: what every instrument plays in every frame.
+        chosen_seed: the seed with the lowest objective.
+        ranking: all seeds, best first.
+        sum_error: largest deviation of stems plus residual from the recording, relative to the
+            recording's peak.
+        wall_s: time taken.
+    """
+
+    stems: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    sample_rate_hz: int
+    dictionary: NDArray[np.float32]
+    pitch: PitchTracks
+    chosen_seed: int
+    ranking: tuple[SeedScore, ...]
+    sum_error: float
+    wall_s: float
+
+
+def separate(
+    samples: NDArray[np.floating[Any]],
+    sample_rate_hz: int,
+    n_instruments: int,
+    *,
+    preset: str | None = None,
+    settings: Settings | None = None,
+    seeds: int = 1,
+    first_seed: int = 0,
+    device: str = "auto",
+    jobs: int = 1,
+    on_progress: OnProgress | None = None,
+) -> Separation:
+    """Separate a recording in memory: what ``musisep separate`` does, without files.
+
+    Args:
+        samples: ``[t]`` or ``[t, c]``.
+        sample_rate_hz: its sample rate.
+        n_instruments: number of melodic instruments, each one tone at a time.
+        preset: ``standard``, ``quick`` or ``paper``; by default as the command, by device.
+        settings: section -> key -> value, as in a file for ``--config``.
+        seeds: independent trainings, of which one is chosen.
+        first_seed: the first one's seed.
+        device: auto, cpu, cuda or cuda:i.
+        jobs: seeds trained at once, each in a process of its own if there are several.
+        on_progress: called with a ``Progress`` after every step.
+
+    Raises:
+        MusisepError: the recording or a setting cannot be used.
+    """
+    array = np.asarray(samples, np.float32)
+    if array.ndim not in (1, 2):
+        raise InputError(f"samples have the shape {array.shape}; [t] or [t, c] is needed")
+    columns = array[:, None] if array.ndim == 1 else array
+    recording = Recording(samples=columns, sample_rate_hz=sample_rate_hz)
+    check_shape(
+        None,
+        n_samples=recording.n_samples,
+        n_channels=recording.n_channels,
+        sample_rate_hz=sample_rate_hz,
+    )
+    check_content(recording)
+    where = resolve_device(device)
+    run = {"run": {"instruments": n_instruments, "seeds": seeds, "first_seed": first_seed}}
+    composed = compose(preset or default_preset(where, n_instruments), settings or {}, run)
+    config = resolved(composed, where)
+    return separate_recording(recording, config, device=where, jobs=jobs, on_progress=on_progress)
+
+
+def default_preset(device: torch.device, n_instruments: int) -> str:
+    """The paper's full method on a GPU; on a CPU the warm start, as far as it serves.
+
+    >>> default_preset(torch.device("cpu"), 2), default_preset(torch.device("cpu"), 5)
+    ('standard', 'quick')
+    """
+    if device.type == "cuda":
+        return "paper"
+    return "standard" if n_instruments <= MAX_WARM_INSTRUMENTS else "quick"
+
+
+def separate_recording(
+    recording: Recording,
+    config: Config,
+    *,
+    device: torch.device,
+    jobs: int = 1,
+    on_progress: OnProgress | None = None,
+) -> Separation:
+    """Train all seeds, and choose one; nothing is written.
+
+    Raises:
+        MusisepError: no seed ended with finite numbers.
+    """
+    started = time.monotonic()
+    make = partial(_make, recording=recording, config=config, device=device)
+    report = on_progress or _ignore
+    with closing(run_seeds(make, config.run.all_seeds, jobs=jobs, on_progress=report)) as results:
+        chosen = next(results)
+        scores = [score(chosen)]
+        for result in results:
+            scores.append(score(result))
+            if min(scores, key=place) is scores[-1]:
+                chosen = result
+    return _separation(chosen, best_first(scores), recording, time.monotonic() - started)
+
+
+def _make(
+    seed: int,
+    on_progress: OnProgress,
+    stopped: Stopped,
+    *,
+    recording: Recording,
+    config: Config,
+    device: torch.device,
+) -> SeedResult:
+    """One seed in memory: nothing of it is kept when it is to stop."""
+
+    def report(progress: Progress) -> None:
+        if stopped():
+            raise KeyboardInterrupt
+        on_progress(progress)
+
+    return run_seed(recording, config, seed, device, report)
+
+
+def _separation(
+    chosen: SeedResult, ranking: list[SeedScore], recording: Recording, wall_s: float
+) -> Separation:
+    """The chosen seed's result with what remains of the recording."""
+    stems = np.asarray(chosen.stems)
+    residual = Difference(recording.samples, list(stems))[:]
+    return Separation(
+        stems=stems,
+        residual=residual,
+        sample_rate_hz=recording.sample_rate_hz,
+        dictionary=chosen.dictionary,
+        pitch=chosen.pitch,
+        chosen_seed=chosen.seed,
+        ranking=tuple(ranking),
+        sum_error=sum_error(recording.samples, [*stems, residual]),
+        wall_s=wall_s,
+    )
+
+
+def _ignore(progress: Progress) -> None:
+    """No progress is shown."""

@@ -1,0 +1,1 @@
+"""Settings: what a run is made with, from presets, files and flags."""

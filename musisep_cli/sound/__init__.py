@@ -1,0 +1,1 @@
+"""Sound: samples in memory and in files."""

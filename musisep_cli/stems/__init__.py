@@ -1,0 +1,1 @@
+"""Stems: tones to waveforms."""

@@ -1,0 +1,217 @@
+"""One window: frames that are fitted each by itself, before their harmonics are followed.
+
+Axes: ``n`` frames, ``t`` tones of a frame, ``h`` harmonics, ``j`` those of all tones of a frame,
+``f`` bins, ``c`` channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from musisep_cli.frames.framewise import BLOCK_FRAMES
+from musisep_cli.stems import levels
+from musisep_cli.stems.partials import Complex, Heard
+from musisep_cli.tones.peaks import Peaks
+from musisep_cli.tones.tones import Tones
+
+LEAST_EXPECTED = 1e-4
+"""Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
+NOISE_REACH = 2.0
+"""The noise around a harmonic is the mean over this many widths to both sides."""
+LEAST_NOISE = 0.03
+"""Relative to where a frame has most of it: nowhere is there less."""
+LEAST_RELATIVE_NOISE = 0.01
+"""Relative to what a harmonic should be, so that the normal equations are never singular."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResynthesisConfig:
+    """How the frames' tones become stems (Section 3.8)."""
+
+    stems: Literal["direct", "wiener"] = "direct"
+    """Direct: every stem is the sum of its direct predictions, as in the paper. Wiener departs from
+    it: what the tones leave over of the recording's own spectrum is shared out as well. Glides,
+    onsets and breath, which no stationary peak can follow, then stay in the stems."""
+    mask_width: float = 1.3
+    """With wiener: widths of the peaks that share out what is left over, in ideal widths."""
+    mask_floor: float = 1e-4
+    """With wiener: where the tones are below this share of the frame's highest peak, what there is
+    goes to the residual."""
+    timbre_noise: float = 0.2
+    """Where tones are decoded: what the tone model is thought to miss, relative to a frame's
+    strongest harmonic, before the first fit has shown it. The more, the more is an instrument's
+    timbre believed against the mixture where two tones share a harmonic."""
+    rest_noise: float = 1.5
+    """Where tones are decoded: what the tone model misses around a harmonic, relative to what a
+    fit has left there: it takes some of the noise for tones. Very high, and nothing is fitted: all
+    of the spectrum is shared out, as a mask does."""
+    steady_s: float = 0.5
+    """Where tones are decoded: how long a harmonic of a note is expected to go on as it is. The
+    longer, the nearer may be the frequencies of two that are told apart. 0: every frame is fitted
+    by itself."""
+    level_s: float = 0.085
+    """Where tones are decoded: for how long the level of a note is thought to be alike, where other
+    tones hide it. 0: every frame tells it for itself."""
+    stretched: bool = True
+    """Where tones are decoded: whether it is learned how far an instrument's strings spread their
+    harmonics, at every pitch. Without, they are where the network takes them to be."""
+    change_window: float = 0.6
+    """Where tones are decoded: length of the window in frames that hold two notes of an instrument,
+    relative to the others'. 1: the same everywhere."""
+    places: bool = True
+    """Where tones are decoded: whether in stereo every instrument is taken from where it sounds.
+    Without, each channel is separated by itself."""
+
+
+def window_scales(tones: Tones, config: ResynthesisConfig) -> Tensor:
+    """Length of the windows in which some frames of ``NotesAround`` are seen, ``[n]``.
+
+    Relative to the frame's: shorter where they hold other notes besides those of the instruments.
+    """
+    own = tones.on.shape[1] // 3
+    changing = (tones.on[:, own:] > 0).any(1)
+    return torch.where(changing, config.change_window, 1.0)
+
+
+def seen_alike(scales: Tensor) -> list[Tensor]:
+    """The frames that are seen in one window, at most a block of them at a time."""
+    return [
+        rows
+        for scale in scales.unique()
+        for rows in (scales == scale).nonzero()[:, 0].split(BLOCK_FRAMES)
+    ]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A stretch of frames with those around it.
+
+    Attributes:
+        tones: of all of them, ``[n, t]``.
+        channels: complex, ``[n, c, f]``.
+        own: which of them are the stretch.
+    """
+
+    tones: Tones
+    channels: Tensor
+    own: slice
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Frames that are seen in one window, each by itself; ``j`` are all harmonics of all tones.
+
+    Attributes:
+        pitches: of the tones, set to where their harmonics are strongest, ``[n, t]``.
+        channels: complex, ``[n, c, f]``.
+        peaks: of the harmonics, ``[n, j]``.
+        expected: what they should be, ``[n, j]``.
+        noise: what the tone model misses around them, ``[n, j]``.
+    """
+
+    pitches: Tones
+    channels: Tensor
+    peaks: Peaks
+    expected: Tensor
+    noise: Tensor
+
+    @cached_property
+    def products(self) -> Tensor:
+        """<g_h, Y> in every channel, complex ``[n, j, c]``.
+
+        In float64: where two harmonics all but coincide, the equations make much of a rounding.
+        """
+        peaks = replace(self.peaks, values=self.peaks.values.double())
+        channels = self.channels.to(torch.complex128).unbind(1)
+        return torch.stack([peaks.correlate(channel) for channel in channels], -1)
+
+    @cached_property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which harmonics are in the spectrum, ``[n, j]``; those of tones that are off are not."""
+        kept: NDArray[np.bool_] = (self.peaks.positions <= self.peaks.n_bins - 1).cpu().numpy()
+        return kept
+
+    @property
+    def levels(self) -> Tensor:
+        """Of the tones, ``[n, t]``."""
+        return self._of_tones(self.expected).sum(2)
+
+    @property
+    def seen(self) -> Tensor:
+        """How far the tones are seen for themselves, ``[n, t]``."""
+        return levels.seen(self.peaks, self.expected, self.pitches.on.shape[1])
+
+    def louder(self, factors: Tensor) -> Alone:
+        """With the first tones louder by some factors ``[n, i]``."""
+        expected = self._of_tones(self.expected).clone()
+        expected[:, : factors.shape[1]] *= factors[..., None]
+        return replace(self, expected=expected.flatten(1))
+
+    def _of_tones(self, values: Tensor) -> Tensor:
+        """Values ``[n, j]`` as ``[n, t, h]``."""
+        of_tones: Tensor = values.unflatten(1, (self.pitches.on.shape[1], -1))
+        return of_tones
+
+    def with_noise(self, coefficients: Tensor, rest_noise: float) -> Alone:
+        """With the noise that a fit to the mean of the channels leaves, ``[n, j]``."""
+        rest = self.channels.mean(1) - self.peaks.render(coefficients)
+        least = LEAST_RELATIVE_NOISE * self.expected
+        return replace(self, noise=(rest_noise * _noise(rest, self.peaks)).maximum(least))
+
+    def heard(self, n_harmonics: int) -> list[Heard]:
+        """Every frame's harmonics, to be followed."""
+        n_tones = self.pitches.on.shape[1]
+        tones, numbers = np.divmod(np.arange(n_tones * n_harmonics), n_harmonics)
+        columns = (self.peaks.positions, self.expected)
+        positions, expected = (values.double().cpu().numpy() for values in columns)
+        f0_bins = self.pitches.f0_bins.double().cpu().numpy()
+        grams = self.peaks.gram().double().cpu().numpy()
+        return [
+            Heard(
+                tones=tones[j],
+                numbers=1 + numbers[j],
+                f0_bins=f0_bins[n, tones[j]],
+                positions=positions[n, j],
+                expected=expected[n, j],
+                gram=grams[n][np.ix_(j, j)],
+            )
+            for n, kept in enumerate(self.kept)
+            for j in (np.flatnonzero(kept),)
+        ]
+
+    def rows_of(self, values: Tensor) -> list[NDArray[Any]]:
+        """Of every frame those of the harmonics there are, of values ``[n, j, ...]``."""
+        dtype = torch.complex128 if values.is_complex() else torch.float64
+        rows = values.to(dtype).cpu().numpy()
+        return [row[kept] for row, kept in zip(rows, self.kept, strict=True)]
+
+    def dense(self, rows: Sequence[Complex]) -> Tensor:
+        """The reverse, ``[n, j, c]``, of coefficients: 0 for harmonics that there are not."""
+        values = np.zeros((*self.kept.shape, rows[0].shape[1]), np.complex64)
+        values[self.kept] = np.concatenate(rows)
+        return torch.from_numpy(values).to(self.channels)
+
+
+def _noise(rest: Tensor, peaks: Peaks) -> Tensor:
+    """Root mean square of what is left over around every harmonic, ``[n, t h]``.
+
+    Args:
+        rest: complex, ``[n, f]``.
+        peaks: of the harmonics.
+    """
+    reach = math.floor(NOISE_REACH * float(peaks.widths[0]))
+    power = (rest * rest.conj()).real[:, None]
+    mean = functional.avg_pool1d(power, 2 * reach + 1, stride=1, padding=reach)[:, 0]
+    nearest = peaks.positions.clamp(0, peaks.n_bins - 1).round().long()
+    noise = mean.sqrt()
+    return noise.gather(1, nearest).clamp_min(LEAST_NOISE * noise.amax(1, keepdim=True))

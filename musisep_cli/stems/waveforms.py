@@ -1,0 +1,59 @@
+"""Resynthesis: all frames of a recording explained and turned into waveforms (paper, Section 3.8).
+
+Axes: ``c`` channels, ``i`` instruments, ``n`` frames, ``f`` bins, ``t`` samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from musisep_cli.frames.framewise import BLOCK_FRAMES, Framewise, stretches
+from musisep_cli.frames.gabor import GaborFrame
+
+Explain: TypeAlias = Callable[[Tensor], Tensor]
+"""Spectra of every channel as the network sees them, ``[c, n, f]``, to those of every instrument in
+every channel, ``[i, c, n, f]``."""
+
+
+def resynthesise(
+    frame: GaborFrame,
+    samples: Tensor,
+    explain: Explain,
+    gain: float = 1.0,
+    scales: Framewise[Tensor] | None = None,
+) -> Iterator[Tensor]:
+    """The waveform of every instrument in every channel, stretch after stretch.
+
+    Args:
+        frame: analysis and synthesis.
+        samples: the recording, ``[c, t]``.
+        explain: what the instruments play, called block after block in order.
+        gain: what the samples are multiplied by for ``explain``, and the stems divided by.
+        scales: lengths of all frames' windows relative to the frame's own, ``[n]``.
+
+    Yields:
+        Consecutive stretches of the stems, ``[i, c, t]``.
+    """
+    blocks = _stem_blocks(frame, samples, explain, gain, scales)
+    for stretch in frame.stretches(blocks, samples.shape[-1], scales):
+        yield stretch / gain
+
+
+def _stem_blocks(
+    frame: GaborFrame,
+    samples: Tensor,
+    explain: Explain,
+    gain: float,
+    scales: Framewise[Tensor] | None,
+) -> Iterator[Tensor]:
+    """Spectra of the stems, ``[i, c, n, f]`` per block, zero above the bins the network sees."""
+    n_bins = frame.n_network_bins
+    centres = frame.centres(samples.shape[-1])
+    for block in stretches(len(centres), BLOCK_FRAMES):
+        of_block = None if scales is None else scales[block]
+        channels = frame.analyse(samples, centres[block], gain, of_block)[..., :n_bins]
+        yield torch.nn.functional.pad(explain(channels), (0, frame.n_bins - n_bins))

@@ -1,0 +1,54 @@
+"""Phase: the complex coefficient of every harmonic by least squares (paper, Eq. 17).
+
+Axes: ``h`` harmonics, ``f`` bins, ``c`` channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from musisep_cli.tones.peaks import Peaks
+
+
+def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float | Tensor) -> Tensor:
+    """Coefficients c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + sum_h t_h |c_h|^2  (Eq. 17).
+
+    The normal equations (G + diag(t)) c = <g_h, v> have a real matrix and a complex
+    right-hand side. Harmonics may coincide (a tone at bin 0 has all of them there), so G may be
+    singular; its eigenvalues are >= 0, hence those of the sum are >= the least weight. Solved in
+    float64, where that is far above rounding, the Cholesky factorisation always exists.
+
+    Args:
+        peaks: g_h, with leading axes ``[...]``.
+        spectrum: complex v, ``[..., f]``.
+        tikhonov: weights t of the regularisation, > 0, one for all harmonics or ``[..., h]``.
+
+    Returns:
+        Complex c_h, ``[..., h]``, differentiable in v, in the positions and in the widths.
+    """
+    return coefficients_in_channels(peaks, spectrum[None], tikhonov=tikhonov)[0]
+
+
+def coefficients_in_channels(peaks: Peaks, spectra: Tensor, *, tikhonov: float | Tensor) -> Tensor:
+    """Those of ``harmonic_coefficients`` in several channels, complex ``[c, ..., h]``.
+
+    The equations have one matrix for all of them, and it is factorised once.
+
+    Args:
+        peaks: g_h, with leading axes ``[...]``.
+        spectra: complex v, ``[c, ..., f]``.
+        tikhonov: as there.
+    """
+    matrix = peaks.gram().to(torch.float64)
+    # A number is filled in on the device: to copy one there, the host waits for it.
+    weights = tikhonov if isinstance(tikhonov, Tensor) else matrix.new_full((), tikhonov)
+    matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
+    factor, _ = torch.linalg.cholesky_ex(matrix)
+    products = torch.stack([peaks.correlate(channel) for channel in spectra], -1)  # ..., h, c
+    right = torch.view_as_real(products).to(torch.float64)
+    # Both triangles by themselves: the same bits as torch.cholesky_solve in half the time.
+    halfway = torch.linalg.solve_triangular(factor, right.flatten(-2), upper=False)
+    solution = torch.linalg.solve_triangular(factor.mT, halfway, upper=True).unflatten(-1, (-1, 2))
+    found: Tensor = torch.view_as_complex(solution.to(peaks.values.dtype).contiguous())
+    return found.movedim(-1, 0)

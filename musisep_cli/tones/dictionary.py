@@ -1,0 +1,168 @@
+"""Dictionary: the relative harmonic amplitudes of every instrument (paper, Section 2.3).
+
+Axes: ``h`` harmonics, ``i`` instruments. D[h, eta] >= 0 with a maximum near 1 in every column.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musisep_cli.errors import DictionaryError
+from musisep_cli.tones.peaks import magnitude
+
+FORMAT = "musisep-dictionary-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DictionaryConfig:
+    """Start value and treatment of the dictionary (paper, Section 3.5)."""
+
+    n_harmonics: int = 25
+    """Harmonics of a tone."""
+    start_decay: float = 0.5
+    """Column eta = 1, 2, ... starts as (start_decay / eta)^(h - 1)."""
+    start_floor: float = 1e-3
+    """Smallest start value (authors' implementation)."""
+    init_file: str = ""
+    """Start from this dictionary.json instead, say of an isolated track (Table 3)."""
+    frozen: bool = False
+    """Keep the dictionary as it is given, do not learn it."""
+
+
+def start_dictionary(config: DictionaryConfig, n_instruments: int) -> Tensor:
+    """The untrained dictionary D_0[h, eta] = (0.5 / eta)^(h - 1), ``[h, i]`` (Section 3.5).
+
+    >>> start_dictionary(DictionaryConfig(n_harmonics=3), 2).tolist()
+    [[1.0, 1.0], [0.5, 0.25], [0.25, 0.0625]]
+    """
+    h = torch.arange(config.n_harmonics)[:, None]
+    eta = torch.arange(1, n_instruments + 1)
+    return torch.pow(config.start_decay / eta, h).clamp_min(config.start_floor)
+
+
+def upper_bound_loss(dictionary: Tensor) -> Tensor:
+    """Mean over instruments of (log max_h D[h, eta])^2: ties the maximum to 1 (Section 3.5).
+
+    The maximum is kept off 0, where the logarithm has no value.
+
+    >>> float(upper_bound_loss(torch.tensor([[1.0, 0.5], [0.2, 1.0]])))
+    0.0
+    """
+    tiny = torch.finfo(dictionary.dtype).eps
+    return torch.log(dictionary.amax(0).clamp_min(tiny)).square().mean()
+
+
+def amplitude_estimate(coefficients: Tensor, relative: Tensor) -> Tensor:
+    """Amplitude a = (<sqrt|c|, sqrt D> / sum_h D_h)^2: the best one in the lifted distance.
+
+    sqrt(a) minimises sum_h (sqrt|c_h| - sqrt(a D_h))^2, which is quadratic in sqrt(a).
+
+    Args:
+        coefficients: complex c_h, ``[k, h]``.
+        relative: D_h of the tone's instrument, ``[k, h]``.
+
+    Returns:
+        Amplitudes, ``[k]``.
+    """
+    tiny = 1e-12  # keeps the derivative of the root finite at 0
+    relative = relative.clamp_min(0)
+    roots = ((magnitude(coefficients) + tiny) * (relative + tiny)).sqrt().sum(-1)
+    return (roots / relative.sum(-1).clamp_min(1e-3)).square()
+
+
+def timbre_misfit(coefficients: Tensor, relative: Tensor) -> Tensor:
+    """min_a sum_h (sqrt|c_h| - sqrt(a D_h))^2 / sum_h |c_h|, between 0 (the timbre fits) and 1.
+
+    With the best a of ``amplitude_estimate`` the sum is sum|c| - <sqrt|c|, sqrt D>^2 / sum D: one
+    minus the squared cosine between sqrt|c| and sqrt D.
+
+    Args:
+        coefficients: complex c_h, ``[..., h]``.
+        relative: D_h, ``[..., h]``; the leading axes broadcast.
+
+    Returns:
+        Misfits, ``[...]``.
+    """
+    magnitudes, relative = magnitude(coefficients), relative.clamp_min(0)
+    overlap = (magnitudes * relative).sqrt().sum(-1).square()
+    tiny = torch.finfo(magnitudes.dtype).tiny
+    return 1 - overlap / (magnitudes.sum(-1) * relative.sum(-1)).clamp_min(tiny)
+
+
+def to_json(dictionary: Tensor) -> dict[str, Any]:
+    """The dictionary as a JSON object: one list of relative amplitudes per instrument.
+
+    Training does not project D, so an entry may lie a little below 0: it is written as 0.
+    """
+    return {
+        "format": FORMAT,
+        "n_harmonics": dictionary.shape[0],
+        "instruments": [column.tolist() for column in dictionary.detach().clamp_min(0).cpu().T],
+    }
+
+
+def from_json(content: object, *, n_harmonics: int, n_instruments: int) -> Tensor:
+    """The dictionary ``[h, i]`` of a JSON object, checked.
+
+    Raises:
+        DictionaryError: not a dictionary, of another size, or with values that are not finite
+            numbers in [0, 2]; the upper bound of 1 is soft.
+    """
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        raise DictionaryError(
+            f'this is not a dictionary of musisep (no \'"format": "{FORMAT}"\'); '
+            "give a dictionary.json that a separation wrote"
+        )
+    columns = content.get("instruments")
+    if not isinstance(columns, list) or not all(_is_column(column) for column in columns):
+        raise DictionaryError(
+            "'instruments' must be a list of lists of numbers between 0 and 2, one per instrument"
+        )
+    if len(columns) != n_instruments:
+        raise DictionaryError(
+            f"the dictionary holds {len(columns)} instruments, the separation asks for "
+            f"{n_instruments}: choose another dictionary or pass -n {len(columns)}"
+        )
+    lengths = {len(column) for column in columns}
+    if lengths != {n_harmonics}:
+        raise DictionaryError(
+            f"the dictionary's columns have {sorted(lengths)} harmonics, the tones {n_harmonics}: "
+            f"pass --harmonics {max(lengths)} or another dictionary"
+        )
+    return torch.tensor(columns, dtype=torch.float32).T.contiguous()
+
+
+def load(path: Path, *, n_harmonics: int, n_instruments: int) -> Tensor:
+    """The dictionary ``[h, i]`` of a ``dictionary.json``, checked.
+
+    Raises:
+        DictionaryError: the file cannot be read, or ``from_json`` refuses it.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise DictionaryError(
+            f"{path}: cannot be read ({error.strerror}); give a dictionary.json"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DictionaryError(
+            f"{path}: not a JSON file ({error}); give a dictionary.json"
+        ) from error
+    try:
+        return from_json(content, n_harmonics=n_harmonics, n_instruments=n_instruments)
+    except DictionaryError as error:
+        raise DictionaryError(f"{path}: {error}") from error
+
+
+def _is_column(column: object) -> bool:
+    return isinstance(column, list) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 2
+        for value in column
+    )

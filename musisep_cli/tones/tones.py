@@ -1,0 +1,39 @@
+"""Tones: what a frame is made of (paper, Section 2.1).
+
+Axes: ``n`` frames or sets of tones, ``i`` tones of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from musisep_cli.frames.framewise import FrameRows
+from musisep_cli.frames.gabor import GaborFrame
+
+LOWEST_HZ = 16.0
+"""Tones below, which nothing plays, count as this."""
+NOTE_SEMITONES = 0.7
+"""Tones of an instrument that are further apart are two notes, not one with vibrato."""
+
+
+@dataclass(frozen=True)
+class Tones(FrameRows):
+    """The tones of every set.
+
+    Attributes:
+        on: u, 0 or 1, ``[k, i]``.
+        f0_bins: f_1, ``[k, i]``.
+        inharmonicity: b, ``[k, i]``.
+    """
+
+    on: Tensor
+    f0_bins: Tensor
+    inharmonicity: Tensor
+
+
+def pitch_semitones(f0_bins: Tensor, frame: GaborFrame) -> Tensor:
+    """MIDI numbers, of the shape of ``f0_bins``."""
+    return 69 + 12 * torch.log2((f0_bins * frame.bin_hz).clamp_min(LOWEST_HZ) / 440)

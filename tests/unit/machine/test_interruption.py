@@ -1,0 +1,40 @@
+"""Interruption: no signal is lost, wherever it comes."""
+
+import contextlib
+import signal
+
+import pytest
+
+from musisep_cli.machine.interruption import deferred, signals_as_interrupt
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_a_library_swallowed_is_noticed_before_the_next_work(number: int) -> None:
+    with signals_as_interrupt():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt), deferred():
+            pytest.fail("the work began")
+    with deferred() as requested:  # what is over is over
+        assert not requested.is_set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_within_the_work_waits_for_its_end(number: int) -> None:
+    steps = []
+
+    def work() -> None:
+        with signals_as_interrupt(), deferred() as requested:
+            signal.raise_signal(number)
+            steps.append(requested.is_set())
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == [True]
+
+
+def test_handlers_are_as_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with signals_as_interrupt(), deferred():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

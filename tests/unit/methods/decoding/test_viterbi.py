@@ -1,0 +1,72 @@
+"""Viterbi's algorithm: against all paths, whatever the blocks."""
+
+import itertools
+from contextlib import closing
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from musisep_cli.frames.spool import Spool
+from musisep_cli.methods.decoding import viterbi
+from musisep_cli.methods.decoding.viterbi import Transitions, cheapest_path
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+Labels: TypeAlias = NDArray[np.int64]
+SEEDS = st.integers(0, 2**20)
+
+
+def in_blocks(transitions: Array) -> Transitions:
+    """Those of all steps, [n - 1, p, p], handed out block after block."""
+    return lambda first, last: transitions[first:last]
+
+
+def cheapest(costs: Array, transitions: Transitions) -> tuple[Labels, float]:
+    with closing(Spool.temporary()) as before:
+        return cheapest_path(costs, transitions, before)
+
+
+@given(SEEDS, st.integers(1, 6), st.integers(1, 4), st.integers(1, 40))
+def test_the_cheapest_path_is_the_best_of_all_whatever_the_blocks(
+    seed: int, n_steps: int, n_states: int, at_once: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    costs = generator.normal(size=(n_steps, n_states))
+    transitions = 2 * generator.random((n_steps - 1, n_states, n_states))
+    totals = {
+        path: sum(costs[n, s] for n, s in enumerate(path))
+        + sum(transitions[n, a, b] for n, (a, b) in enumerate(itertools.pairwise(path)))
+        for path in itertools.product(range(n_states), repeat=n_steps)
+    }
+    best = min(totals, key=lambda path: totals[path])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(viterbi, "TRANSITIONS_AT_ONCE", at_once)
+        path, cost = cheapest(costs, in_blocks(transitions))
+    assert path.tolist() == list(best)
+    assert cost == pytest.approx(totals[best])
+
+
+def test_transitions_have_a_direction() -> None:
+    # From 0 to 1 is free, back is dear: the path changes once and stays.
+    transitions = np.broadcast_to(np.array([[0.0, 0.0], [9.0, 0.0]]), (2, 2, 2))
+    costs = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 1.0]])
+    assert cheapest(costs, in_blocks(transitions))[0].tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("at_once", [1, 200, 2_000_000])
+def test_no_more_transitions_are_held_than_fit_and_every_one_is_asked_for_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viterbi, "TRANSITIONS_AT_ONCE", at_once)
+    n_states, asked = 5, []
+
+    def transitions(first: int, last: int) -> Array:
+        asked.extend(range(first, last))
+        assert (last - first) * n_states**2 <= max(at_once, n_states**2)
+        return np.zeros((last - first, n_states, n_states))
+
+    cheapest(np.zeros((31, n_states)), transitions)
+    assert asked == list(range(30))

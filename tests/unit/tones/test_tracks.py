@@ -1,0 +1,64 @@
+"""Transcript: what was played at the recording's own level, and frames kept block after block."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import Tensor
+from torch.testing import assert_close
+
+from musisep_cli.frames.framewise import Frames
+from musisep_cli.frames.gabor import FrameConfig, GaborFrame
+from musisep_cli.frames.spectra import SILENT_PEAK, audible
+from musisep_cli.tones.tracks import Transcript, pitch_tracks
+
+RATE_HZ = 8_000
+
+
+def random_transcript(n_frames: int, n_instruments: int = 2) -> Transcript:
+    generator = torch.Generator().manual_seed(0)
+
+    def numbers(*shape: int) -> Tensor:
+        return torch.rand(n_frames, *shape, generator=generator)
+
+    return Transcript(
+        f0_bins=20 + 30 * numbers(n_instruments),
+        inharmonicity=1e-3 * numbers(n_instruments),
+        amplitude=numbers(n_instruments),
+        on=torch.ones(n_frames, n_instruments),
+        objective=numbers(),
+        audible=torch.arange(n_frames) % 3 != 1,
+    )
+
+
+def test_pitch_tracks_are_at_the_recordings_own_level_and_silent_where_nothing_sounds() -> None:
+    frame = GaborFrame(FrameConfig(), RATE_HZ)
+    n_samples = 10 * frame.hop_samples
+    found = random_transcript(len(frame.centres(n_samples)))
+    tracks = pitch_tracks(found, frame, n_samples, gain=4.0)
+    heard = found.audible.numpy()
+    assert_allclose(tracks.times_s, np.arange(10) * frame.hop_samples / RATE_HZ)
+    assert_allclose(tracks.f0_hz, found.f0_bins.T * frame.bin_hz)
+    assert_allclose(tracks.inharmonicity, found.inharmonicity.T)
+    assert_allclose(tracks.amplitude[:, heard], found.amplitude.T[:, heard] / 4)
+    assert_array_equal(tracks.amplitude[:, ~heard], 0)
+    assert_array_equal(tracks.on, np.stack([heard, heard]))
+
+
+def test_one_bin_above_the_limit_is_enough_to_be_heard() -> None:
+    spectra = torch.zeros(2, 3, 8, dtype=torch.complex64)
+    spectra[0, 1, 5] = 1.01j * SILENT_PEAK
+    spectra[1, 2] = 0.99 * SILENT_PEAK
+    assert audible(spectra).tolist() == [[False, True, False], [False, False, False]]
+
+
+@pytest.mark.parametrize("cuts", [[12], [5, 12], [1, 2, 12]])
+def test_frames_are_joined_as_they_were(cuts: list[int]) -> None:
+    whole = random_transcript(12)
+    frames = Frames(Transcript, 24)
+    for first, last in zip([0, *cuts], cuts, strict=False):
+        part = {name: values[first:last] for name, values in vars(whole).items()}
+        frames.add(Transcript(**part))
+    assert frames.n_done == 12
+    for name, values in vars(whole).items():
+        assert_close(getattr(frames.joined(), name), values, atol=0, rtol=0)
