@@ -73,7 +73,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musisep_cli.run.in_memory import Separation, separate
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0.dev1"
 __all__ = ["Separation", "__version__", "separate"]
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-PLAIN_WIDTH = 200
+PLAIN_WIDTH = 1000
 """Width where there is no terminal to ask: a table in a file is not folded."""
 
 

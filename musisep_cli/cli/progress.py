@@ -16,11 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from musisep_cli.methods import registry
+
 if TYPE_CHECKING:
-    from musisep_cli.run.result import OnProgress, Progress
+    from musisep_cli.methods.method import Method, OnProgress, Progress
     from musisep_cli.run.settings.config import Config
 
-TERMS = ("objective", "dictionary", "direct", "agreement")
 WINDOW_S = 30.0
 """The speed is measured over this time."""
 SMOOTHING = 0.05
@@ -31,14 +32,8 @@ VERBOSE_SHARE = 0.001
 WIDE = 104
 """Columns of a terminal in which all terms find room."""
 MOST_ROWS = 12
-WORK = {
-    "listening": "listening to frame",
-    "decoding": "deciding who plays what, round",
-    "training": "training step",
-    "transcription": "listening again to frame",
-    "resynthesis": "resynthesis of frame",
-}
-"""What is counted in a stage, as a line says it."""
+FEW_ROUNDS = 10
+"""A stage of so few parts is told of as soon as it begins, where lines come at all."""
 
 
 def clock(seconds: float) -> str:
@@ -51,6 +46,21 @@ def clock(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}:{rest:02d}"
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def span(seconds: float) -> str:
+    """A duration in the two largest units that say something.
+
+    >>> span(42.4), span(750), span(12_000), span(200_000)
+    ('42 s', '12 min', '3 h 20 min', '2 d 7 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 @dataclass
@@ -67,10 +77,13 @@ class SeedProgress:
         marks: times and what was done by then, of the last half minute.
         started_s: time of the first report.
         stage_started_s: the same of the stage.
+        in_training: whether the last report was a training step's.
+        last_stage: the one that ends the work.
     """
 
     seed: int
     started_s: float
+    last_stage: str
     stage: str = ""
     stage_started_s: float = 0.0
     done: int = 0
@@ -78,6 +91,7 @@ class SeedProgress:
     terms: dict[str, float] = field(default_factory=dict)
     n_skipped: int = 0
     marks: deque[tuple[float, int]] = field(default_factory=deque)
+    in_training: bool = False
 
     def update(self, progress: Progress, now_s: float) -> None:
         """Take one report in."""
@@ -88,10 +102,11 @@ class SeedProgress:
         self.marks.append((now_s, self.done))
         while len(self.marks) > 2 and now_s - self.marks[0][0] > WINDOW_S:
             self.marks.popleft()
+        self.in_training = progress.report is not None
         if progress.report is not None:
             self.n_skipped = progress.report.n_skipped
-            for name in TERMS:
-                self._smooth(name, getattr(progress.report, name))
+            for name, value in progress.report.terms.items():
+                self._smooth(name, value)
 
     def _smooth(self, name: str, value: float) -> None:
         if math.isfinite(value):
@@ -106,7 +121,7 @@ class SeedProgress:
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
-        return self.stage == "resynthesis" and self.done >= self.total
+        return self.stage == self.last_stage and self.done >= self.total
 
     @property
     def speed(self) -> float | None:
@@ -137,10 +152,11 @@ def show_progress(
     console: Console, config: Config, *, live: bool, verbose: bool
 ) -> Iterator[OnProgress]:
     """What to call with every report of a separation's seeds."""
+    method = registry.get(config.run.method)
     if not live:
-        yield Lines(console, share=VERBOSE_SHARE if verbose else LINE_SHARE).update
+        yield Lines(console, method, share=VERBOSE_SHARE if verbose else LINE_SHARE).update
         return
-    board = Board(console, config.run.seeds)
+    board = Board(console, method, config.run.seeds)
     with Live(
         get_renderable=lambda: board.table(console.width),
         console=console,
@@ -155,11 +171,12 @@ class Board:
 
     Args:
         console: where notes go, above the table.
+        method: whose stages and terms are shown.
         n_seeds: how many there will be.
     """
 
-    def __init__(self, console: Console, n_seeds: int) -> None:
-        self.console, self.n_seeds = console, n_seeds
+    def __init__(self, console: Console, method: Method, n_seeds: int) -> None:
+        self.console, self.method, self.n_seeds = console, method, n_seeds
         self.seeds: dict[int, SeedProgress] = {}
 
     def update(self, progress: Progress) -> None:
@@ -167,17 +184,20 @@ class Board:
         if progress.note:
             self.console.print(Text(note(progress)), soft_wrap=True)
         now_s = time.monotonic()
-        state = self.seeds.setdefault(progress.seed, SeedProgress(progress.seed, now_s))
+        state = self.seeds.setdefault(
+            progress.seed, SeedProgress(progress.seed, now_s, last_stage(self.method))
+        )
         state.update(progress, now_s)
 
     def table(self, width: int) -> Table:
         """The table for a terminal so many columns wide."""
         seeds = list(self.seeds.values())
         # A preset that does not train has none.
-        terms = (TERMS if width >= WIDE else TERMS[:1]) if any(s.terms for s in seeds) else ()
+        terms = tuple(self.method.terms if width >= WIDE else self.method.terms[:1])
+        terms = terms if any(state.terms for state in seeds) else ()
         table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim")
         table.add_column("seed", no_wrap=True)
-        table.add_column("stage", no_wrap=True, min_width=len("transcription"))
+        table.add_column("stage", no_wrap=True, min_width=max(map(len, self.method.stages)))
         table.add_column("", ratio=1)
         # Widths that do not jump with the digits.
         numbers = [("", 11), ("per s", 5), ("left of stage", 7), *((term, 8) for term in terms)]
@@ -209,11 +229,12 @@ class Lines:
 
     Args:
         console: where they go.
+        method: whose stages are told of.
         share: part of a stage after which a line is due.
     """
 
-    def __init__(self, console: Console, *, share: float) -> None:
-        self.console, self.share = console, share
+    def __init__(self, console: Console, method: Method, *, share: float) -> None:
+        self.console, self.method, self.share = console, method, share
         self.seeds: dict[int, SeedProgress] = {}
         self.shown: dict[tuple[int, str], tuple[float, float]] = {}
 
@@ -222,24 +243,36 @@ class Lines:
         if progress.note:
             self._print(note(progress))
         now_s = time.monotonic()
-        state = self.seeds.setdefault(progress.seed, SeedProgress(progress.seed, now_s))
+        state = self.seeds.setdefault(
+            progress.seed, SeedProgress(progress.seed, now_s, last_stage(self.method))
+        )
         state.update(progress, now_s)
         if state.is_done:
             self._print(f"seed {state.seed}: done after {clock(now_s - state.started_s)}")
         elif self._is_due(state, now_s):
             self.shown[state.seed, state.stage] = now_s, state.share
-            self._print(_line(state))
+            self._print(self._line(state))
 
     def _is_due(self, state: SeedProgress, now_s: float) -> bool:
         if (state.seed, state.stage) not in self.shown:
-            # Decoding has few rounds to tell of: where lines come at all, it is told at once.
-            at_once = state.stage == "decoding" and any(
+            at_once = state.total <= FEW_ROUNDS and any(
                 seed == state.seed for seed, _ in self.shown
             )
             return at_once or now_s - state.stage_started_s >= LINE_S
         last_s, last_share = self.shown[state.seed, state.stage]
         gained, waited_s = state.share - last_share, now_s - last_s
         return (gained >= self.share and waited_s >= LINE_S) or waited_s >= LONGEST_SILENCE_S
+
+    def _line(self, state: SeedProgress) -> str:
+        """Return where a seed stands, in a line."""
+        counted = self.method.stages[state.stage]
+        parts = [f"seed {state.seed}: {counted} {state.done} of {state.total} ({state.share:.0%})"]
+        if state.speed:
+            parts.append(f"{state.speed_text} per s, {state.left} left")
+        if state.in_training:
+            parts.append(" ".join(f"{name} {state.term_text(name)}" for name in state.terms))
+            parts += [f"{state.n_skipped} steps skipped"] * (state.n_skipped > 0)
+        return "; ".join(parts)
 
     def _print(self, line: str) -> None:
         self.console.print(Text(line), soft_wrap=True)
@@ -250,13 +283,6 @@ def note(progress: Progress) -> str:
     return f"seed {progress.seed}: {progress.note}"
 
 
-def _line(state: SeedProgress) -> str:
-    """Where a seed stands, in a line."""
-    place = f"{WORK[state.stage]} {state.done} of {state.total} ({state.share:.0%})"
-    parts = [f"seed {state.seed}: {place}"]
-    if state.speed:
-        parts.append(f"{state.speed_text} per s, {state.left} left")
-    if state.stage == "training":
-        parts.append(" ".join(f"{name} {state.term_text(name)}" for name in state.terms))
-        parts += [f"{state.n_skipped} steps skipped"] * (state.n_skipped > 0)
-    return "; ".join(parts)
+def last_stage(method: Method) -> str:
+    """Return the stage that ends a method's work."""
+    return list(method.stages)[-1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,9 +22,13 @@ class FrameConfig:
 
     zeta_s: float = 1024 / 48_000
     """Standard deviation of the Gaussian window in time; the same at any sample rate."""
-    window_zetas: float = 12.0
+    window_zetas: float = field(
+        default=12.0, metadata={"least": 4, "why": "the window is cut too short"}
+    )
     """Full length of the window (cut at +-6 zeta)."""
-    hop_zetas: float = 0.5
+    hop_zetas: float = field(
+        default=0.5, metadata={"most": 3, "why": "wider hops lose the signal between frames"}
+    )
     """Time step alpha of analysis for resynthesis."""
     training_hops: int = 4
     """Training uses the finer time step alpha / training_hops (data augmentation)."""
@@ -32,7 +36,7 @@ class FrameConfig:
     """Short recordings get a finer training step still, until there are this many frames."""
     max_frequency_hz: float = 24_000.0
     """The network sees the bins below this frequency, and never the Nyquist bin."""
-    rms_level: float = 0.0
+    rms_level: float = field(default=0.0, metadata={"least": 0})
     """0 takes the recording's level as it is. Anything else departs from the paper: the recording
     is analysed as if this were its RMS value, so that a quiet file is separated like a loud one."""
 

@@ -1,8 +1,7 @@
 """Estimate: how long a separation takes on this machine, and how much memory.
 
-A few training steps and all that is done with as many frames as are followed at once are run and
-timed, on a chord of the recording's rate and channels: held tones, for without any there may be
-nothing to train on.
+The method's short trial is run and timed, on a chord of the recording's rate and channels: held
+tones, for without any there may be nothing to train on.
 """
 
 from __future__ import annotations
@@ -18,26 +17,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.machine.device import describe
+from musisep_cli.methods import registry
+from musisep_cli.methods.method import Progress, Trial
 from musisep_cli.run.one_seed import run_seed
-from musisep_cli.run.result import Progress
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.recording import Recording
-from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 
-STEPS = 4
-"""Training steps that are run; the first is not counted, it allocates and compiles."""
 LONGEST_S = 6.0
-"""A machine so slow or busy that they take longer is measured by the first training steps alone."""
+"""A machine so slow or busy that training steps take longer is measured by these alone."""
 NOTE_S = 0.4
-"""Of the music that is measured."""
+"""Length of a note of the music that is measured."""
 COPIES = 2
 """Of the recording's size that are held at once: itself, and its mean over the channels for the
 network. Stems and what is found in the frames go to the disk."""
 FRAME_BYTES, TONE_BYTES = 80, 72
 """What is known of a frame and of each instrument's tone in it when all is done: pitch tracks, and
 while frames are decoded which tones were chosen."""
+STEP = "step"
+"""The mark of a training step, whatever its stage is called."""
 
 
 class _SlowError(Exception):
@@ -87,60 +85,103 @@ class Estimate:
         ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a trial took, for recordings of one rate and number of channels.
+
+    Attributes:
+        config: all settings.
+        device: where the trial ran.
+        trial: what ran.
+        sample_rate_hz: of the recordings.
+        n_channels: of the recordings.
+        step_s: time of a training step.
+        frame_s: time of all else for a frame; None if the machine was too slow to come to it.
+    """
+
+    config: Config
+    device: torch.device
+    trial: Trial
+    sample_rate_hz: int
+    n_channels: int
+    step_s: float
+    frame_s: float | None
+
+    @classmethod
+    def of(
+        cls, sample_rate_hz: int, n_channels: int, config: Config, device: torch.device
+    ) -> Measured:
+        """Run the method's trial."""
+        method = registry.get(config.run.method)
+        trial = method.trial(config.settings, sample_rate_hz, config.run.threads)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        step_s, frame_s = _measure(trial, n_channels, sample_rate_hz, config, device)
+        return cls(
+            config=config,
+            device=device,
+            trial=trial,
+            sample_rate_hz=sample_rate_hz,
+            n_channels=n_channels,
+            step_s=step_s,
+            frame_s=frame_s,
+        )
+
+    def estimate(self, n_samples: int) -> Estimate:
+        """Return time and memory of one seed, for a recording of some length."""
+        run, trial = self.config.run, self.trial
+        n_frames = 1 + int(n_samples / self.sample_rate_hz / trial.hop_s)
+        frame_bytes = FRAME_BYTES + TONE_BYTES * run.instruments
+        recording_bytes = n_samples * self.n_channels * np.dtype(np.float32).itemsize
+        grown_bytes = COPIES * recording_bytes + n_frames * frame_bytes
+        held_bytes = _peak_memory_bytes()
+        return Estimate(
+            preset=self.config.preset,
+            device=describe(self.device, run.threads, run.precision),
+            n_instruments=run.instruments,
+            n_iterations=trial.n_steps,
+            may_stop=trial.may_stop,
+            step_s=self.step_s,
+            n_frames=n_frames,
+            frame_s=self.frame_s,
+            total_s=trial.n_steps * self.step_s + n_frames * (self.frame_s or 0.0),
+            memory_bytes=None if held_bytes is None else held_bytes + grown_bytes,
+            gpu_memory_bytes=torch.cuda.max_memory_allocated(self.device) + grown_bytes
+            if self.device.type == "cuda"
+            else None,
+            machine_memory_bytes=_machine_memory_bytes(),
+        )
+
+
 def estimate(recording: Recording, config: Config, device: torch.device) -> Estimate:
-    """Time and memory of one seed, measured in a few steps at the size of the settings."""
-    frame = GaborFrame(config.frame, recording.sample_rate_hz)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    step_s, frame_s = _measure(frame, recording.n_channels, config, device)
-    n_frames = len(frame.centres(recording.n_samples))
-    n_iterations = config.training.iterations
-    frame_bytes = FRAME_BYTES + TONE_BYTES * config.run.instruments
-    grown_bytes = COPIES * recording.samples.nbytes + n_frames * frame_bytes
-    held_bytes = _peak_memory_bytes()
-    return Estimate(
-        preset=config.preset,
-        device=describe(device, config.run.threads, config.run.precision),
-        n_instruments=config.run.instruments,
-        n_iterations=n_iterations,
-        may_stop=n_iterations > 0 and config.training.by == "decoded tones",
-        step_s=step_s,
-        n_frames=n_frames,
-        frame_s=frame_s,
-        total_s=n_iterations * step_s + n_frames * (frame_s or 0.0),
-        memory_bytes=None if held_bytes is None else held_bytes + grown_bytes,
-        gpu_memory_bytes=torch.cuda.max_memory_allocated(device) + grown_bytes
-        if device.type == "cuda"
-        else None,
-        machine_memory_bytes=_machine_memory_bytes(),
-    )
+    """Measure time and memory of one seed, in a few steps at the size of the settings."""
+    rate_hz, n_channels = recording.sample_rate_hz, recording.n_channels
+    return Measured.of(rate_hz, n_channels, config, device).estimate(recording.n_samples)
 
 
 def _measure(
-    frame: GaborFrame, n_channels: int, config: Config, device: torch.device
+    trial: Trial, n_channels: int, sample_rate_hz: int, config: Config, device: torch.device
 ) -> tuple[float, float | None]:
-    """Time of a training step, and of all that is done with a frame besides training."""
-    # As many as are fitted at once, where threads do so side by side; more would take too long.
-    side_by_side = min(config.run.threads, 2) if config.decoding.enabled else 1
-    n_frames = side_by_side * FOLLOWED_FRAMES
-    n_samples, rate_hz = n_frames * frame.hop_samples, frame.sample_rate_hz
-    chords = np.tile(_chords(n_samples, rate_hz, config.run.instruments)[:, None], n_channels)
-    sample = Recording(samples=chords, sample_rate_hz=rate_hz)
-    n_steps = min(STEPS, config.training.iterations)  # some settings do not train on the recording
-    short = replace(config, training=replace(config.training, iterations=n_steps))
+    """Time a training step, and all that is done with a frame besides training."""
+    n_samples = round(trial.n_frames * trial.hop_s * sample_rate_hz)
+    chords = np.tile(
+        _chords(n_samples, sample_rate_hz, config.run.instruments)[:, None], n_channels
+    )
+    sample = Recording(samples=chords, sample_rate_hz=sample_rate_hz)
     marks = [("start", time.perf_counter())]
 
     def mark(progress: Progress) -> None:
-        marks.append((progress.stage, time.perf_counter()))
-        if sum(_times_s(marks, "training")) > LONGEST_S:
+        stage = progress.stage if progress.report is None else STEP
+        marks.append((stage, time.perf_counter()))
+        if sum(_times_s(marks, STEP)) > LONGEST_S:
             raise _SlowError
 
     try:
-        run_seed(sample, short, 0, device, mark)
+        run_seed(sample, replace(config, settings=trial.settings), 0, device, mark)
     except _SlowError:
-        return _typical_s(marks, "training"), None
+        return _typical_s(marks, STEP), None
     marks.append(("end", time.perf_counter()))
-    return _typical_s(marks, "training"), _besides_training_s(marks) / n_frames
+    return _typical_s(marks, STEP), _besides_training_s(marks) / trial.n_frames
 
 
 def _chords(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.float32]:
@@ -160,18 +201,18 @@ def _chords(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.flo
 
 
 def _besides_training_s(marks: list[tuple[str, float]]) -> float:
-    """Time of everything else, decoding between the stages included.
+    """Return the time of everything but training steps, decoding between the stages included.
 
     Before the very first mark much is loaded: it counts as the others of its stage.
 
-    >>> marks = [("start", 0.0), ("listening", 9.0), ("listening", 10.0), ("training", 15.0)]
+    >>> marks = [("start", 0.0), ("listening", 9.0), ("listening", 10.0), ("step", 15.0)]
     >>> _besides_training_s([*marks, ("resynthesis", 18.0), ("end", 18.5)])
     5.5
     """
     first, first_s = marks[1][0], marks[1][1] - marks[0][1]
     total_s = marks[-1][1] - marks[0][1]
     loading_s = first_s - _typical_s(marks, first)
-    return total_s - sum(_times_s(marks, "training")) - (loading_s if first != "training" else 0.0)
+    return total_s - sum(_times_s(marks, STEP)) - (loading_s if first != STEP else 0.0)
 
 
 def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:
@@ -179,7 +220,7 @@ def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:
 
     0 for a stage that does not occur.
 
-    >>> _typical_s([("start", 0.0), ("training", 9.0), ("training", 10.0)], "training")
+    >>> _typical_s([("start", 0.0), ("step", 9.0), ("step", 10.0)], "step")
     1.0
     """
     times_s = _times_s(marks, stage)

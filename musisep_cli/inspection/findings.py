@@ -78,7 +78,8 @@ class Findings:
         separation: the folder's content.
         choice: of the seed.
         instruments: in their order.
-        alike: the two instruments whose timbres are closest, and their cosine similarity.
+        alike: the two instruments whose timbres are closest, and their cosine similarity; None
+            without a dictionary.
     """
 
     separation: Separation
@@ -116,7 +117,9 @@ def find(separation: Separation) -> Findings:
         instruments=tuple(
             _instrument(separation, number, line) for number, line in enumerate(notes)
         ),
-        alike=most_alike(separation.dictionary, separation.instrument_names),
+        alike=None
+        if separation.dictionary is None
+        else most_alike(separation.dictionary, separation.instrument_names),
     )
 
 

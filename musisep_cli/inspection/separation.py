@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.errors import InputError
+from musisep_cli.errors import ConfigError, InputError
 from musisep_cli.inspection.kinds import is_file, read_json
 from musisep_cli.inspection.note_list import PitchTracks
+from musisep_cli.methods import registry
+from musisep_cli.methods.method import Method, Shown
 from musisep_cli.run.folder.layout import MANIFEST, RESIDUAL
 from musisep_cli.run.folder.manifest import FORMAT
-from musisep_cli.tones import dictionary
+from musisep_cli.run.folder.tables import CURVE, DICTIONARY, PITCH
+from musisep_cli.run.settings.compose import remembered
+from musisep_cli.run.settings.config import Config
+from musisep_cli.tones.dictionary import load_any
 
 PITCH_COLUMNS = ("instrument", "time_s", "f0_hz", "amplitude", "on")
-CURVE_COLUMNS = ("iteration", "objective", "dictionary", "direct", "agreement", "n_skipped")
 CurveRow = dict[str, float]
 
 
@@ -34,16 +38,32 @@ class Separation:
     Attributes:
         folder: where it is.
         manifest: settings, choice and levels.
-        dictionary: ``[h, i]``.
+        config: the settings, without those that this version does not know.
+        dictionary: ``[h, i]``; None if the method learned none.
         tracks: pitch of every instrument.
         curves: training curve of every seed that has one.
     """
 
     folder: Path
     manifest: dict[str, Any]
-    dictionary: NDArray[np.float32]
+    config: Config
+    dictionary: NDArray[np.float32] | None
     tracks: PitchTracks
     curves: dict[int, list[CurveRow]]
+
+    @property
+    def method(self) -> Method:
+        """Return the method that made it."""
+        return registry.get(self.config.run.method)
+
+    @property
+    def n_steps(self) -> int:
+        """Return the number of training steps that were asked for."""
+        return self.method.n_steps(self.config.settings)
+
+    def shown(self) -> Shown:
+        """Return what was learned, to be looked at."""
+        return self.method.shown(self.folder, self.instrument_names)
 
     @property
     def name(self) -> str:
@@ -73,18 +93,19 @@ def read_separation(folder: Path) -> Separation:
         InputError: something is missing, broken, or does not fit together.
     """
     manifest = _read_manifest(folder / MANIFEST)
+    config = _settings(manifest, folder / MANIFEST)
+    seeds = [row["seed"] for row in manifest["ranking"]]
     separation = Separation(
         folder=folder,
         manifest=manifest,
-        dictionary=read_dictionary(folder / "dictionary.json"),
-        tracks=read_pitch(folder / "pitch.csv"),
-        curves=_read_curves(folder, [row["seed"] for row in manifest["ranking"]]),
+        config=config,
+        dictionary=_dictionary(folder, manifest),
+        tracks=read_pitch(folder / PITCH),
+        curves=_read_curves(folder, seeds, registry.get(config.run.method).terms),
     )
-    counts = {
-        MANIFEST: len(separation.instruments),
-        "dictionary.json": separation.dictionary.shape[1],
-        "pitch.csv": len(separation.tracks.f0_hz),
-    }
+    counts = {MANIFEST: len(separation.instruments), PITCH: len(separation.tracks.f0_hz)}
+    if separation.dictionary is not None:
+        counts[DICTIONARY] = separation.dictionary.shape[1]
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise InputError(
@@ -94,25 +115,32 @@ def read_separation(folder: Path) -> Separation:
     return separation
 
 
-def read_dictionary(path: Path) -> NDArray[np.float32]:
-    """A ``dictionary.json`` of any size, ``[h, i]``.
+def _dictionary(folder: Path, manifest: dict[str, Any]) -> NDArray[np.float32] | None:
+    """Return the dictionary ``[h, i]``, if the manifest names one.
 
     Raises:
-        InputError: it is none.
-        DictionaryError: its values are not those of a dictionary.
+        InputError: it names one that is not there.
+        DictionaryError: it is none.
     """
-    content = read_json(path)
-    columns = content.get("instruments") if isinstance(content, dict) else None
-    if not isinstance(columns, list) or not columns or not isinstance(columns[0], list):
-        raise InputError(
-            f"{path}: holds no dictionary (no list 'instruments'). Give a dictionary.json that a "
-            "separation wrote."
-        )
-    learned = dictionary.load(path, n_harmonics=len(columns[0]), n_instruments=len(columns))
-    if not learned.shape[0]:
-        raise InputError(f"{path}: its instruments have no harmonics. Restore the file.")
-    array: NDArray[np.float32] = learned.numpy()
+    if DICTIONARY not in manifest["files"]:
+        return None
+    array: NDArray[np.float32] = load_any(folder / DICTIONARY).numpy()
     return array
+
+
+def _settings(manifest: dict[str, Any], path: Path) -> Config:
+    """Return the settings of a manifest.
+
+    Raises:
+        InputError: they are of a method or a preset that there is not, or were changed.
+    """
+    try:
+        return remembered(manifest["config"])
+    except ConfigError as error:
+        raise InputError(
+            f"{path}: its settings cannot be read ({error}). Restore it, or separate again with "
+            "--overwrite."
+        ) from error
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -135,16 +163,15 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def _touch(manifest: dict[str, Any]) -> None:
     """Fail where something that is used is missing or of another type."""
-    training, ranking = manifest["config"]["training"], manifest["ranking"]
+    ranking = manifest["ranking"]
     counts = [manifest["input"][name] for name in ("sample_rate_hz", "n_samples", "n_channels")]
-    counts += [training["iterations"], training["batch_size"]]
     counts += [row[name] for row in ranking for name in ("seed", "n_skipped_steps")]
     numbers = [manifest[name] for name in ("gain", "sum_error", "wall_s")]
     numbers += [row["wall_s"] for row in ranking] + [row["objective"] or 0 for row in ranking]
     numbers += [stem["energy_share"] for stem in manifest["stems"]]
     numbers += [stem["rms_dbfs"] or 0 for stem in manifest["stems"]]
     texts = [manifest["config"]["preset"], manifest["chosen_by"], manifest["device"]]
-    texts += [stem["name"] for stem in manifest["stems"]]
+    texts += [stem["name"] for stem in manifest["stems"]] + list(manifest["files"])
     for values, kinds in ((counts, int), (numbers, int | float), (texts, str)):
         for value in values:
             if not isinstance(value, kinds):
@@ -179,11 +206,12 @@ def _equal(counts: NDArray[np.intp]) -> bool:
     return bool((counts == counts[0]).all())
 
 
-def _read_curves(folder: Path, seeds: list[int]) -> dict[int, list[CurveRow]]:
-    """Training curves of those seeds whose files are there."""
-    paths = {seed: folder / "seeds" / f"{seed:03d}" / "metrics.csv" for seed in seeds}
+def _read_curves(folder: Path, seeds: list[int], terms: Sequence[str]) -> dict[int, list[CurveRow]]:
+    """Return the training curves of those seeds whose files are there."""
+    paths = {seed: folder / "seeds" / f"{seed:03d}" / CURVE for seed in seeds}
     there = {seed: path for seed, path in paths.items() if is_file(path)}
-    return {seed: list(_read_table(path, CURVE_COLUMNS)) for seed, path in there.items()}
+    columns = ("iteration", *terms, "n_skipped")
+    return {seed: list(_read_table(path, columns)) for seed, path in there.items()}
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[CurveRow]:

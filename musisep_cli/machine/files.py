@@ -109,3 +109,17 @@ def _refusal(path: Path, error: OSError) -> str:
         f"{path}: cannot be written ({reason}). "
         "It needs an existing folder with write access and free space; choose another with --out."
     )
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents.
+
+    Raises:
+        OutputError: the file system refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be created ({error.strerror}); choose a writable folder with --out"
+        ) from error

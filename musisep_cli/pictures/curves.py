@@ -23,15 +23,9 @@ if TYPE_CHECKING:
 Row = Mapping[str, float | str]
 _Floats = NDArray[np.float64]
 
-_TERMS = {
-    "objective": "objective",
-    "dictionary": "dictionary prediction",
-    "direct": "direct prediction",
-    "agreement": "agreement of both",
-}
 _MOST_BINS = 400
 _SMOOTHING_SHARE = 0.04  # of the run, the half width of the smoothing window
-_LEGEND_COLUMNS = 6
+_COLUMNS, _LEGEND_COLUMNS = 2, 6
 _HEIGHT_PX = 700
 
 
@@ -39,6 +33,7 @@ def write_curves(
     path: Path,
     runs: Mapping[str, Sequence[Row]],
     *,
+    terms: Sequence[str],
     title: str = "Training",
     chosen: str | None = None,
 ) -> None:
@@ -47,8 +42,9 @@ def write_curves(
     Args:
         path: The file to write or replace.
         runs: Label, for instance "seed 0", to the rows of its metrics.csv in their order, with
-            the columns iteration, objective, dictionary, direct, agreement and n_skipped; numbers
-            or their texts. Values that are not finite or not positive are left out.
+            the columns iteration, the terms, and n_skipped; numbers or their texts. Values that
+            are not finite or not positive are left out.
+        terms: The columns to draw, a panel for each.
         title: Drawn above, as it stands.
         chosen: The label of a run to emphasise.
 
@@ -57,15 +53,18 @@ def write_curves(
     """
     figure = canvas.new_figure(height_px=_HEIGHT_PX)
     figure.suptitle(canvas.plain(title))
-    panels = figure.subplots(2, 2, sharex=True).ravel()
+    n_rows = -(-len(terms) // _COLUMNS)
+    panels = figure.subplots(n_rows, _COLUMNS, sharex=True, squeeze=False).ravel()
     lines: list[Line2D] = []
-    for axes, (term, name) in zip(panels, _TERMS.items(), strict=True):
+    for axes, term in zip(panels, terms, strict=False):
         lines = [
             _draw(axes, _curve(rows, term), canvas.colour(number), emphasised=label == chosen)
             for number, (label, rows) in enumerate(runs.items())
         ]
-        _label(axes, name)
-    for axes in panels[-2:]:
+        _label(axes, term)
+    for axes in panels[len(terms) :]:
+        axes.set_visible(False)
+    for axes in panels[-_COLUMNS:]:
         axes.set_xlabel("iteration")
     labels = [_legend_text(label, rows, chosen) for label, rows in runs.items()]
     figure.legend(lines, labels, loc="outside lower center", ncols=_LEGEND_COLUMNS, frameon=False)

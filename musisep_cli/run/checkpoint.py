@@ -18,24 +18,21 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import torch
 
 from musisep_cli.errors import CheckpointError
 from musisep_cli.frames.spool import Spool
 from musisep_cli.machine.files import atomic_path, sync
-
-State: TypeAlias = dict[str, Any]
-"""Names to tensors, numbers, texts, and lists and dicts of them."""
+from musisep_cli.methods.method import State
 
 INTERVAL_S = 120.0
 """Time between two checkpoints. Each takes well below a second."""
 NEWEST, PREVIOUS = "resume.pt", "resume-previous.pt"
-FRAMES = re.compile(r"resume-(listening|transcription)\.frames")
-"""Names of the files of what was found in the frames, one for each stage in which they are heard:
-while the second is young, a checkpoint of the first may be the last that is whole."""
-_FORMAT = b"musisep-checkpoint-2"
+FRAMES = re.compile(r"resume-[a-z][a-z-]*(?<!-)\.frames")
+"""Names of the files of what was found in the frames, one for each stage in which they are worked
+through: while a later one is young, a checkpoint of the first may be the last that is whole."""
+_FORMAT = b"musisep-checkpoint-3"
 _UNREADABLE = (EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.PickleError)
 """What torch raises at content that is none of its own, among others."""
 

@@ -21,13 +21,12 @@ import torch
 
 from musisep_cli.machine import locks
 from musisep_cli.machine.files import atomic_path, remove_leftovers, write_json_atomic
-from musisep_cli.run.folder import layout, made_seeds, manifest
+from musisep_cli.methods.method import OnProgress
+from musisep_cli.run.folder import differences, layout, made_seeds, make_seed, manifest, tables
+from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder
-from musisep_cli.run.folder.manifest import Manifest
 from musisep_cli.run.ranking import CRITERION, SeedScore, best_first
-from musisep_cli.run.result import OnProgress
-from musisep_cli.run.settings.config import Config
-from musisep_cli.run.settings.limits import MAX_SEEDS
+from musisep_cli.run.settings.config import Config, largest
 from musisep_cli.run.workers import run_seeds
 from musisep_cli.sound import audio_file
 from musisep_cli.sound.blockwise import Blockwise, Difference, sum_error
@@ -68,20 +67,20 @@ def separate_into(
     started_s = time.monotonic()
     layout.prepare(folder, config.run.instruments, recording.n_channels)
     content = manifest.identity(recording, config, folder)
-    run = manifest.fingerprint(content)
+    run = differences.fingerprint(content)
     with locks.hold(folder.folder, locks.PATIENCE_S):
         if overwrite:
             manifest.clear(folder)
         else:
             manifest.state(content, folder)  # refuses what is not to be touched
     make = partial(
-        made_seeds.make,
+        make_seed.make,
         recording=recording,
         config=config,
         device=device,
         folder=folder,
         run=run,
-        made_from=manifest.essence(content),
+        made_from=differences.essence(content),
         resume=resume,
     )
     done = {row.seed for row in made_seeds.found(folder, run)}
@@ -94,7 +93,7 @@ def separate_into(
         remove_leftovers(folder.folder)
         ranking = best_first(made_seeds.found(folder, run))
         for row in ranking:
-            made_seeds.remove_checkpoints(folder, row.seed)
+            make_seed.remove_checkpoints(folder, row.seed)
         _deliver(folder, recording, content, ranking, device, started_s)
 
 
@@ -123,8 +122,9 @@ def _deliver(
         audio_file.write(path, sound, rate_hz, subtype=subtype, gain=gain)
     error = sum_error(recording.samples, [audio_file.Stored(path) for path in files], gain)
     pictures = {"mix": recording.samples, **{name: parts[name] for name in names}}
-    files += layout.write_pictures(folder, pictures, rate_hz)
-    files += [_copy(folder.seed(chosen) / name, folder) for name in layout.PARAMETERS]
+    files += tables.write_pictures(folder, pictures, rate_hz)
+    learned = (folder.seed(chosen) / name for name in (tables.DICTIONARY, tables.PITCH))
+    files += [_copy(path, folder) for path in learned if path.exists()]
     described = {
         "format": manifest.FORMAT,
         **_covering(content, ranking),
@@ -158,9 +158,10 @@ def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
     """
     seeds = {row.seed for row in ranking}
     first = last = ranking[0].seed
-    while first - 1 in seeds and last - first + 1 < MAX_SEEDS:
+    most = largest("seeds")
+    while first - 1 in seeds and last - first + 1 < most:
         first -= 1
-    while last + 1 in seeds and last - first + 1 < MAX_SEEDS:
+    while last + 1 in seeds and last - first + 1 < most:
         last += 1
     config = dict(content["config"])
     span = {"first_seed": first, "seeds": last - first + 1}

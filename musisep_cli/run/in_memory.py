@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
 from musisep_cli.machine.device import resolve_device
+from musisep_cli.methods import registry
+from musisep_cli.methods.method import OnProgress, Progress, Settings
 from musisep_cli.run.one_seed import run_seed
 from musisep_cli.run.ranking import SeedScore, best_first, place, score
-from musisep_cli.run.result import OnProgress, Progress, SeedResult
-from musisep_cli.run.settings.compose import Settings, compose, resolved
+from musisep_cli.run.result import SeedResult
+from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
-from musisep_cli.run.settings.limits import MAX_WARM_INSTRUMENTS
 from musisep_cli.run.workers import Stopped, run_seeds
 from musisep_cli.sound.blockwise import Difference, sum_error
 from musisep_cli.sound.recording import Recording, check_content, check_shape
@@ -37,7 +38,7 @@ class Separation:
         stems: float32 ``[i, t, c]``.
         residual: the recording minus all stems, float32 ``[t, c]``.
         sample_rate_hz: the recording's.
-        dictionary: relative harmonic amplitudes, ``[h, i]``.
+        dictionary: relative harmonic amplitudes, ``[h, i]``; None if the method learns none.
         pitch: what every instrument plays in every frame.
         chosen_seed: the seed with the lowest objective.
         ranking: all seeds, best first.
@@ -49,7 +50,7 @@ class Separation:
     stems: NDArray[np.float32]
     residual: NDArray[np.float32]
     sample_rate_hz: int
-    dictionary: NDArray[np.float32]
+    dictionary: NDArray[np.float32] | None
     pitch: PitchTracks
     chosen_seed: int
     ranking: tuple[SeedScore, ...]
@@ -76,7 +77,8 @@ def separate(
         samples: ``[t]`` or ``[t, c]``.
         sample_rate_hz: its sample rate.
         n_instruments: number of melodic instruments, each one tone at a time.
-        preset: ``standard``, ``quick`` or ``paper``; by default as the command, by device.
+        preset: as of ``musisep separate --preset``; by default as there, by the number of
+            instruments.
         settings: section -> key -> value, as in a file for ``--config``.
         seeds: independent trainings, of which one is chosen.
         first_seed: the first one's seed.
@@ -101,20 +103,10 @@ def separate(
     check_content(recording)
     where = resolve_device(device)
     run = {"run": {"instruments": n_instruments, "seeds": seeds, "first_seed": first_seed}}
-    composed = compose(preset or default_preset(where, n_instruments), settings or {}, run)
+    chosen = preset or registry.default_preset(n_instruments)
+    composed = compose(chosen, settings or {}, run, on_gpu=where.type == "cuda")
     config = resolved(composed, where)
     return separate_recording(recording, config, device=where, jobs=jobs, on_progress=on_progress)
-
-
-def default_preset(device: torch.device, n_instruments: int) -> str:
-    """The paper's full method on a GPU; on a CPU the warm start, as far as it serves.
-
-    >>> default_preset(torch.device("cpu"), 2), default_preset(torch.device("cpu"), 5)
-    ('standard', 'quick')
-    """
-    if device.type == "cuda":
-        return "paper"
-    return "standard" if n_instruments <= MAX_WARM_INSTRUMENTS else "quick"
 
 
 def separate_recording(
@@ -135,9 +127,10 @@ def separate_recording(
     report = on_progress or _ignore
     with closing(run_seeds(make, config.run.all_seeds, jobs=jobs, on_progress=report)) as results:
         chosen = next(results)
-        scores = [score(chosen)]
+        method = config.run.method
+        scores = [score(chosen, method)]
         for result in results:
-            scores.append(score(result))
+            scores.append(score(result, method))
             if min(scores, key=place) is scores[-1]:
                 chosen = result
     return _separation(chosen, best_first(scores), recording, time.monotonic() - started)
@@ -173,7 +166,7 @@ def _separation(
         residual=residual,
         sample_rate_hz=recording.sample_rate_hz,
         dictionary=chosen.dictionary,
-        pitch=chosen.pitch,
+        pitch=chosen.tracks,
         chosen_seed=chosen.seed,
         ranking=tuple(ranking),
         sum_error=sum_error(recording.samples, [*stems, residual]),

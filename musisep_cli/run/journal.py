@@ -1,88 +1,104 @@
 """Journal: what one seed has done so far, told to the user and kept to go on from.
 
-A state holds the training as far as it is, where the frames lie that were heard, and the random
-generators. Nothing draws random numbers before the stage goes on that the state is of, so these can
-be set as soon as it is taken up.
+It is the ``Work`` that a method gets. A state holds the method's own state, where the frames lie
+that were worked through, the training curve and the random generators.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import astuple, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from musisep_cli.errors import CheckpointError
 from musisep_cli.frames.spool import Spool
 from musisep_cli.machine.device import random_state, set_random_state
-from musisep_cli.methods.decoding.rehearsal import Rehearsal
-from musisep_cli.methods.policy.trainer import StepReport, Trainer
-from musisep_cli.run.checkpoint import Checkpoints, State
-from musisep_cli.run.result import OnProgress, Progress, Stage
+from musisep_cli.methods.method import OnProgress, Progress, State, StepReport
+from musisep_cli.run.checkpoint import Checkpoints
+from musisep_cli.sound.blockwise import Shelf, Stems
 
 CURVE_POINTS = 1000
-"""The training curve is kept as the means of this many stretches."""
+"""The training curve is kept as the means of this many stretches of steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Where a seed is worked on.
+
+    Attributes:
+        device: where to compute, and whose random generator is drawn from.
+        n_threads: CPU threads.
+        precision: number format of a network's convolutions.
+        shelf: where the stems are put.
+        checkpoints: where the state is kept, if it is.
+        on_progress: called after every step and block.
+    """
+
+    device: torch.device
+    n_threads: int
+    precision: Literal["float32", "bfloat16"]
+    shelf: Shelf
+    checkpoints: Checkpoints | None
+    on_progress: OnProgress
 
 
 class Journal:
-    """Where a seed stands.
+    """Where a seed stands: what the run lends its method as ``Work``.
 
     Args:
         seed: which.
-        device: whose random generator it draws from.
-        on_progress: called after every step and block.
-        checkpoints: where the state is offered after every step and block.
+        desk: where it is worked on.
+        state: a state to go on from, if there is one.
         files: closes what is opened here, when the seed is done.
 
     Attributes:
-        taken_up: the state that it goes on from; empty from the start.
-        trainer: once there is one.
         curve: means of full stretches of the training steps so far.
+        stretch: steps of the stretch that is not full yet.
+        keep: gives the method's own state.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        device: torch.device,
-        on_progress: OnProgress,
-        checkpoints: Checkpoints | None,
-        files: ExitStack,
-    ) -> None:
-        self.seed, self.device, self.tell = seed, device, on_progress
-        self.checkpoints, self.files = checkpoints, files
-        self.taken_up: State = {}
-        self.trainer: Trainer | Rehearsal | None = None
+    def __init__(self, seed: int, desk: Desk, state: State | None, files: ExitStack) -> None:
+        self.seed, self.desk, self.files = seed, desk, files
+        self.device, self.n_threads = desk.device, desk.n_threads
+        self.precision: Literal["float32", "bfloat16"] = desk.precision
+        self.given: State = state or {}
+        self.keep: Callable[[], State] = dict
         self.curve: list[StepReport] = []
         self.stretch: list[StepReport] = []
-        self.frames: Spool | None = None
+        self.spools: dict[str, Spool] = {}
         self.started_s = time.monotonic()
 
     @property
     def wall_s(self) -> float:
-        """Since the seed was started, without the time between a stop and going on."""
+        """Return the time since the seed was started, without that between a stop and going on."""
         return time.monotonic() - self.started_s
 
-    def take_up(self, state: State) -> None:
-        """Go on from a checkpoint: what was done before it is not done again."""
+    def take_up(self) -> State:
+        """Return the method's own state, and go on from where the whole state is of."""
+        state = self.given
+        if not state:
+            return {}
         with self.fitting():
             self.curve, self.stretch = (
                 [StepReport(*row) for row in state[name]] for name in ("curve", "stretch")
             )
             self.started_s -= float(state["wall_s"])
             set_random_state(state, self.device)
-            self.taken_up = state
-            stage, done, total = state["stage"], int(state["done"]), int(state["total"])
-            note = f"going on with {stage} from {done} of {total}"
-            self.tell(Progress(self.seed, stage, done, total, note=note))
+            stage, done, total = str(state["stage"]), int(state["done"]), int(state["total"])
+            own: State = state["method"]
+            self.tell(stage, done, total, f"going on with {stage} from {done} of {total}")
+        return own
 
     @contextmanager
     def fitting(self) -> Iterator[None]:
-        """Whatever goes wrong while a state is taken up, it is the state's fault."""
+        """Turn whatever goes wrong while a state is taken up into an error of the state."""
         try:
             yield
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -91,72 +107,89 @@ class Journal:
                 "Start it over, without --resume."
             ) from error
 
-    def state(self, progress: Progress) -> State:
-        """What ``take_up`` goes on from, with where the frames of the stage are that are done."""
-        of_frames = progress.stage in ("listening", "transcription")
+    def state(self, stage: str, done: int, total: int) -> State:
+        """Return what ``take_up`` goes on from, with where the stage's frames are that are done."""
+        spool = self.spools.get(stage)
         return {
-            "stage": progress.stage,
-            "done": progress.done,
-            "total": progress.total,
-            "frames": self.frames.mark() if self.frames and of_frames else {},
-            "trainer": self.trainer.state_dict() if self.trainer else {},
+            "stage": stage,
+            "done": done,
+            "total": total,
+            "frames": spool.mark() if spool is not None else {},
+            "method": self.keep(),
             "curve": [list(astuple(report)) for report in self.curve],
             "stretch": [list(astuple(report)) for report in self.stretch],
             **random_state(self.device),
             "wall_s": self.wall_s,
         }
 
-    def reached(self, progress: Progress) -> None:
-        """A point from which the run can go on."""
-        self.offer(partial(self.state, progress))
-        self.tell(progress)
+    def tell(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Say where the seed stands."""
+        self.desk.on_progress(Progress(self.seed, stage, done, total, note=note))
 
-    def offer(self, state: Callable[[], State]) -> None:
-        """The run can go on from a state."""
-        if self.checkpoints is not None:
-            self.checkpoints.offer(state)
+    def reached(self, stage: str, done: int, total: int) -> None:
+        """Say where the seed stands, and that it can go on from here."""
+        self._offer(partial(self.state, stage, done, total))
+        self.tell(stage, done, total)
 
-    def pause(self, progress: Progress) -> None:
-        """The run can be put down, and goes on from what it reached before."""
-        if self.checkpoints is not None:
-            self.checkpoints.pause(partial(self.state, progress))
-
-    def trained(self, report: StepReport, total: int) -> None:
-        """One training step of so many is done."""
+    def stepped(self, stage: str, report: StepReport, total: int) -> None:
+        """Say that a training step of ``total`` is done, and that the seed can go on from it."""
         self.stretch.append(report)
         if len(self.stretch) >= total / CURVE_POINTS:
             self.curve.append(_mean(self.stretch))
             self.stretch = []
-        self.reached(Progress(self.seed, "training", report.iteration, total, report))
+        self._offer(partial(self.state, stage, report.iteration, total))
+        self.desk.on_progress(Progress(self.seed, stage, report.iteration, total, report))
+
+    def pause(self, stage: str, done: int, total: int) -> None:
+        """Say that the work can be put down, to go on from what was reached before."""
+        if self.desk.checkpoints is not None:
+            self.desk.checkpoints.pause(partial(self.state, stage, done, total))
+
+    def hold(self, stage: str, done: int, total: int) -> Callable[[], None]:
+        """Hold the state as it is now; what is returned says that the seed can go on from it."""
+        held = self.state(stage, done, total) if self.desk.checkpoints is not None else {}
+        return lambda: self._offer(lambda: held)
+
+    def _offer(self, state: Callable[[], State]) -> None:
+        if self.desk.checkpoints is not None:
+            self.desk.checkpoints.offer(state)
 
     @property
     def whole_curve(self) -> tuple[StepReport, ...]:
-        """The training so far, a stretch that is not yet full with it."""
+        """Return the training so far, a stretch that is not yet full with it."""
         return (*self.curve, *([_mean(self.stretch)] if self.stretch else []))
 
-    def open_frames(self, stage: Stage) -> Spool:
-        """Where what is heard in a stage goes; what a state tells of is there already."""
-        self.frames = self.files.enter_context(closing(self._frames(stage)))
-        return self.frames
+    def frames(self, stage: str) -> Spool:
+        """Open the file of what is found in the frames in a stage, to be closed."""
+        spool = self.spools[stage] = self._frames(stage)
+        return spool
 
-    def _frames(self, stage: Stage) -> Spool:
-        if self.checkpoints is None:
+    def _frames(self, stage: str) -> Spool:
+        checkpoints = self.desk.checkpoints
+        if checkpoints is None:
             return Spool.temporary()
-        if self.taken_up.get("stage") == stage:
+        if self.given.get("stage") == stage:
             with self.fitting():
-                return self.checkpoints.reopen(self.taken_up)
-        return self.checkpoints.spool(stage)
+                return checkpoints.reopen(self.given)
+        return checkpoints.spool(stage)
 
     def scratch(self) -> Spool:
-        """A file that nobody goes on from, to be closed."""
-        return self.checkpoints.scratch() if self.checkpoints else Spool.temporary()
+        """Open a file that nobody goes on from, to be closed."""
+        checkpoints = self.desk.checkpoints
+        return checkpoints.scratch() if checkpoints is not None else Spool.temporary()
+
+    def shelve(
+        self, stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]
+    ) -> Stems:
+        """Put consecutive stretches ``[i, t, c]`` of stems of a shape where they are wanted."""
+        return self.desk.shelf(stretches, shape)
 
 
 def _mean(reports: list[StepReport]) -> StepReport:
-    """Mean of the finite terms of some steps, at the last one's place."""
-    terms: dict[str, Any] = {}
-    for name in ("objective", "dictionary", "direct", "agreement"):
-        values = np.array([getattr(report, name) for report in reports])
+    """Return the means of the finite terms of some steps, at the last one's place."""
+    terms: dict[str, float] = {}
+    for name in reports[-1].terms:
+        values = np.array([report.terms[name] for report in reports])
         finite = values[np.isfinite(values)]
         terms[name] = float(finite.mean()) if len(finite) else float("nan")
-    return replace(reports[-1], **terms)
+    return replace(reports[-1], terms=terms)

@@ -16,19 +16,28 @@ CRITERION = "chosen blind: lowest objective over all frames"
 
 @dataclass(frozen=True)
 class SeedScore:
-    """One row of the ranking; the objective is infinite if a seed ended with such numbers."""
+    """One row of the ranking.
+
+    Attributes:
+        seed: which.
+        method: whose objective it is.
+        objective: infinite if the seed ended with numbers that are not finite.
+        wall_s: time taken.
+        n_skipped: training steps that were not finite.
+    """
 
     seed: int
+    method: str
     objective: float
     wall_s: float
     n_skipped: int
 
 
-def score(result: SeedResult) -> SeedScore:
-    """The result's row: without finite numbers everywhere it is nothing to choose."""
+def score(result: SeedResult, method: str) -> SeedScore:
+    """Return a method's result as a row; one with non-finite numbers is nothing to choose."""
     finite = all(map(math.isfinite, (result.objective, *_extremes(result.stems))))
     objective = result.objective if finite else math.inf
-    return SeedScore(result.seed, objective, result.wall_s, result.n_skipped)
+    return SeedScore(result.seed, method, objective, result.wall_s, result.n_skipped)
 
 
 def _extremes(stems: Stems) -> Iterator[float]:
@@ -42,15 +51,23 @@ def place(row: SeedScore) -> tuple[float, int]:
 
 
 def best_first(scores: Iterable[SeedScore]) -> list[SeedScore]:
-    """All seeds, the chosen one first.
+    """Return all seeds, the chosen one first.
 
     Raises:
-        MusisepError: no seed ended with finite numbers.
+        MusisepError: no seed ended with finite numbers, or the seeds are of several methods, whose
+            objectives cannot be compared.
 
-    >>> [row.seed for row in best_first([SeedScore(0, 0.7, 9.0, 0), SeedScore(1, 0.5, 9.0, 0)])]
+    >>> rows = [SeedScore(0, "policy", 0.7, 9.0, 0), SeedScore(1, "policy", 0.5, 9.0, 0)]
+    >>> [row.seed for row in best_first(rows)]
     [1, 0]
     """
     ranking = sorted(scores, key=place)
+    methods = sorted({row.method for row in ranking})
+    if len(methods) > 1:
+        raise MusisepError(
+            f"seeds of the methods {' and '.join(methods)} cannot be ranked with each other: their "
+            "objectives measure different things. Give each method a folder of its own with --out."
+        )
     if not math.isfinite(ranking[0].objective):
         raise MusisepError(
             "no seed ended with finite numbers; please report this with the recording and settings"

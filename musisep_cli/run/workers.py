@@ -21,7 +21,7 @@ from typing import ClassVar, TypeAlias, TypeVar
 from musisep_cli.errors import MusisepError
 from musisep_cli.machine import interruption
 from musisep_cli.machine.process import keep_freed_memory
-from musisep_cli.run.result import OnProgress, Progress
+from musisep_cli.methods.method import OnProgress, Progress
 
 Result = TypeVar("Result")
 Stopped: TypeAlias = Callable[[], bool]

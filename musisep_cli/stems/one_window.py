@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -55,17 +55,19 @@ class ResynthesisConfig:
     """Where tones are decoded: what the tone model misses around a harmonic, relative to what a
     fit has left there: it takes some of the noise for tones. Very high, and nothing is fitted: all
     of the spectrum is shared out, as a mask does."""
-    steady_s: float = 0.5
+    steady_s: float = field(default=0.5, metadata={"least": 0})
     """Where tones are decoded: how long a harmonic of a note is expected to go on as it is. The
     longer, the nearer may be the frequencies of two that are told apart. 0: every frame is fitted
     by itself."""
-    level_s: float = 0.085
+    level_s: float = field(default=0.085, metadata={"least": 0})
     """Where tones are decoded: for how long the level of a note is thought to be alike, where other
     tones hide it. 0: every frame tells it for itself."""
     stretched: bool = True
     """Where tones are decoded: whether it is learned how far an instrument's strings spread their
     harmonics, at every pitch. Without, they are where the network takes them to be."""
-    change_window: float = 0.6
+    change_window: float = field(
+        default=0.6, metadata={"most": 1, "why": "windows get shorter, not longer"}
+    )
     """Where tones are decoded: length of the window in frames that hold two notes of an instrument,
     relative to the others'. 1: the same everywhere."""
     places: bool = True

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.frames.framewise import BLOCK_FRAMES, Framewise, stretches
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.spectra import Spectra
+from musisep_cli.sound.blockwise import Shelf, Stems
 
 Explain: TypeAlias = Callable[[Tensor], Tensor]
 """Spectra of every channel as the network sees them, ``[c, n, f]``, to those of every instrument in
@@ -57,3 +61,32 @@ def _stem_blocks(
         of_block = None if scales is None else scales[block]
         channels = frame.analyse(samples, centres[block], gain, of_block)[..., :n_bins]
         yield torch.nn.functional.pad(explain(channels), (0, frame.n_bins - n_bins))
+
+
+def shelved(
+    explain: Explain,
+    spectra: Spectra,
+    n_instruments: int,
+    shelve: Shelf,
+    offer: Callable[[], None],
+    scales: Framewise[Tensor] | None = None,
+) -> Stems:
+    """Resynthesise all stems of a recording and put them on a shelf.
+
+    Args:
+        explain: what the instruments play, called block after block in order.
+        spectra: of the recording.
+        n_instruments: number of stems.
+        shelve: takes the stems, stretch after stretch.
+        offer: called after every stretch; may raise to end the work.
+        scales: as in ``resynthesise``.
+    """
+
+    def waveforms() -> Iterator[NDArray[np.float32]]:
+        samples, gain = spectra.samples, spectra.gain
+        for stretch in resynthesise(spectra.frame, samples, explain, gain, scales):
+            offer()
+            yield stretch.transpose(1, 2).cpu().numpy()  # i, t, c
+
+    n_channels, n_samples = spectra.samples.shape
+    return shelve(waveforms(), (n_instruments, n_samples, n_channels))

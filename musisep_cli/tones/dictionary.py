@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ class DictionaryConfig:
     """Harmonics of a tone."""
     start_decay: float = 0.5
     """Column eta = 1, 2, ... starts as (start_decay / eta)^(h - 1)."""
-    start_floor: float = 1e-3
+    start_floor: float = field(default=1e-3, metadata={"least": 0})
     """Smallest start value (authors' implementation)."""
-    init_file: str = ""
+    init_file: str = field(default="", metadata={"no_file": ("",)})
     """Start from this dictionary.json instead, say of an isolated track (Table 3)."""
     frozen: bool = False
     """Keep the dictionary as it is given, do not learn it."""
@@ -145,20 +145,44 @@ def load(path: Path, *, n_harmonics: int, n_instruments: int) -> Tensor:
     Raises:
         DictionaryError: the file cannot be read, or ``from_json`` refuses it.
     """
+    content = _content(path)
     try:
-        content = json.loads(path.read_text("utf-8"))
+        return from_json(content, n_harmonics=n_harmonics, n_instruments=n_instruments)
+    except DictionaryError as error:
+        raise DictionaryError(f"{path}: {error}") from error
+
+
+def load_any(path: Path) -> Tensor:
+    """Return the dictionary ``[h, i]`` of a ``dictionary.json`` of any size, checked.
+
+    Raises:
+        DictionaryError: the file cannot be read, or is no dictionary.
+    """
+    content = _content(path)
+    columns = content.get("instruments") if isinstance(content, Mapping) else None
+    if not isinstance(columns, list) or not columns or not isinstance(columns[0], list):
+        raise DictionaryError(
+            f"{path}: holds no dictionary (no list 'instruments'). Give a dictionary.json that a "
+            "separation wrote."
+        )
+    if not columns[0]:
+        raise DictionaryError(f"{path}: its instruments have no harmonics. Restore the file.")
+    return load(path, n_harmonics=len(columns[0]), n_instruments=len(columns))
+
+
+def _content(path: Path) -> object:
+    """Return the content of a JSON file."""
+    try:
+        content: object = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise DictionaryError(
             f"{path}: cannot be read ({error.strerror}); give a dictionary.json"
         ) from error
     except (ValueError, RecursionError) as error:
         raise DictionaryError(
-            f"{path}: not a JSON file ({error}); give a dictionary.json"
+            f"{path}: not a valid JSON file ({error}); give a dictionary.json"
         ) from error
-    try:
-        return from_json(content, n_harmonics=n_harmonics, n_instruments=n_instruments)
-    except DictionaryError as error:
-        raise DictionaryError(f"{path}: {error}") from error
+    return content
 
 
 def _is_column(column: object) -> bool:

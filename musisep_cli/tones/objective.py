@@ -5,7 +5,7 @@ Axes: ``k`` rollouts, ``i`` tones (one per instrument), ``f`` bins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,13 +19,13 @@ class ObjectiveConfig:
 
     lift_exponent: float = 0.5
     """q: magnitudes are compared after |z| -> (|z| + delta)^q."""
-    lift_offset: float = 1e-7
+    lift_offset: float = field(default=1e-7, metadata={"least": 0})
     """delta: keeps the derivative of the lift finite at 0."""
-    weight_dictionary: float = 10.0
+    weight_dictionary: float = field(default=10.0, metadata={"least": 0})
     """mu_1: the sparse dictionary prediction against the spectrum, magnitudes only."""
-    weight_direct: float = 10.0
+    weight_direct: float = field(default=10.0, metadata={"least": 0})
     """mu_2: the direct prediction against the spectrum, phase-aware."""
-    weight_agreement: float = 1.0
+    weight_agreement: float = field(default=1.0, metadata={"least": 0})
     """mu_3: direct against dictionary prediction, tone by tone, phase-aware."""
     sparsity: float = 0.9
     """lambda: a frame explained with one tone fewer pays this factor less."""

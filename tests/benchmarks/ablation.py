@@ -16,7 +16,6 @@ import torch
 import typer
 from threadpoolctl import threadpool_limits
 
-from musisep_cli.cli.separate.command import ONE_SET
 from musisep_cli.frames.framewise import BLOCK_FRAMES, Frames, Framewise, stretches
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra
@@ -27,12 +26,15 @@ from musisep_cli.methods.decoding.costs import DecodingConfig
 from musisep_cli.methods.decoding.decoded import Decoded, dictionary_of_timbres
 from musisep_cli.methods.decoding.held_notes import Held, with_held
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
+from musisep_cli.methods.decoding.method import EVERY_FRAME_BY_ITSELF
 from musisep_cli.methods.decoding.path import Decoding
 from musisep_cli.methods.decoding.rounds import transcribe
 from musisep_cli.methods.decoding.search import SearchConfig, Searcher, set_fit
+from musisep_cli.methods.method import Settings
 from musisep_cli.methods.policy import warmstart
-from musisep_cli.run.one_seed import new_policy
-from musisep_cli.run.settings.compose import Settings, compose, resolved
+from musisep_cli.methods.policy.rollout import Policy
+from musisep_cli.methods.policy.separate import new_policy
+from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.waveforms import resynthesise
@@ -46,7 +48,7 @@ Transcribed: TypeAlias = tuple[Framewise[Hypotheses], Decoding, float]
 ROWS: dict[str, Settings] = {
     "all": {},
     "float32 in the network's convolutions": {"run": {"precision": "float32"}},
-    "without decoding: the most probable tones of each frame": {"search": ONE_SET},
+    "without decoding: the most probable tones of each frame": EVERY_FRAME_BY_ITSELF,
     "without octaves of the most probable set": {"search": {"octave_nats": 0.0}},
     "without tones at the harmonics of others": {"search": {"hidden_nats": 0.0}},
     "without notes held from the frames around": {"search": {"held_nats": 0.0}},
@@ -97,7 +99,7 @@ def main(
 
 def _searched(config: Config) -> Searched:
     """What the search depends on."""
-    return replace(config.search, held_nats=0.0), config.run.precision
+    return replace(config.settings.search, held_nats=0.0), config.run.precision
 
 
 class _Scene:
@@ -110,7 +112,7 @@ class _Scene:
         self.found: dict[Searched, tuple[Hypotheses, float]] = {}
         self.decoded: dict[tuple[SearchConfig, str, DecodingConfig, int], Transcribed] = {}
         self.config = compose("standard", {"run": {"instruments": len(self.reference)}})
-        self.frame = GaborFrame(self.config.frame, self.recording.sample_rate_hz)
+        self.frame = GaborFrame(self.config.settings.frame, self.recording.sample_rate_hz)
         self.spectra = Spectra(self.recording, self.frame)
 
     def scores(self, settings: Settings, n_seeds: int) -> tuple[float, float, float]:
@@ -134,28 +136,35 @@ class _Scene:
     def _search(self, config: Config) -> tuple[Hypotheses, float]:
         if _searched(config) not in self.found:
             started = time.monotonic()
-            policy = new_policy(config, self.frame)
-            warmstart.load(policy, config.warmstart)
+            policy = self._policy(config)
+            warmstart.load(policy, config.settings.warmstart)
             found = Frames(Hypotheses, len(self.spectra))
-            n_harmonics = config.dictionary.n_harmonics
-            searcher = Searcher(policy, n_harmonics, config.search, found.add, self.threads)
+            n_harmonics = config.settings.dictionary.n_harmonics
+            searcher = Searcher(
+                policy, n_harmonics, config.settings.search, found.add, self.threads
+            )
             for block in stretches(len(self.spectra), BLOCK_FRAMES):
                 searcher.listen(self.spectra.of_channels[block])
             self.found[_searched(config)] = found.joined(), time.monotonic() - started
         return self.found[_searched(config)]
 
+    def _policy(self, config: Config) -> Policy:
+        return new_policy(config.settings, len(self.reference), self.frame, config.run.precision)
+
     def _decode(self, found: Hypotheses, config: Config, seed: int) -> Transcribed:
-        known = config.search, config.run.precision, config.decoding, seed
+        known = config.settings.search, config.run.precision, config.settings.decoding, seed
         if known not in self.decoded:
             started = time.monotonic()
             wider, decoding = transcribe(
                 found,
                 self.spectra.of_mean,
                 self.frame,
-                config.decoding,
-                config.dictionary,
+                config.settings.decoding,
+                config.settings.dictionary,
                 seed,
-                widen=partial(self._widen, config) if config.search.held_nats > 0 else None,
+                widen=partial(self._widen, config)
+                if config.settings.search.held_nats > 0
+                else None,
             )
             self.decoded[known] = wider, decoding, time.monotonic() - started
         return self.decoded[known]
@@ -163,8 +172,14 @@ class _Scene:
     def _widen(
         self, config: Config, found: Framewise[Hypotheses], decoding: Decoding
     ) -> Framewise[Hypotheses]:
-        fit = set_fit(new_policy(config, self.frame), config.dictionary.n_harmonics, config.search)
-        held = Held(found, decoding, self.spectra.of_channels, fit, config.search.held_nats)
+        fit = set_fit(
+            self._policy(config),
+            config.settings.dictionary.n_harmonics,
+            config.settings.search,
+        )
+        held = Held(
+            found, decoding, self.spectra.of_channels, fit, config.settings.search.held_nats
+        )
         kept = SpooledFrames(Hypotheses, Spool.temporary(), torch.device("cpu"))
         return with_held(held, kept, lambda: None)
 
@@ -172,17 +187,19 @@ class _Scene:
         self, found: Framewise[Hypotheses], decoding: Decoding, config: Config
     ) -> list[float]:
         """SDR, SIR and SAR in dB, means over the instruments."""
-        dictionary = dictionary_of_timbres(torch.from_numpy(decoding.timbres), config.dictionary)
+        dictionary = dictionary_of_timbres(
+            torch.from_numpy(decoding.timbres), config.settings.dictionary
+        )
         fitter = Fitter(
-            NotesAround(Decoded(found, decoding), config.decoding.note_reach),
+            NotesAround(Decoded(found, decoding), config.settings.decoding.note_reach),
             self.spectra.of_channels,
             self.spectra.in_windows,
             dictionary,
             self.frame,
-            config.resynthesis,
+            config.settings.resynthesis,
             self.threads,
         )
-        refiner = Refiner(fitter, dictionary, config.objective)
+        refiner = Refiner(fitter, dictionary, config.settings.objective)
         samples, gain = self.spectra.samples, self.spectra.gain
         blocks = resynthesise(self.frame, samples, refiner.explain, gain, fitter.scales)
         return mean_scores(self.reference, torch.cat(list(blocks), 2)[:, 0].double().numpy())

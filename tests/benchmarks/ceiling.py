@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from musisep_cli import separate
-from musisep_cli.run.settings.compose import Settings
+from musisep_cli.methods.method import Settings
 from tests.benchmarks.quality import CASES, DATA, mean_scores, references
 
 WAYS: dict[str, Settings] = {

@@ -14,7 +14,8 @@ import soxr
 import typer
 from numpy.typing import NDArray
 
-from musisep_cli.run.settings.compose import Settings, read_settings
+from musisep_cli.methods.method import Settings
+from musisep_cli.run.settings.compose import read_settings
 from musisep_cli.sound.audio_file import read
 from musisep_cli.sound.recording import Recording
 from tests.benchmarks.quality import CASES, DATA, HEAD, measured

@@ -53,7 +53,7 @@ def main(
     """A row per way and number of seeds."""
     cuda = torch.device(device).type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else device
-    iterations = compose(preset, {"run": {"instruments": 2}}).training.iterations
+    iterations = compose(preset, {"run": {"instruments": 2}}).settings.training.iterations
     print(f"`{preset}`, two instruments, on {name}, torch {torch.__version__}, {steps} steps")
     print()
     print(f"| sampling | convolutions | graph | seeds at once | step | kernels | {N_SEEDS} seeds |")

@@ -15,8 +15,8 @@ from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
 from musisep_cli.methods.decoding.search import Searcher
 from musisep_cli.methods.policy.rollout import branches
+from musisep_cli.methods.policy.separate import new_policy
 from musisep_cli.methods.policy.trainer import Trainer
-from musisep_cli.run.one_seed import new_policy
 from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.tones.coefficients import harmonic_coefficients
@@ -70,12 +70,12 @@ def trainer(
     if sampling is not None:
         settings["policy"] = {"sampling": sampling}
     config = resolved(compose(preset, settings), device)
-    frame = GaborFrame(config.frame, RATE_HZ, device=device)
+    frame = GaborFrame(config.settings.frame, RATE_HZ, device=device)
     return Trainer(
-        config.training,
-        estimator=config.estimator,
-        policy=new_policy(config, frame).to(device),
-        dictionary=start_dictionary(config.dictionary, n_instruments),
+        config.settings.training,
+        estimator=config.settings.estimator,
+        policy=new_policy(config.settings, n_instruments, frame, config.run.precision).to(device),
+        dictionary=start_dictionary(config.settings.dictionary, n_instruments),
         dictionary_frozen=False,
         frame=frame,
         signal=signal().to(device),
@@ -114,10 +114,12 @@ def prediction_part(preset: str, n_instruments: int = N_INSTRUMENTS) -> Part:
     dictionary = model.dictionary.detach()
 
     def predict() -> None:
-        if config.decoding.enabled:
+        if config.run.method == "decoding":
             found = Frames(Hypotheses, len(spectra))
-            n_harmonics = config.dictionary.n_harmonics
-            Searcher(model.policy, n_harmonics, config.search, found.add).listen(spectra[:, None])
+            n_harmonics = config.settings.dictionary.n_harmonics
+            Searcher(model.policy, n_harmonics, config.settings.search, found.add).listen(
+                spectra[:, None]
+            )
         else:
             model.policy.predict(spectra, dictionary)
 

@@ -19,12 +19,13 @@ from torch.nn.functional import cosine_similarity
 
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra
+from musisep_cli.methods.method import Settings
 from musisep_cli.methods.policy.estimator import network_surrogate
 from musisep_cli.methods.policy.rollout import Policy
+from musisep_cli.methods.policy.separate import new_policy
 from musisep_cli.methods.policy.trainer import Trainer, explanation_objective
 from musisep_cli.methods.policy.unet import UNet
-from musisep_cli.run.one_seed import new_policy
-from musisep_cli.run.settings.compose import Settings, compose
+from musisep_cli.run.settings.compose import compose
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.audio_file import read
 from musisep_cli.tones.dictionary import start_dictionary
@@ -81,14 +82,14 @@ def main(
 def make_trainer(config: Config, case: str, duration_s: float, seed: int) -> Trainer:
     """A trainer on a shared recording, as the pipeline makes it."""
     recording = read(DATA / case / "mix.flac", duration_s=duration_s)
-    frame = GaborFrame(config.frame, recording.sample_rate_hz)
+    frame = GaborFrame(config.settings.frame, recording.sample_rate_hz)
     with seeded(seed):
-        policy = new_policy(config, frame)
+        policy = new_policy(config.settings, config.run.instruments, frame, config.run.precision)
     return Trainer(
-        config.training,
-        estimator=config.estimator,
+        config.settings.training,
+        estimator=config.settings.estimator,
         policy=policy,
-        dictionary=start_dictionary(config.dictionary, config.run.instruments),
+        dictionary=start_dictionary(config.settings.dictionary, config.run.instruments),
         dictionary_frozen=False,
         frame=frame,
         signal=Spectra(recording, frame).mean,

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from musisep_cli import separate
 from musisep_cli.evaluation.metrics import array_blocks, best_assignment, bss_eval_v2
 from musisep_cli.machine.process import keep_freed_memory
-from musisep_cli.run.settings.compose import Settings, read_settings
+from musisep_cli.methods.method import Settings
+from musisep_cli.run.settings.compose import read_settings
 from musisep_cli.sound.audio_file import read
 from musisep_cli.sound.recording import Recording
 

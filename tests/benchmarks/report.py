@@ -121,7 +121,9 @@ def part_row(part: Part, best: Ceiling) -> str:
 
 def whole_rows(independent_s: float, tree_s: float, predictions: dict[str, float]) -> Iterator[str]:
     """What follows for whole separations."""
-    iterations = compose("paper", {"run": {"instruments": N_INSTRUMENTS}}).training.iterations
+    iterations = compose(
+        "paper", {"run": {"instruments": N_INSTRUMENTS}}
+    ).settings.training.iterations
     for sampling, step_s in (("independent", independent_s), ("tree", tree_s)):
         total_h = (iterations * step_s + parts.DURATION_S * predictions["paper"]) / 3600
         yield (

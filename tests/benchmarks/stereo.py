@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from musisep_cli import separate
-from musisep_cli.run.settings.compose import Settings
+from musisep_cli.methods.method import Settings
 from tests.benchmarks.crossed import mixed
 from tests.benchmarks.quality import CASES, mean_scores, references
 

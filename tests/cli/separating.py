@@ -2,17 +2,21 @@
 
 import hashlib
 import json
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import soundfile
+import torch
 from typer.testing import CliRunner, Result
 
 from musisep_cli import pictures
 from musisep_cli.cli.app import app
+from musisep_cli.inspection.estimate import Measured
+from musisep_cli.methods import registry
+from musisep_cli.run.settings.config import Config
 from tests.signals import pure_tone
 
 TINY_SETTINGS = """
@@ -78,10 +82,32 @@ def write_recording(
     return path
 
 
-def invoke(*arguments: object, drawn: bool = False) -> Result:
-    """A run in this process. To draw the pictures would take most of its time."""
-    with nullcontext() if drawn else patch.object(pictures, "write_spectrogram", _draw_nothing):
+def invoke(*arguments: object, drawn: bool = False, timed: bool = False) -> Result:
+    """A run in this process. To draw the pictures would take most of its time.
+
+    A dry run says how long a separation takes by a trial of it, which is only run if `timed`.
+    """
+    with ExitStack() as patches:
+        if not drawn:
+            patches.enter_context(patch.object(pictures, "write_spectrogram", _draw_nothing))
+        if not timed:
+            patches.enter_context(patch.object(Measured, "of", _measure_nothing))
         return CliRunner().invoke(app, ["separate", *map(str, arguments)])
+
+
+def _measure_nothing(
+    sample_rate_hz: int, n_channels: int, config: Config, device: torch.device
+) -> Measured:
+    method = registry.get(config.run.method)
+    return Measured(
+        config=config,
+        device=device,
+        trial=method.trial(config.settings, sample_rate_hz, config.run.threads),
+        sample_rate_hz=sample_rate_hz,
+        n_channels=n_channels,
+        step_s=0.1,
+        frame_s=0.01,
+    )
 
 
 def _draw_nothing(path: Path, *_: object, **__: object) -> None:

@@ -98,7 +98,7 @@ def test_a_sound_file(recording: Path) -> None:
     assert shown.stderr == ""
 
 
-def tiny(preset: str, *changes: Any) -> Config:
+def tiny(preset: str, *changes: Any, on_gpu: bool = False) -> Config:
     """Settings of a network that takes no time, whatever the default preset."""
     return compose("quick", TINY, *changes)
 

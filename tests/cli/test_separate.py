@@ -140,7 +140,8 @@ def test_shares_that_overlap_are_explained(finished: tuple[Path, Result]) -> Non
 def test_steps_are_spoken_of_only_where_there_are_any(finished: tuple[Path, Result]) -> None:
     content = manifest(finished[0], "mix")
     assert "steps skipped" in finished[1].stdout
-    untrained = {**content, "config": {"training": {"iterations": 0}}}
+    config = {"preset": "standard", "training": {"iterations": 0}}
+    untrained = {**content, "config": config}
     assert len(ranking(untrained).columns) == len(ranking(content).columns) - 1
     row = {"ranking": content["ranking"][:1]}
     assert "0 steps skipped" in footnotes({**content, **row})[0]
@@ -356,8 +357,8 @@ def test_the_network_learns_from_what_was_decoded(
     result, curve = warm_run(tmp_path, monkeypatch)
     assert [line.split(",")[0] for line in curve] == ["1", "2", "3"]
     assert "not trained" not in result.stderr
-    training = manifest(tmp_path, "mix")["config"]["training"]
-    assert (training["by"], training["iterations"]) == ("decoded tones", 3)
+    config = manifest(tmp_path, "mix")["config"]
+    assert (config["run"]["method"], config["training"]["iterations"]) == ("decoding", 3)
 
 
 def test_training_that_no_longer_helps_stops_and_says_so(
@@ -471,6 +472,19 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert planned["status"] == "planned"
     assert planned["files"] == []
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_measures_what_a_separation_takes(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    flags = ("--config", write_settings(tmp_path), "--out", tmp_path / "out", "--cpu", "-n", 1)
+    [line] = invoke(path, *flags, "--dry-run", "--json", timed=True).stdout.splitlines()
+    estimate = json.loads(line)["estimate"]
+    assert (estimate["preset"], estimate["n_iterations"]) == ("quick", 2)
+    assert estimate["total_s"] > 2 * estimate["step_s"] > 0
+    assert estimate["memory_bytes"] > 1e7
+    shown = invoke(path, *flags, "--dry-run").stdout
+    assert "time a seed" in shown
+    assert "about 0 s" in shown  # 2 steps of 0.1 s and 28 frames of 0.01 s, as they are taken here
 
 
 def test_a_dry_run_says_what_would_be_replaced(tmp_path: Path) -> None:

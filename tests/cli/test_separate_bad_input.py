@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from musisep_cli.run import one_seed
+from musisep_cli.methods.policy import separate as policy_separation
 from tests.cli.separating import WARM_SETTINGS, invoke, results, separate, write_recording
 
 RATE_HZ = 16_000
@@ -20,7 +20,7 @@ RATE_HZ = 16_000
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """A training would be a bug, with a traceback."""
-    monkeypatch.setattr(one_seed, "new_policy", None)
+    monkeypatch.setattr(policy_separation, "new_policy", None)
 
 
 def write_samples(path: Path, samples: NDArray[np.floating]) -> None:
@@ -113,7 +113,7 @@ def test_an_unreadable_recording(forbidden_folder: Path) -> None:
 
 
 DICTIONARIES = {
-    "not JSON": ("{", "not a JSON file"),
+    "not JSON": ("{", "not a valid JSON file"),
     "another JSON": ('{"format": "other"}', "this is not a dictionary of musisep"),
     "a list": ("[1, 2]", "this is not a dictionary of musisep"),
     "another size": (

@@ -5,12 +5,18 @@ from rich.console import Console
 
 from musisep_cli.cli import progress
 from musisep_cli.cli.progress import Board, Lines, SeedProgress
-from musisep_cli.methods.policy.trainer import StepReport
-from musisep_cli.run.result import Progress
+from musisep_cli.methods import registry
+from musisep_cli.methods.method import Progress, StepReport
+
+METHOD = registry.get("decoding")
 
 
 def step(done: int, *, seed: int = 0, total: int = 100, objective: float = 0.5) -> Progress:
-    report = StepReport(done, objective, 0.04, 0.01, 0.002, 0)
+    report = StepReport(
+        done,
+        {"objective": objective, "dictionary": 0.04, "direct": 0.01, "agreement": 0.002},
+        0,
+    )
     return Progress(seed, "training", done, total, report)
 
 
@@ -47,7 +53,7 @@ def drawn(board: Board, width: int) -> str:
 
 
 def test_speed_and_time_left() -> None:
-    state = SeedProgress(0, started_s=0.0)
+    state = SeedProgress(0, started_s=0.0, last_stage="resynthesis")
     for second in range(61):
         state.update(step(2 * second + 2, total=200), float(second))
     assert state.speed == pytest.approx(2.0)
@@ -55,7 +61,7 @@ def test_speed_and_time_left() -> None:
 
 
 def test_a_change_of_speed_shows_within_half_a_minute() -> None:
-    state = SeedProgress(0, started_s=0.0)
+    state = SeedProgress(0, started_s=0.0, last_stage="resynthesis")
     state.update(step(0, total=1000), 0.0)
     state.update(step(600, total=1000), 60.0)
     for second in range(61, 100):
@@ -64,14 +70,14 @@ def test_a_change_of_speed_shows_within_half_a_minute() -> None:
 
 
 def test_terms_are_smoothed_and_keep_finite() -> None:
-    state = SeedProgress(0, started_s=0.0)
+    state = SeedProgress(0, started_s=0.0, last_stage="resynthesis")
     for objective in (1.0, float("nan"), 2.0, float("inf")):
         state.update(step(1, objective=objective), 0.0)
     assert state.terms["objective"] == pytest.approx(1.05)
 
 
 def test_the_live_table(clock: Clock) -> None:
-    board = Board(Console(file=io.StringIO()), 3)
+    board = Board(Console(file=io.StringIO()), METHOD, 3)
     assert "starting" in drawn(board, 80)
     for seed in (0, 1):
         board.update(step(1, seed=seed))
@@ -91,7 +97,7 @@ def test_the_live_table(clock: Clock) -> None:
 
 def test_lines_are_calm(clock: Clock) -> None:
     console = Console(file=io.StringIO(), width=80)
-    lines = Lines(console, share=progress.LINE_SHARE)
+    lines = Lines(console, METHOD, share=progress.LINE_SHARE)
     with console.capture() as capture:
         for done in range(1, 2001):  # an hour
             lines.update(step(done, total=2000))
@@ -106,15 +112,15 @@ def test_lines_are_calm(clock: Clock) -> None:
 
 
 def test_without_training_there_are_no_terms(clock: Clock) -> None:
-    board = Board(Console(file=io.StringIO()), 1)
+    board = Board(Console(file=io.StringIO()), METHOD, 1)
     board.update(heard(5))
     assert "listening" in drawn(board, 120)
-    assert not any(term in drawn(board, 120) for term in progress.TERMS)
+    assert not any(term in drawn(board, 120) for term in METHOD.terms)
 
 
 def test_every_stage_has_its_lines(clock: Clock) -> None:
     console = Console(file=io.StringIO(), width=80)
-    lines = Lines(console, share=progress.LINE_SHARE)
+    lines = Lines(console, METHOD, share=progress.LINE_SHARE)
     with console.capture() as capture:
         for block in range(1, 101):  # each stage 100 blocks of 15 s
             clock.now_s += 15.0
@@ -139,7 +145,7 @@ def test_every_stage_has_its_lines(clock: Clock) -> None:
 
 def test_a_short_decoding_needs_no_line(clock: Clock) -> None:
     console = Console(file=io.StringIO(), width=80)
-    lines = Lines(console, share=progress.LINE_SHARE)
+    lines = Lines(console, METHOD, share=progress.LINE_SHARE)
     with console.capture() as capture:
         lines.update(heard(64, total=64))
         for done in range(4):
@@ -151,7 +157,7 @@ def test_a_short_decoding_needs_no_line(clock: Clock) -> None:
 
 def test_no_silence_is_long(clock: Clock) -> None:
     console = Console(file=io.StringIO(), width=80)
-    lines = Lines(console, share=progress.LINE_SHARE)
+    lines = Lines(console, METHOD, share=progress.LINE_SHARE)
     with console.capture() as capture:
         for block in range(1, 1001):  # 28 h
             clock.now_s += 100.0
@@ -162,7 +168,7 @@ def test_no_silence_is_long(clock: Clock) -> None:
 
 def test_a_short_recording_is_calm(clock: Clock) -> None:
     console = Console(file=io.StringIO(), width=80)
-    lines = Lines(console, share=progress.LINE_SHARE)
+    lines = Lines(console, METHOD, share=progress.LINE_SHARE)
     with console.capture() as capture:
         for report in (heard, played):
             for done in range(1, 11):

@@ -15,10 +15,11 @@ import pytest
 import torch
 
 from musisep_cli.machine import locks
-from musisep_cli.run.checkpoint import NEWEST, Checkpoints, State
-from musisep_cli.run.folder import layout, made_seeds
+from musisep_cli.methods.method import State
+from musisep_cli.run.checkpoint import NEWEST, Checkpoints
+from musisep_cli.run.folder import make_seed, tables
 from musisep_cli.run.folder.layout import RunFolder
-from musisep_cli.run.settings.config import Config
+from musisep_cli.run.settings.compose import compose
 from musisep_cli.sound import audio_file
 from tests.cli import separating
 from tests.cli.separating import (
@@ -218,7 +219,7 @@ def test_who_stops_among_new_stems_leaves_no_manifest_of_the_old_ones(
 ) -> None:
     path = write_recording(tmp_path / "mix.wav")
     separate(tmp_path, path, *FLAGS, "--seeds", 1)
-    monkeypatch.setattr(layout, "write_pictures", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(tables, "write_pictures", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     separate(tmp_path, path, *FLAGS, exit_code=130)
     monkeypatch.undo()
     assert not (results(tmp_path, "mix") / "manifest.json").exists()
@@ -248,12 +249,12 @@ def test_who_finds_a_seed_done_removes_its_checkpoints(tmp_path: Path, undisturb
     shutil.copytree(undisturbed / "out", tmp_path / "out")
     left = leave_checkpoints(results(tmp_path, "mix"))
     summary = json.loads((left[0].parent / "seed.json").read_text())
-    made_seeds.make(
+    make_seed.make(
         0,
         lambda _: None,
         lambda: False,
         recording=audio_file.read(write_recording(tmp_path / "mix.wav")),
-        config=Config(),
+        config=compose("quick"),
         device=torch.device("cpu"),
         folder=RunFolder(out=tmp_path / "out", track="mix"),
         run=summary["run"],

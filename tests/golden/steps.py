@@ -132,7 +132,7 @@ def measure(case: str) -> Numbers:
         "plain_log_prob": e.plain_log_prob,
         "objective": explanation_objective(e, trainer.policy).total,
         "report": torch.tensor(
-            [report.objective, report.dictionary, report.direct, report.agreement],
+            list(report.terms.values()),
             dtype=torch.float64,
         ),
         "gradient_norms": torch.tensor(norms, dtype=torch.float64),

@@ -7,22 +7,24 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from musisep_cli.cli.separate.run import configure
+from musisep_cli.cli.separate.configure import configure
 from musisep_cli.errors import ConfigError, DictionaryError, MusisepError, OutputError
 from musisep_cli.run.folder import made_seeds, manifest
+from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder
-from musisep_cli.run.folder.manifest import FORMAT, Manifest
-from musisep_cli.run.settings.compose import Settings
+from musisep_cli.run.folder.manifest import FORMAT
+from musisep_cli.run.settings.compose import compose
 from musisep_cli.run.settings.config import Config
 from musisep_cli.tones import dictionary
 
+Flags: TypeAlias = tuple[dict[str, int], dict[str, int]]
 LONGEST_MESSAGE = 2  # lines
 
 json_values = st.recursive(
@@ -33,11 +35,11 @@ json_values = st.recursive(
 
 
 def section_names() -> list[str]:
-    return [*Config().to_json(), "else"]
+    return [*compose("standard").to_json(), "else"]
 
 
 def keys_of(section: str) -> st.SearchStrategy[str]:
-    known = Config().to_json().get(section, {})
+    known = compose("standard").to_json().get(section, {})
     return st.sampled_from([*(known if isinstance(known, dict) else {}), "other"])
 
 
@@ -46,9 +48,7 @@ settings_like = st.sampled_from(section_names()).flatmap(
         lambda values: {section: values}
     )
 )
-flags_like = st.sampled_from(
-    [{"run": {}}, {"run": {"instruments": 2}, "training": {"iterations": 3}}]
-)
+flags_like = st.sampled_from([({}, {}), ({"instruments": 2}, {"--iterations": 3})])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,9 @@ def refused_briefly(kind: type[MusisepError]) -> Iterator[None]:
     content=st.binary() | st.text().map(lambda text: text.encode("utf-8", "replace")),
     flags=flags_like,
 )
-def test_any_bytes_as_toml(content: bytes, flags: Settings, place: Path) -> None:
+def test_any_bytes_as_toml(
+    content: bytes, flags: tuple[dict[str, int], dict[str, int]], place: Path
+) -> None:
     path = place / "any.toml"
     path.write_bytes(content)
     with refused_briefly(ConfigError):
@@ -77,16 +79,18 @@ def test_any_bytes_as_toml(content: bytes, flags: Settings, place: Path) -> None
 
 
 @given(config=settings_like | json_values, flags=flags_like)
-@example(config={"run": None}, flags={"run": {}})
-def test_any_json_as_settings(config: Any, flags: Settings, place: Path) -> None:
+@example(config={"run": None}, flags=({}, {}))
+def test_any_json_as_settings(
+    config: Any, flags: tuple[dict[str, int], dict[str, int]], place: Path
+) -> None:
     path = place / "any.json"
     path.write_text(json.dumps({"config": config}))
     with refused_briefly(ConfigError):
         assert isinstance(configured(path, flags), Config)
 
 
-def configured(path: Path, flags: Settings) -> Config:
-    return configure(flags, preset=None, file=path, device=torch.device("cpu"))[0]
+def configured(path: Path, flags: Flags) -> Config:
+    return configure(*flags, preset=None, file=path, device=torch.device("cpu"))[0]
 
 
 @given(content=st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
@@ -144,7 +148,7 @@ def wanted() -> Manifest:
     return {
         "version": "0",
         "input": {"path": "mix.wav", "start_s": None, "sha256": "0"},
-        "config": Config().to_json(),
+        "config": compose("standard").to_json(),
         "output": {"format": "wav"},
     }
 
@@ -161,6 +165,7 @@ summary_like = st.fixed_dictionaries(
     {"run": st.just("run"), "seed": st.just(3)},
     optional={
         "objective": json_values,
+        "method": json_values,
         "wall_s": json_values,
         "n_skipped_steps": json_values,
         "files": json_values | st.dictionaries(st.text(), st.text()),

@@ -81,8 +81,9 @@ def inspect(
     Results go to stdout, messages to stderr; exit code 1: something could not be inspected.
     """
     # Imported here, so that the help does not wait for PyTorch.
+    from musisep_cli.cli.inspect.job import Job
     from musisep_cli.cli.inspect.report import Reporter
-    from musisep_cli.cli.inspect.run import Job, run
+    from musisep_cli.cli.inspect.run import run
     from musisep_cli.errors import ConfigError, MusisepError
 
     reporter = Reporter(as_json=as_json, quiet=quiet)

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from musisep_cli import pictures
 from musisep_cli.errors import InputError
@@ -18,10 +14,12 @@ from musisep_cli.inspection import kinds
 from musisep_cli.inspection.findings import Findings
 from musisep_cli.inspection.midi import to_midi
 from musisep_cli.inspection.note_list import sounding, to_csv
-from musisep_cli.machine.files import atomic_path, write_text_atomic
-from musisep_cli.run.folder import manifest as manifests
-from musisep_cli.run.folder.layout import make_folder
+from musisep_cli.machine.files import atomic_path, make_folder, write_text_atomic
+from musisep_cli.methods.learned_dictionary import shown_dictionary
+from musisep_cli.methods.method import Shown
+from musisep_cli.run.folder.layout import instrument_names
 from musisep_cli.sound.recording import Recording
+from musisep_cli.tones.dictionary import load_any
 
 
 def is_folder(target: Path) -> bool:
@@ -58,7 +56,7 @@ def _target(target: Path, name: str) -> Path:
 
 
 def draw_separation(findings: Findings, name: str, folder: Path | None) -> Iterator[Path]:
-    """Dictionary, pitch and, if there was a training, its curves, if a folder is given.
+    """Draw what was learned, the pitch and, if there was a training, its curves into a folder.
 
     Raises:
         InputError: there are no training curves; the other pictures are there.
@@ -68,7 +66,7 @@ def draw_separation(findings: Findings, name: str, folder: Path | None) -> Itera
         return
     separation, tracks = findings.separation, findings.separation.tracks
     names = separation.instrument_names
-    yield from draw_dictionary(separation.dictionary, name, folder, names=names)
+    yield from _draw_learned(separation.shown(), name, folder)
     path = folder / f"{name}-pitch.png"
     pictures.write_pitch(
         path,
@@ -80,7 +78,7 @@ def draw_separation(findings: Findings, name: str, folder: Path | None) -> Itera
         title=f"{name}: pitch",
     )
     yield path
-    if not manifests.trained(separation.manifest):
+    if not separation.n_steps:
         return
     if not separation.curves:
         raise InputError(
@@ -91,27 +89,32 @@ def draw_separation(findings: Findings, name: str, folder: Path | None) -> Itera
     pictures.write_curves(
         path,
         {f"seed {seed}": curve for seed, curve in separation.curves.items()},
+        terms=separation.method.terms,
         title=f"{name}: training",
         chosen=f"seed {findings.choice.seed}",
     )
     yield path
 
 
-def draw_dictionary(
-    dictionary: NDArray[np.floating[Any]],
-    name: str,
-    folder: Path | None,
-    *,
-    names: list[str] | None = None,
-) -> Iterator[Path]:
-    """The dictionary ``[h, i]``, if a folder is given."""
-    if folder is None:
-        return
+def draw_dictionary(path: Path, name: str, folder: Path | None) -> Iterator[Path]:
+    """Draw a ``dictionary.json`` into a folder, if one is given."""
+    if folder is not None:
+        shown = shown_dictionary(path, dictionary_names(path))
+        yield from _draw_learned(shown, name, folder)
+
+
+def dictionary_names(path: Path) -> list[str]:
+    """Return names for the instruments of a ``dictionary.json``."""
+    return instrument_names(load_any(path).shape[1])
+
+
+def _draw_learned(shown: Shown, name: str, folder: Path) -> Iterator[Path]:
+    """Draw what was learned into a folder."""
     make_folder(folder)
-    path = folder / (f"{name}.png" if name.startswith("dictionary") else f"{name}-dictionary.png")
-    title = f"{name}: relative amplitude of every harmonic"
-    pictures.write_dictionary(path, dictionary, names=names, title=title)
-    yield path
+    for end, draw in shown.pictures.items():
+        path = folder / (f"{name}.png" if name.startswith(end) else f"{name}-{end}.png")
+        draw(path, name)
+        yield path
 
 
 def draw_sound(recording: Recording, name: str, folder: Path | None) -> Iterator[Path]:

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
 from musisep_cli.cli.inspect import tables
-from musisep_cli.cli.inspect.run import DictionaryReport, Outcome, Report, SoundReport
+from musisep_cli.cli.inspect.job import DictionaryReport, Outcome, Report, SoundReport
 from musisep_cli.cli.output import Messages, show
 from musisep_cli.inspection.findings import Findings, Instrument, thinned
 
@@ -108,7 +110,7 @@ def _findings(findings: Findings) -> dict[str, Any]:
         **{name: manifest[name] for name in copied},
         "choice": asdict(findings.choice),
         "instruments": [
-            {**_instrument(each), "dictionary": separation.dictionary[:, number].tolist()}
+            {**_instrument(each), **_column(separation.dictionary, number)}
             for number, each in enumerate(findings.instruments)
         ],
         "residual": separation.residual,
@@ -118,6 +120,11 @@ def _findings(findings: Findings) -> dict[str, Any]:
         ],
         "warnings": findings.warnings(),
     }
+
+
+def _column(dictionary: NDArray[np.float32] | None, number: int) -> dict[str, Any]:
+    """Return an instrument's column of the dictionary ``[h, i]``, if one was learned."""
+    return {} if dictionary is None else {"dictionary": dictionary[:, number].tolist()}
 
 
 def _instrument(instrument: Instrument) -> dict[str, Any]:

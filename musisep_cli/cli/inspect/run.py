@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from musisep_cli import __version__
 from musisep_cli.cli.inputs import numbering
@@ -20,112 +16,27 @@ from musisep_cli.cli.inspect.files import (
     is_folder,
     write_notes,
 )
+from musisep_cli.cli.inspect.job import DictionaryReport, Item, Job, Outcome, Report, SoundReport
 from musisep_cli.errors import ConfigError, InputError, MusisepError
-from musisep_cli.inspection.character import Character, judge
+from musisep_cli.inspection.character import judge
 from musisep_cli.inspection.environment import environment
-from musisep_cli.inspection.estimate import Estimate, estimate
-from musisep_cli.inspection.findings import Findings, find
-from musisep_cli.inspection.kinds import Kind, is_file, kind_of
-from musisep_cli.inspection.separation import read_dictionary, read_separation
-from musisep_cli.inspection.sound import Sound, describe
+from musisep_cli.inspection.estimate import estimate
+from musisep_cli.inspection.findings import find
+from musisep_cli.inspection.kinds import is_file, kind_of
+from musisep_cli.inspection.separation import read_separation
+from musisep_cli.inspection.sound import describe
 from musisep_cli.machine.device import resolve_device
-from musisep_cli.run.in_memory import default_preset
+from musisep_cli.methods import registry
 from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound import audio_file
 from musisep_cli.sound.recording import Recording
+from musisep_cli.tones.dictionary import load_any
 
 if TYPE_CHECKING:
     import torch
 
     from musisep_cli.cli.inspect.report import Reporter
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is asked for.
-
-    Attributes:
-        what: the arguments.
-        plots: folder for pictures.
-        notes: file or folder for notes as CSV.
-        midi: file or folder for notes as MIDI.
-        n_instruments: that the estimate is for.
-        device_name: that it is for.
-        with_estimate: whether to measure at all.
-    """
-
-    what: tuple[str, ...]
-    plots: Path | None
-    notes: Path | None
-    midi: Path | None
-    n_instruments: int
-    device_name: str
-    with_estimate: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoundReport:
-    """A sound file.
-
-    Attributes:
-        path: where it is.
-        container: format and number format of the file, as libsndfile calls them.
-        sound: its numbers.
-        character: whether it sounds like melodic lines; None if it is too short to tell.
-        estimate: what a separation takes, if asked for.
-    """
-
-    path: Path
-    container: str
-    sound: Sound
-    character: Character | None
-    estimate: Estimate | None
-
-    def warnings(self) -> list[str]:
-        """What speaks against a separation, in words."""
-        parts = (self.sound, self.character, self.estimate)
-        return [warning for part in parts if part is not None for warning in part.warnings()]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DictionaryReport:
-    """A dictionary file, ``[h, i]``."""
-
-    path: Path
-    dictionary: NDArray[np.float32]
-
-
-Report: TypeAlias = SoundReport | Findings | DictionaryReport | dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Item:
-    """An argument.
-
-    Attributes:
-        what: as it was given.
-        kind: what it is, if it is anything.
-        path: where it is.
-        name: that its files start with; no two are alike.
-        error: why it is nothing.
-    """
-
-    what: str
-    kind: Kind | None
-    path: Path
-    name: str
-    error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of an argument: a report and written files, or an error, or both."""
-
-    item: Item
-    report: Report | None = None
-    files: tuple[Path, ...] = ()
-    error: str | None = None
 
 
 def run(job: Job, reporter: Reporter) -> int:
@@ -135,8 +46,10 @@ def run(job: Job, reporter: Reporter) -> int:
         MusisepError: nothing can be done at all; a single argument's error goes to the reporter.
     """
     device = resolve_device(job.device_name)
+    preset = registry.default_preset(job.n_instruments)
     run_settings = {"run": {"instruments": job.n_instruments}}
-    config = resolved(compose(default_preset(device, job.n_instruments), run_settings), device)
+    on_gpu = device.type == "cuda"
+    config = resolved(compose(preset, run_settings, on_gpu=on_gpu), device)
     items = _items(job.what)
     _check(job, items)
     failed = False
@@ -198,8 +111,8 @@ def _inspect(
             files.extend(write_notes(report, item.name, notes=job.notes, midi=job.midi))
             files.extend(draw_separation(report, item.name, job.plots))
         elif item.kind == "dictionary":
-            report = DictionaryReport(path=item.path, dictionary=read_dictionary(item.path))
-            files.extend(draw_dictionary(report.dictionary, item.name, job.plots))
+            report = DictionaryReport(path=item.path, dictionary=load_any(item.path).numpy())
+            files.extend(draw_dictionary(item.path, item.name, job.plots))
         elif item.kind == "env":
             report = environment(__version__)
         else:

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from musisep_cli.cli.inspect.run import DictionaryReport, Report, SoundReport
-from musisep_cli.cli.progress import clock
+from musisep_cli.cli.inspect.job import DictionaryReport, Report, SoundReport
+from musisep_cli.cli.progress import clock, span
 from musisep_cli.inspection.estimate import Estimate
 from musisep_cli.inspection.findings import Findings, Instrument, most_alike, thinned
-from musisep_cli.inspection.sound import Sound, decibels
-from musisep_cli.run.folder import manifest as manifests
-
-LOWEST_DB = -60.0
-"""Harmonics below this are shown as a dot."""
+from musisep_cli.inspection.sound import Sound
+from musisep_cli.methods.learned_dictionary import dictionary_table
+from musisep_cli.methods.method import Table as LearnedTable
 
 
 def parts(report: Report) -> Iterator[str | RenderableType]:
@@ -101,32 +97,14 @@ def _estimate(estimate: Estimate) -> dict[str, str]:
     }
 
 
-def span(seconds: float) -> str:
-    """A duration in the two largest units that say something.
-
-    >>> span(42.4), span(750), span(12_000), span(200_000)
-    ('42 s', '12 min', '3 h 20 min', '2 d 7 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
 def _findings(findings: Findings) -> Iterator[str | RenderableType]:
     separation = findings.separation
     manifest = separation.manifest
-    recording, training = manifest["input"], manifest["config"]["training"]
+    recording, method = manifest["input"], separation.method
     yield Text(str(separation.folder), "bold")
     curve = separation.curves.get(findings.choice.seed)
-    n_steps = training["iterations"]
-    n_done = int(curve[-1]["iteration"]) if curve else n_steps
-    of_all = f" of {n_steps}" if n_done < n_steps else ""
-    steps = f"{n_done}{of_all} steps of {training['batch_size']} frames"
-    steps = steps if manifests.trained(manifest) else "no training"
+    n_done = int(curve[-1]["iteration"]) if curve else separation.n_steps
+    training = method.training(separation.config.settings, n_done)
     duration_s = recording["n_samples"] / recording["sample_rate_hz"]
     yield _pairs(
         {
@@ -134,7 +112,7 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
             f"{recording['sample_rate_hz']} Hz, {recording['n_channels']} channel"
             f"{'' if recording['n_channels'] == 1 else 's'}",
             "method": f"musisep {manifest.get('version', '?')}, preset "
-            f"{manifest['config']['preset']}, {steps}, on {manifest['device']}, "
+            f"{manifest['config']['preset']}, {training}, on {manifest['device']}, "
             f"{clock(manifest['wall_s'])}",
             "chosen": _choice(findings),
         }
@@ -142,8 +120,8 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
     yield _instruments(findings)
     yield _ranking(findings)
     if curve:
-        yield _curve(findings.choice.seed, thinned(curve))
-    yield dictionary_table(separation.dictionary, separation.instrument_names)
+        yield _curve(findings.choice.seed, thinned(curve), method.terms)
+    yield from map(_learned, separation.shown().tables)
     if findings.alike is not None:
         yield _alike(findings.alike)
     yield from _warnings(findings.warnings())
@@ -184,7 +162,7 @@ def _playing(each: Instrument) -> Sequence[str]:
 def _ranking(findings: Findings) -> Table:
     """A row per seed, best first."""
     manifest = findings.separation.manifest
-    trained = manifests.trained(manifest)
+    trained = findings.separation.n_steps > 0
     of_training = ("training, from", "to", "steps skipped") if trained else ()
     table = _table("Seeds", "seed", "objective", *of_training, "time", "")
     for row in manifest["ranking"]:
@@ -199,13 +177,13 @@ def _ranking(findings: Findings) -> Table:
 def _steps(findings: Findings, row: dict[str, Any]) -> Sequence[str]:
     """A seed's training: the objective at both ends, and steps that were skipped."""
     few = thinned(findings.separation.curves.get(row["seed"], []))
-    ends = [f"{few[0]['objective']:.5g}", f"{few[-1]['objective']:.5g}"] if few else ["", ""]
+    loss = findings.separation.method.terms[0]
+    ends = [f"{few[0][loss]:.5g}", f"{few[-1][loss]:.5g}"] if few else ["", ""]
     return (*ends, str(row["n_skipped_steps"]))
 
 
-def _curve(seed: int, rows: Sequence[dict[str, float]]) -> Table:
-    """The chosen seed's training."""
-    terms = ("objective", "dictionary", "direct", "agreement")
+def _curve(seed: int, rows: Sequence[dict[str, float]], terms: Sequence[str]) -> Table:
+    """Return the chosen seed's training as a table."""
     table = _table(f"Training of seed {seed}, means up to each step", "step", *terms)
     for row in rows:
         table.add_row(f"{row['iteration']:.0f}", *(f"{row[term]:.4g}" for term in terms))
@@ -218,7 +196,7 @@ def _dictionary(report: DictionaryReport) -> Iterator[str | RenderableType]:
     yield Text(
         f"{report.path}: {n_instruments} instrument{plural}, {n_harmonics} harmonics", "bold"
     )
-    yield dictionary_table(report.dictionary, _names(report))
+    yield _learned(dictionary_table(report.dictionary, _names(report)))
     found = alike(report)
     if found is not None:
         yield _alike(found)
@@ -237,17 +215,12 @@ def _alike(found: tuple[str, str, float]) -> str:
     return f"closest timbres: {found[0]} and {found[1]}, similarity {found[2]:.2f} (1 is equal)"
 
 
-def dictionary_table(dictionary: NDArray[np.float32], names: Sequence[str]) -> Table:
-    """A row per harmonic, in dB."""
-    table = _table("Dictionary: harmonics in dB", "harmonic", *names)
-    for number, amplitudes in enumerate(dictionary, 1):
-        table.add_row(str(number), *(_harmonic(float(value)) for value in amplitudes))
+def _learned(shown: LearnedTable) -> Table:
+    """Return something learned as a table for the terminal."""
+    table = _table(shown.title, *shown.columns)
+    for row in shown.rows:
+        table.add_row(*row)
     return table
-
-
-def _harmonic(amplitude: float) -> str:
-    level_db = decibels(amplitude)
-    return "·" if level_db is None or level_db < LOWEST_DB else f"{level_db:z.1f}"
 
 
 def _decibels(level_db: float | None) -> str:

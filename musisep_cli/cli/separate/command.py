@@ -7,32 +7,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from musisep_cli.methods.registry import presets
+
 if TYPE_CHECKING:
     from musisep_cli.sound.audio_file import Subtype
 
-ONE_SET = {
-    "beam": 1,
-    "hypotheses": 1,
-    "octave_nats": 0.0,
-    "hidden_nats": 0.0,
-    "held_nats": 0.0,
-}
-"""Of tones in every frame: the most probable."""
 _METHOD = "Method"
 _RUN = "Where it runs"
 _OUTPUT = "Output"
 _MESSAGES = "Messages"
 
 
+def _presets() -> str:
+    """Return the presets in words, for the help."""
+    described = [f"{name} ({preset.summary})" for name, preset in presets().items()]
+    return f"{', '.join(described[:-1])} or {described[-1]}."
+
+
 def _instruments(text: str) -> int:
     """The number of -n, or what to give instead."""
-    from musisep_cli.run.settings.limits import MAX_INSTRUMENTS
+    from musisep_cli.run.settings.config import largest
 
+    most = largest("instruments")
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
-    if not 1 <= number <= MAX_INSTRUMENTS:
+    if not 1 <= number <= most:
         raise typer.BadParameter(
             f"'{text}' is no number of instruments: -n says how many the recording has, 1 to"
-            f" {MAX_INSTRUMENTS}, for example -n 2."
+            f" {most}, for example -n 2."
         )
     return number
 
@@ -61,7 +62,7 @@ def separate(
         typer.Option(
             metavar="N",
             help="Independent runs, of which the one with the lowest objective is chosen; worth it"
-            " where the network is trained (quick, paper).",
+            " where a network is trained on the recording.",
             show_default="1",
         ),
     ] = None,
@@ -75,9 +76,8 @@ def separate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="standard (up to 4 instruments, minutes on a CPU), quick (from scratch) or"
-            " paper (from scratch, to the paper's constants, for a GPU).",
-            show_default="by device",
+            help=_presets(),
+            show_default="by the number of instruments",
             rich_help_panel=_METHOD,
         ),
     ] = None,
@@ -94,8 +94,8 @@ def separate(
         int | None,
         typer.Option(
             metavar="N",
-            help="Steps of training on the recording: standard 0, quick 3,000, paper 70,000; from"
-            " three instruments on three times as many. standard stops when more would not help.",
+            help="Steps of training on the recording, for presets that train; standard trains if"
+            " they are asked for, or on a GPU, and stops when more would not help.",
             show_default="by preset",
             rich_help_panel=_METHOD,
         ),
@@ -151,8 +151,8 @@ def separate(
         typer.Option(
             "--no-decode",
             metavar="",
-            help="Take the most probable tones of every frame by itself, not those that fit all"
-            " frames together.",
+            help="Take the most probable tones of every frame by itself, with no regard to the"
+            " frames before and after.",
             rich_help_panel=_METHOD,
         ),
     ] = False,
@@ -323,25 +323,26 @@ def separate(
         raise typer.BadParameter("--overwrite and --resume contradict each other.")
     subtype = _subtype(float32=float32, int24=int24, int16=int16, flac=flac)
     device_name = _device(device, gpu=gpu, cpu=cpu)
-    flags: dict[str, dict[str, Any]] = {
-        "run": {
-            "instruments": instruments,
-            "seeds": seeds,
-            "first_seed": first_seed,
-            "threads": threads,
-        },
-        "policy": {"sampling": sampling},
-        "training": {"iterations": iterations, "batch_size": batch_size},
-        "dictionary": {
-            "n_harmonics": harmonics,
-            "init_file": str(init_dictionary.absolute()) if init_dictionary else None,
-            "frozen": freeze_dictionary or None,
-        },
-        "search": ONE_SET if no_decode else {},
+    run_flags: dict[str, Any] = {
+        "instruments": instruments,
+        "seeds": seeds,
+        "first_seed": first_seed,
+        "threads": threads,
+    }
+    method_flags: dict[str, Any] = {
+        "--iterations": iterations,
+        "--batch-size": batch_size,
+        "--sampling": sampling,
+        "--harmonics": harmonics,
+        "--init-dictionary": str(init_dictionary.absolute()) if init_dictionary else None,
+        "--freeze-dictionary": freeze_dictionary or None,
+        "--no-decode": no_decode or None,
     }
     # Imported here, so that the help does not wait for PyTorch.
+    from musisep_cli.cli.separate.configure import configure
+    from musisep_cli.cli.separate.job import Job
     from musisep_cli.cli.separate.report import Reporter
-    from musisep_cli.cli.separate.run import Job, configure, run
+    from musisep_cli.cli.separate.run import run
     from musisep_cli.errors import ConfigError, MusisepError
     from musisep_cli.machine.device import resolve_device
     from musisep_cli.run.folder.layout import SoundFormat
@@ -349,7 +350,9 @@ def separate(
     reporter = Reporter(quiet=quiet, verbose=verbose, as_json=as_json)
     try:
         where = resolve_device(device_name)
-        settings, warnings = configure(flags, preset=preset, file=config, device=where)
+        settings, warnings = configure(
+            run_flags, method_flags, preset=preset, file=config, device=where
+        )
         job = Job(
             inputs=inputs,
             config=settings,

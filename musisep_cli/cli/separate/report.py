@@ -17,13 +17,15 @@ from musisep_cli import __version__
 from musisep_cli.cli.output import Messages, show
 from musisep_cli.cli.progress import clock, show_progress
 from musisep_cli.cli.separate import tables, warnings
+from musisep_cli.inspection.estimate import Estimate, Measured
 from musisep_cli.machine.device import describe
+from musisep_cli.methods import registry
 from musisep_cli.run.folder import made_seeds
 
 if TYPE_CHECKING:
-    from musisep_cli.cli.separate.run import Job, Outcome
+    from musisep_cli.cli.separate.job import Job, Outcome
+    from musisep_cli.methods.method import OnProgress
     from musisep_cli.run.folder.layout import RunFolder
-    from musisep_cli.run.result import OnProgress
     from musisep_cli.sound.recording import Recording
 
 
@@ -45,6 +47,7 @@ class Reporter:
         self.messages = Messages()
         self.results = Console(highlight=False)
         self.number = self.n_done = 0
+        self.measured: dict[tuple[int, int], Measured] = {}
 
     def start(self, job: Job, n_inputs: int) -> None:
         """Say what is going to run, and where."""
@@ -84,6 +87,13 @@ class Reporter:
             self.messages, self.job.config, live=live, verbose=self.verbose
         ) as on_progress:
             yield on_progress
+
+    def estimated(self, recording: Recording) -> Estimate:
+        """Return what a separation will take; measured once for every rate and channel count."""
+        kind = recording.sample_rate_hz, recording.n_channels
+        if kind not in self.measured:
+            self.measured[kind] = Measured.of(*kind, self.job.config, self.job.device)
+        return self.measured[kind].estimate(recording.n_samples)
 
     def show(self, outcome: Outcome) -> None:
         """One input's result, or what went wrong."""
@@ -140,16 +150,16 @@ class Reporter:
 
 
 def _headline(job: Job) -> str:
-    run, training = job.config.run, job.config.training
+    """Return what is going to run, and where, in a line."""
+    config, run = job.config, job.config.run
+    method = registry.get(run.method)
     last = run.first_seed + run.seeds - 1
     seeds = f"seed {last}" if run.seeds == 1 else f"seeds {run.first_seed} to {last}"
     instruments = f"{run.instruments} instrument{'' if run.instruments == 1 else 's'}"
-    start = "from the weights that come with it" if job.config.warmstart.weights else "from scratch"
-    steps = f"{training.iterations} iterations of {training.batch_size} frames"
+    words = [method.start(config.settings), method.training(config.settings)]
     return (
         f"musisep {__version__} on {describe(job.device, run.threads, run.precision)}; "
-        f"preset {job.config.preset} ({start}, {steps if training.iterations else 'no training'}), "
-        f"{instruments}, {seeds}"
+        f"preset {config.preset} ({', '.join(filter(None, words))}), {instruments}, {seeds}"
     )
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from musisep_cli.cli.progress import clock
+from musisep_cli.cli.progress import clock, span
+from musisep_cli.methods import registry
 from musisep_cli.run.folder import manifest as manifests
+from musisep_cli.run.settings.compose import remembered
 
 if TYPE_CHECKING:
-    from musisep_cli.cli.separate.run import Outcome
-    from musisep_cli.run.folder.manifest import Manifest
+    from musisep_cli.cli.separate.job import Outcome
+    from musisep_cli.run.folder.differences import Manifest
 
 WORDS = {
     "done": "done",
@@ -62,13 +65,13 @@ def ranking(manifest: Manifest) -> Table:
     table = _table("Seeds")
     table.add_column("seed", justify="right")
     table.add_column("objective", justify="right")
-    if manifests.trained(manifest):
+    if _trained(manifest):
         table.add_column("steps skipped", justify="right")
     table.add_column("time", justify="right")
     table.add_column("")
     for row in manifest["ranking"]:
         mark = manifest["chosen_by"] if row["seed"] == manifest["chosen_seed"] else ""
-        skipped = [str(row["n_skipped_steps"])] * manifests.trained(manifest)
+        skipped = [str(row["n_skipped_steps"])] * _trained(manifest)
         cells = [str(row["seed"]), _objective(row), *skipped, clock(row["wall_s"]), mark]
         table.add_row(*cells, style="bold" if mark else "")
     return table
@@ -79,7 +82,7 @@ def footnotes(manifest: Manifest) -> list[str]:
     notes = []
     if len(manifest["ranking"]) == 1:
         [row] = manifest["ranking"]
-        skipped = f"{row['n_skipped_steps']} steps skipped, " if manifests.trained(manifest) else ""
+        skipped = f"{row['n_skipped_steps']} steps skipped, " if _trained(manifest) else ""
         notes.append(
             f"seed {row['seed']}: objective {_objective(row)} over all frames, "
             f"{skipped}{clock(row['wall_s'])}"
@@ -104,6 +107,12 @@ def _overlap(manifest: Manifest) -> list[str]:
     return [f"shares of energy add up to {total:.0%}: stems overlap, and {effect} each other there"]
 
 
+def _trained(manifest: Manifest) -> bool:
+    """Return whether there were training steps, some of which may have been skipped."""
+    config = remembered(manifest["config"])
+    return registry.get(config.run.method).n_steps(config.settings) > 0
+
+
 def _objective(row: dict[str, Any]) -> str:
     return "not finite" if row["objective"] is None else f"{row['objective']:.5g}"
 
@@ -112,14 +121,23 @@ def plan(outcomes: Sequence[Outcome]) -> Table:
     """A row per recording of a dry run."""
     states = {"new": "separate", "unfinished": "finish", "replaced": "replace"}
     table = _table("Dry run: nothing is written")
-    for name in ("recording", "length", "what", "where to"):
+    for name in ("recording", "length", "what", "time a seed", "memory", "where to"):
         table.add_column(name, overflow="fold")
     for outcome in outcomes:
         what = states.get(outcome.state or "", WORDS[outcome.status])
         length = "" if outcome.duration_s is None else clock(outcome.duration_s)
-        row = [str(outcome.source.path), length, what, _where(outcome)]
+        row = [str(outcome.source.path), length, what, *_needs(outcome), _where(outcome)]
         table.add_row(*map(Text, row), style=_style(outcome))
     return table
+
+
+def _needs(outcome: Outcome) -> tuple[str, str]:
+    """Return how long a seed will take and how much memory, where that was measured."""
+    if outcome.estimate is None:
+        return "", ""
+    memory = outcome.estimate.memory_bytes
+    words = f"{'up to' if outcome.estimate.may_stop else 'about'} {span(outcome.estimate.total_s)}"
+    return words, "" if memory is None else f"{memory / 1e9:.1f} GB"
 
 
 def closing(outcomes: Sequence[Outcome]) -> Table:
@@ -170,6 +188,8 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         document["error"] = outcome.error
     if outcome.duration_s is not None:
         document["duration_s"] = outcome.duration_s
+    if outcome.estimate is not None:
+        document["estimate"] = asdict(outcome.estimate)
     if manifest is None:
         return {**document, "files": []}
     document["stems"] = [

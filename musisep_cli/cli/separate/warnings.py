@@ -3,76 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from musisep_cli.inspection.character import judge
 from musisep_cli.inspection.sound import describe
-from musisep_cli.run.settings.config import Config
-from musisep_cli.run.settings.limits import MAX_WARM_INSTRUMENTS
+from musisep_cli.methods import registry
+from musisep_cli.run.settings.compose import remembered
 
 if TYPE_CHECKING:
-    from musisep_cli.cli.separate.run import Job
-    from musisep_cli.run.folder.manifest import Manifest
+    from musisep_cli.cli.separate.job import Job
+    from musisep_cli.run.folder.differences import Manifest
     from musisep_cli.sound.recording import Recording
 
 COARSE = 1e-3
 """A sum of stems that misses the recording by more, relative to its peak, is worth a warning."""
 MANY_SKIPPED = 0.01
-_SETTINGS = {
-    "--batch-size": ("training", "batch_size"),
-    "--sampling": ("policy", "sampling"),
-    "--freeze-dictionary": ("dictionary", "frozen"),
-    "--no-decode": ("search", "beam"),
-}
-"""Flags that not every preset heeds, and where they are among the settings."""
-
-
-def of_settings(
-    config: Config, given: Mapping[str, Mapping[str, Any]], *, preset_is_default: bool
-) -> list[str]:
-    """What is asked for in vain, and a preset that nobody asked for and that seldom does.
-
-    Args:
-        config: all settings.
-        given: those that flags gave.
-        preset_is_default: whether neither a flag nor a file named it.
-    """
-    ineffective = dict(_ineffective(config))
-    warnings = [
-        f"{flag} has no effect: preset {config.preset} {ineffective[flag]}"
-        for flag, (section, key) in _SETTINGS.items()
-        if flag in ineffective and key in given.get(section, {})
-    ]
-    n_seeds, n_iterations = config.run.seeds, config.training.iterations
-    if n_seeds > 1 and n_iterations == 0:
-        warnings.append(
-            f"{n_seeds} seeds take {n_seeds} times the time for next to nothing: without training "
-            "they differ only in the random starts of decoding, and agree to 0.1 dB"
-        )
-    if preset_is_default and config.preset == "quick":
-        warnings.append(
-            f"preset quick was chosen, as standard serves up to {MAX_WARM_INSTRUMENTS} "
-            f"instruments: {n_iterations:,} iterations from scratch take hours to days, and real "
-            "recordings rarely come apart"
-        )
-    return warnings
-
-
-def _ineffective(config: Config) -> Iterator[tuple[str, str]]:
-    """Flags that these settings do not heed, and why."""
-    training = config.training
-    untrained = "does not train on the recording (--iterations 100 does)"
-    if training.iterations == 0:
-        yield "--batch-size", untrained
-    if training.by == "decoded tones":
-        yield "--sampling", "does not learn by exploring (quick and paper do)"
-        yield "--freeze-dictionary", "keeps the decoded dictionary (quick and paper learn theirs)"
-    elif training.iterations == 0:
-        yield "--sampling", untrained
-        yield "--freeze-dictionary", untrained
-    if not config.decoding.enabled:
-        yield "--no-decode", "does not decode, it takes every frame by itself anyway"
 
 
 def of_crowding(job: Job) -> list[str]:
@@ -81,7 +26,7 @@ def of_crowding(job: Job) -> list[str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if (
         job.device.type != "cpu"
-        or job.config.training.iterations == 0
+        or registry.get(job.config.run.method).n_steps(job.config.settings) == 0
         or 1 in (at_once, threads)
         or not cores
         or at_once * threads <= cores
@@ -107,7 +52,8 @@ def of_result(manifest: Manifest) -> list[str]:
             f"too quiet for {manifest['output']['subtype']}: the stems add up to it only roughly. "
             "Write --float32."
         )
-    n_steps = manifest["config"]["training"]["iterations"]
+    config = remembered(manifest["config"])
+    n_steps = registry.get(config.run.method).n_steps(config.settings)
     for row in manifest["ranking"]:
         if row["n_skipped_steps"] > MANY_SKIPPED * n_steps:
             warnings.append(

@@ -11,7 +11,7 @@ many), ``a`` assignments of tones to instruments, ``h`` harmonics, those of all 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any, Protocol, TypeAlias
 
@@ -28,15 +28,16 @@ Choice: TypeAlias = NDArray[np.int64]
 class DecodingConfig:
     """Weights of what speaks for a tone, in units of one another, and how long is searched."""
 
-    enabled: bool = False
-    """Whether tones are decoded over time and labelled, instead of by the policy frame by frame."""
+    over_time: bool = True
+    """Whether what an instrument plays in the frames before and after has a say. Without, every
+    frame is decided by itself, by the same instruments."""
     weight_probability: float = 0.1
     """Cost per nat of the network's log-probability."""
     weight_misfit: float = 10.0
     """Cost of a frame that its tones do not explain at all."""
     weight_timbre: float = 3.0
     """Cost of a tone whose timbre has nothing in common with the instrument's."""
-    weight_harmonics: float = 5.0
+    weight_harmonics: float = field(default=5.0, metadata={"least": 0})
     """Cost of a frame whose harmonics have nothing in common with what the instruments' timbres at
     these pitches give: when it is decoded again, with the timbres learned; 0 decodes once."""
     weight_register: float = 0.1
@@ -50,7 +51,7 @@ class DecodingConfig:
     leap_limit: float = 3.0
     min_register_semitones: float = 2.0
     """No register is learned narrower than this."""
-    note_reach: int = 4
+    note_reach: int = field(default=4, metadata={"least": 0})
     """A note that an instrument ends or begins within so many frames sounds besides the frame's
     own. 0 leaves one tone to an instrument at any time."""
     places: bool = True

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -49,19 +49,19 @@ of 64 frames took twice the processor time, half of it the system's, for fresh m
 class SearchConfig:
     """How many sets of tones are looked at (not in the paper)."""
 
-    beam: int = 5
+    beam: int = field(default=5, metadata={"least": 1, "most": 32})
     """Candidates for the next tone of a set, and sets that are continued."""
     hypotheses: int = 12
     """Sets of a frame that are kept. With both at 1 it is the most probable tone after tone."""
-    octave_nats: float = 10.0
+    octave_nats: float = field(default=10.0, metadata={"least": 0})
     """The most probable set is also tried with each tone an octave lower and higher, so much less
     probable: the network's surest errors are octaves, of tones with a weak fundamental above all.
     0: it is not."""
-    hidden_nats: float = 10.0
+    hidden_nats: float = field(default=10.0, metadata={"least": 0})
     """The last tone of the most probable set is also tried at the harmonics of the others, so much
     less probable: a tone there has no harmonic of its own, and once the others are subtracted the
     network finds nothing left of it. 0: it is not."""
-    held_nats: float = 5.0
+    held_nats: float = field(default=5.0, metadata={"least": 0})
     """Once decoded, every frame is also tried with notes that are held from the frames before, or
     begun before those after, so much less probable: a tone that the others cover is in no set of
     its own frame. 0: it is not."""

@@ -5,7 +5,7 @@ Axes: ``b`` frames of the batch, ``k`` rollouts of one frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -16,9 +16,9 @@ from torch import Tensor
 class EstimatorConfig:
     """Policy-gradient estimator (Section 3.5)."""
 
-    policy_weight: float = 0.1
+    policy_weight: float = field(default=0.1, metadata={"least": 0})
     """Factor of the policy gradient against the gradient of the objective itself."""
-    pathwise_weight: float = 1.0
+    pathwise_weight: float = field(default=1.0, metadata={"least": 0})
     """Factor of the gradient of the objective itself. Below 1 departs from the paper: a network
     that has learned on known tones how they share a harmonic would unlearn it, since the objective
     of the mixture does not see who has what."""

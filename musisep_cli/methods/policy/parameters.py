@@ -8,7 +8,7 @@ Axes: ``k`` rollouts, ``i`` instruments, ``f`` bins.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import torch
@@ -50,11 +50,11 @@ class ParameterConfig:
     scale_on: float = 1_000.0
     scale_range: float = 1_000.0
     """A trained scale stays within this factor of its start value."""
-    on_bias: float = 500.0
+    on_bias: float = field(default=500.0, metadata={"least": -math.inf})
     """Added to the on-logit: tones start as certainly on."""
     max_offset_bins: float = 5.0
     """The pitch lies within this distance of the sampled bin."""
-    min_width_raw: float = -3.0
+    min_width_raw: float = field(default=-3.0, metadata={"least": -math.inf})
     """The raw width is cut here: the floor is 0.07 of the ideal width."""
     gamma_log_limit: float = 30.0
     """The logarithms of the Gamma distribution's shape and rate stay within +- this."""

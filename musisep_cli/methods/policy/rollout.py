@@ -9,7 +9,7 @@ Axes: ``b`` frames of the batch, ``k`` rollouts, ``i`` instruments, ``f`` bins, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from typing import Literal
@@ -48,7 +48,7 @@ class PolicyConfig:
     (1 + 3 instead of 1 + 9 passes for two instruments), at the price of dependent samples."""
     tikhonov: float = 1e-3
     """Regularisation of the least squares for phases and direct amplitudes."""
-    input_noise: float = 1e-10
+    input_noise: float = field(default=1e-10, metadata={"least": 0})
     """Standard deviation of the Gaussian noise added to the spectrum before prediction."""
     instrument_by: Literal["network", "timbre"] = "network"
     """Timbre departs from the paper: the network proposes tones, whoever plays them, and the

@@ -6,9 +6,9 @@ Axes: ``b`` frames of the batch, ``k`` rollouts of one frame, ``h`` harmonics, `
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.machine.cuda_graph import Recorded
 from musisep_cli.machine.portions import Portions
+from musisep_cli.methods.method import StepReport
 from musisep_cli.methods.policy.adamax import AdaMax
 from musisep_cli.methods.policy.estimator import (
     EstimatorConfig,
@@ -27,89 +28,73 @@ from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.tones.dictionary import upper_bound_loss
 from musisep_cli.tones.objective import Objective, objective
 
+TERMS = ("objective", "dictionary", "direct", "agreement")
+"""What a step reports: L (Eq. 21), and its three terms unweighted: of the sparse dictionary
+prediction, of the direct prediction, and of their agreement."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """Algorithm 1 and its rates (Section 3.5)."""
+class StepConfig:
+    """Budget and rates of a training, whatever is learned (Section 3.5)."""
 
-    by: Literal["policy gradient", "decoded tones"] = "policy gradient"
-    """What the network learns from. Decoded tones depart from the paper: what was decoded over all
-    frames is better than what the network alone would say of one, so the network learns to say it
-    too, in the frames where it is surest, and then listens again. The objective of a mixture, which
-    the policy gradient follows, does not see an octave error; 150 steps along it moved one case by
-    +0.04 dB, another by -0.08. Up to 100 steps along the decoded tones, as long as they help in
-    notes that are held out, gain 0.0 to 0.6 dB on seven recordings, 0.2 in the mean. The dictionary
-    stays as it was decoded."""
-    iterations: int = 70_000
+    iterations: int = field(default=70_000, metadata={"least": 0})
     """Training steps."""
-    iterations_from_three: int = 210_000
-    """The same for three and more instruments, where nothing else is asked for."""
     batch_size: int = 6
     """Random frames per step."""
     network_lr: float = 1e-3
-    """Step size of the network: AdaMax's, or Adam's where decoded tones are learned."""
-    dictionary_lr: float = 1e-4
-    """AdaMax step size of the dictionary."""
-    beta_1: float = 0.9
-    """Decay of the optimisers' mean."""
-    beta_2: float = 0.999
-    """Decay of their norm."""
+    """Step size of the network."""
+    beta_1: float = field(default=0.9, metadata={"least": 0, "below": 1})
+    """Decay of the optimiser's mean."""
+    beta_2: float = field(default=0.999, metadata={"below": 1})
+    """Decay of its norm."""
     eps: float = 1e-7
-    """Added to their norm."""
+    """Added to its norm."""
     final_rate: float = 1.0
-    """Both step sizes fall linearly to this share of their start. Below 1 departs from the paper:
-    the sampling noise of the last steps stays out of the result."""
+    """Step sizes fall linearly to this share of their start. Below 1 departs from the paper: the
+    sampling noise of the last steps stays out of the result."""
 
     def rate(self, iteration: int) -> float:
-        """Share of the start step size, linear from 1 at the first step to the final one.
+        """Return the share of the start step size: linear from 1 at the first step.
 
-        >>> TrainingConfig(iterations=3, final_rate=0.5).rate(2)
+        >>> StepConfig(iterations=3, final_rate=0.5).rate(2)
         0.75
         """
         progress = (iteration - 1) / max(self.iterations - 1, 1)
         return 1 + (self.final_rate - 1) * min(progress, 1.0)
 
 
-@dataclass(frozen=True)
-class StepReport:
-    """What one training step measured: means over the batch's rollouts, before the step.
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(StepConfig):
+    """Algorithm 1 and its rates (Section 3.5)."""
 
-    Attributes:
+    iterations_from_three: int = field(default=210_000, metadata={"least": 0})
+    """Training steps for three and more instruments, where nothing else is asked for."""
+    dictionary_lr: float = 1e-4
+    """AdaMax step size of the dictionary."""
+    cuda_graphs: bool = False
+    """On a GPU, whether a step is recorded once and then started as a whole. Off, because it has
+    only been tried where a CPU plays the GPU's part, never been timed; a CPU has none, whatever is
+    asked for."""
+
+
+def step_report(
+    iteration: int, terms: Sequence[Objective], is_finite: Tensor, n_skipped: int
+) -> StepReport:
+    """Report a step, all numbers read at once: a GPU is waited for only here.
+
+    Args:
         iteration: steps done, this one included.
-        objective: L (Eq. 21).
-        dictionary: its first term, of the sparse dictionary prediction, unweighted.
-        direct: its second term, of the direct prediction, unweighted.
-        agreement: its third term, unweighted.
-        n_skipped: steps so far that were not finite and so not applied.
+        terms: of all portions of the batch; their means over the rollouts are reported.
+        is_finite: whether the step can be applied, bool.
+        n_skipped: steps before this one that were not applied.
     """
-
-    iteration: int
-    objective: float
-    dictionary: float
-    direct: float
-    agreement: float
-    n_skipped: int
-
-    @classmethod
-    def of(
-        cls, iteration: int, terms: Sequence[Objective], is_finite: Tensor, n_skipped: int
-    ) -> StepReport:
-        """What is to be known of a step, read at once: a GPU is waited for only here.
-
-        Args:
-            iteration: steps done, this one included.
-            terms: of all portions of the batch.
-            is_finite: whether the step can be applied, bool.
-            n_skipped: steps before this one that were not applied.
-        """
-        means = [
-            torch.cat([getattr(part, name).detach() for part in terms]).mean()
-            for name in ("total", "dictionary", "direct", "agreement")
-        ]
-        *values, applied = torch.stack([*means, is_finite.to(means[0])]).tolist()
-        objective, dictionary, direct, agreement = values
-        n_skipped += 0 if applied else 1
-        return cls(iteration, objective, dictionary, direct, agreement, n_skipped)
+    means = [
+        torch.cat([getattr(part, name).detach() for part in terms]).mean()
+        for name in ("total", *TERMS[1:])
+    ]
+    *values, applied = torch.stack([*means, is_finite.to(means[0])]).tolist()
+    n_skipped += 0 if applied else 1
+    return StepReport(iteration, dict(zip(TERMS, values, strict=True)), n_skipped)
 
 
 class Trainer:
@@ -191,7 +176,7 @@ class Trainer:
         # A sum shows whatever is not finite in it, in a twentieth of the time for each number.
         is_finite = torch.stack([gradient.sum() for gradient in gradients]).isfinite().all()
         terms = [terms for _, terms in parts]
-        report = StepReport.of(self.iteration, terms, is_finite, self.n_skipped)
+        report = step_report(self.iteration, terms, is_finite, self.n_skipped)
         if report.n_skipped == self.n_skipped:
             rate = self.config.rate(self.iteration)
             self.network_steps.step(gradients[: len(self.weights)], rate)

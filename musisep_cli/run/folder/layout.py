@@ -17,33 +17,20 @@ that has one is complete.
 
 from __future__ import annotations
 
-import csv
-import math
 import stat
 import string
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from musisep_cli import pictures
 from musisep_cli.errors import ConfigError, OutputError
-from musisep_cli.machine.files import atomic_path, write_json_atomic
-from musisep_cli.methods.policy.trainer import StepReport
-from musisep_cli.run.result import SeedResult
+from musisep_cli.machine.files import make_folder
 from musisep_cli.sound import audio_file
-from musisep_cli.sound.blockwise import Blockwise, mono
-from musisep_cli.tones import dictionary
-from musisep_cli.tones.tracks import PitchTracks
 
 METHOD = "musisep"
 DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
 MANIFEST = "manifest.json"
 RESIDUAL = "residual"
-PARAMETERS = ("dictionary.json", "pitch.csv")
-"""What was learned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,77 +158,3 @@ def _check_place(path: Path) -> None:
         raise OutputError(f"{path}: cannot be written ({error.strerror}).") from error
     if stat.S_ISDIR(mode):
         raise OutputError(f"{path}: is a folder, and a stem goes there. Choose another --out.")
-
-
-def write_parameters(target: Path, result: SeedResult) -> list[Path]:
-    """What was learned."""
-    paths = [target / name for name in PARAMETERS]
-    write_json_atomic(paths[0], dictionary.to_json(torch.from_numpy(result.dictionary)))
-    _write_pitch(paths[1], result.pitch)
-    return paths
-
-
-def write_pictures(
-    folder: RunFolder,
-    sounds: Mapping[str, Blockwise],
-    sample_rate_hz: int,
-) -> list[Path]:
-    """Spectrograms of the mix and the stems ``[t, c]``, all with the mix's colour range."""
-    range_db = pictures.colour_range(mono(sounds["mix"]), sample_rate_hz)
-    track = Path(folder.track).name
-    paths = []
-    for name, sound in sounds.items():
-        path = folder.picture(name)
-        title = track if name == "mix" else f"{track}: {name}"
-        pictures.write_spectrogram(
-            path, mono(sound), sample_rate_hz, title=title, range_db=range_db
-        )
-        paths.append(path)
-    return paths
-
-
-def write_curve(path: Path, curve: Sequence[StepReport]) -> None:
-    """Training curve, one row per stretch of steps; a term that was never finite stays empty."""
-    header = [field.name for field in fields(StepReport)]
-    rows = ([v if math.isfinite(v) else "" for v in astuple(report)] for report in curve)
-    _write_csv(path, header, rows)
-
-
-def _write_pitch(path: Path, pitch: PitchTracks) -> None:
-    """Pitch tracks, one row per frame and instrument, instruments counted from 1."""
-    rows = (
-        (
-            i + 1,
-            f"{time_s:.4f}",
-            f"{pitch.f0_hz[i, n]:.3f}",
-            f"{pitch.amplitude[i, n]:.6g}",
-            int(pitch.on[i, n]),
-        )
-        for n, time_s in enumerate(pitch.times_s)
-        for i in range(len(pitch.f0_hz))
-    )
-    _write_csv(path, ["instrument", "time_s", "f0_hz", "amplitude", "on"], rows)
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as stream,
-    ):
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents.
-
-    Raises:
-        OutputError: the file system refuses.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be created ({error.strerror}); choose a writable folder with --out"
-        ) from error

@@ -1,7 +1,7 @@
 """Settings: presets, TOML and manifest in, a configuration out.
 
-A preset, a file given with ``--config`` and the command line's flags change the defaults, in this
-order.
+A preset, a file given with ``--config`` and the command line's flags change the defaults of a
+method, in this order.
 """
 
 from __future__ import annotations
@@ -9,71 +9,127 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from importlib import resources
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
 from musisep_cli.errors import ConfigError
-from musisep_cli.machine.device import resolve_precision
-from musisep_cli.methods.policy.warmstart.weights import BUILTIN
-from musisep_cli.run.settings.config import Config
-from musisep_cli.run.settings.limits import LARGEST_INTEGER, MAX_BFLOAT16_KERNEL, check
-
-Settings: TypeAlias = dict[str, dict[str, Any]]
-"""Section -> key -> value, as in a TOML file."""
-PRESETS = ("paper", "quick", "standard")
+from musisep_cli.methods import registry
+from musisep_cli.methods.method import Settings
+from musisep_cli.run.settings.config import Config, RunConfig
+from musisep_cli.run.settings.limits import LARGEST_INTEGER, check_numbers
 
 
-def compose(preset: str, *changes: Settings) -> Config:
-    """The preset's settings with changes on top, the last one strongest; checked.
+def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
+    """Return the preset's settings with changes on top, the last one strongest; checked.
 
-    Three or more instruments train longer (Section 3.5), unless a change sets the number of
-    iterations.
+    What follows from the number of instruments and the machine is filled in by the method, unless a
+    change says how long to train.
 
     Raises:
         ConfigError: an unknown preset, section or key, an ill-typed value or one out of range.
 
-    >>> compose("paper", {"run": {"instruments": 3}}).training.iterations
+    >>> compose("paper", {"run": {"instruments": 3}}).settings.training.iterations
     210000
     """
-    if preset not in PRESETS:
-        raise ConfigError(f"unknown preset '{preset}': the presets are {', '.join(PRESETS)}")
-    text = (
-        resources.files("musisep_cli.methods")
-        .joinpath("decoding" if preset == "standard" else "policy", "presets", f"{preset}.toml")
-        .read_text("utf-8")
-    )
-    config = Config(preset=preset)
-    for settings in (tomllib.loads(text), *changes):
+    known = registry.preset(preset)
+    method = registry.get(known.method)
+    config = Config(preset=preset, run=RunConfig(method=method.name), settings=method.settings())
+    for settings in (known.settings, *changes):
         config = apply(config, settings)
-    longer = config.run.instruments > 2
-    if longer and not any("iterations" in change.get("training", {}) for change in changes):
-        iterations = config.training.iterations_from_three
-        config = replace(config, training=replace(config.training, iterations=iterations))
-    check(config)
+    if config.run.method != method.name:
+        raise ConfigError(
+            f"[run] method = '{config.run.method}': preset {preset} is of the method "
+            f"{method.name}. Choose a preset of that method; leave [run] method out."
+        )
+    n_instruments = config.run.instruments
+    if not any("iterations" in change.get("training", {}) for change in changes):
+        completed = method.completed(config.settings, n_instruments, on_gpu=on_gpu)
+        config = replace(config, settings=completed)
+    check_numbers(config)
+    method.check(config.settings, n_instruments)
     return config
 
 
 def resolved(config: Config, device: torch.device) -> Config:
-    """With what the machine decides decided, so that a manifest names what was taken.
+    """Replace every ``auto`` by what this machine uses, so that a manifest names it.
+
+    Raises:
+        ConfigError: the method cannot compute in the number format that is asked for.
 
     >>> config = compose("paper", {"run": {"precision": "float32"}})
     >>> resolved(config, torch.device("cpu")).run.precision
     'float32'
     """
-    precision = resolve_precision(config.run.precision, device)
-    if config.run.precision == "auto" and config.network.kernel > MAX_BFLOAT16_KERNEL:
-        precision = "float32"
-    cuda_graphs = config.run.cuda_graphs and device.type == "cuda"
-    return replace(config, run=replace(config.run, precision=precision, cuda_graphs=cuda_graphs))
+    method = registry.get(config.run.method)
+    precision = method.precision(config.settings, config.run.precision, device)
+    return replace(config, run=replace(config.run, precision=precision))
 
 
-def read_settings(path: Path) -> tuple[str | None, Settings]:
-    """Preset, if named, and settings of a TOML file or of a run's ``manifest.json``.
+@dataclass(frozen=True)
+class Given:
+    """Settings from a file.
+
+    Attributes:
+        preset: that it names, if it does.
+        settings: section -> key -> value.
+        folder: relative names of files are meant from here.
+    """
+
+    preset: str | None
+    settings: Settings
+    folder: Path
+
+    def anchored(self, preset: str) -> Settings:
+        """Return the settings with absolute names of files, for a preset's method."""
+        sections = registry.get(registry.preset(preset).method).settings()
+        anchored: Settings = {}
+        for name, values in self.settings.items():
+            section: Any = values  # of a file: perhaps no section at all
+            if isinstance(section, dict):
+                section = {
+                    key: self._anchored(sections, name, key, value)
+                    for key, value in section.items()
+                }
+            anchored[name] = section
+        return anchored
+
+    def _anchored(self, sections: Any, section: str, key: str, value: Any) -> Any:
+        named = {(at, name) for at, name, _ in named_files(sections)}
+        metadata = _metadata(sections, section, key)
+        if (section, key) not in named or not isinstance(value, str):
+            return value
+        return value if value in metadata["no_file"] else str((self.folder / value).absolute())
+
+
+def named_files(sections: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield section, key and value of every setting that can name a file."""
+    for section in fields(sections):
+        part = getattr(sections, section.name)
+        for entry in fields(part):
+            if "no_file" in entry.metadata:
+                yield section.name, entry.name, getattr(part, entry.name)
+
+
+def given_files(sections: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield section, key and path of every file that settings name."""
+    for section, key, value in named_files(sections):
+        if value not in _metadata(sections, section, key)["no_file"]:
+            yield section, key, value
+
+
+def _metadata(sections: Any, section: str, key: str) -> Mapping[str, Any]:
+    """Return what stands beside a field, nothing for a setting that there is not."""
+    part = getattr(sections, section, None)
+    known = {} if part is None else {entry.name: entry.metadata for entry in fields(part)}
+    return known.get(key, {})
+
+
+def read_settings(path: Path) -> Given:
+    """Read the settings of a TOML file or of a run's ``manifest.json``.
 
     Raises:
         ConfigError: not readable, not TOML or JSON, or not settings.
@@ -95,30 +151,41 @@ def read_settings(path: Path) -> tuple[str | None, Settings]:
         )
     preset = content.pop("preset", None)
     if preset is not None and not isinstance(preset, str):
-        raise ConfigError(f"{path}: 'preset' must be one of {', '.join(PRESETS)}")
-    _anchor(content.get("dictionary"), "init_file", path.parent)
-    if content.get("warmstart", {}) != {"weights": BUILTIN}:
-        _anchor(content.get("warmstart"), "weights", path.parent)
-    return preset, content
+        raise ConfigError(f"{path}: 'preset' must be one of {', '.join(registry.presets())}")
+    return Given(preset, content, path.parent)
 
 
-def _anchor(section: Any, key: str, folder: Path) -> None:
-    """Make a relative path absolute: it is meant from where the settings lie."""
-    if isinstance(section, dict) and isinstance(section.get(key), str):
-        name = section[key]
-        section[key] = str((folder / name).absolute()) if name else ""
+def remembered(content: Mapping[str, Any]) -> Config:
+    """Return the settings of a manifest, also of an earlier version: unknown ones are left out.
+
+    Raises:
+        ConfigError: the preset or the method is unknown, or a value is ill-typed.
+    """
+    preset = str(content.get("preset"))
+    method = registry.of_manifest(content)
+    config = Config(preset=preset, run=RunConfig(method=method.name), settings=method.settings())
+    parts = {f.name: getattr(config.settings, f.name) for f in fields(config.settings)}
+    parts["run"] = config.run
+    known = {
+        name: {key: value for key, value in content[name].items() if hasattr(part, key)}
+        for name, part in parts.items()
+        if isinstance(content.get(name), Mapping)
+    }
+    return apply(config, known)
 
 
 def apply(config: Config, settings: Mapping[str, Any]) -> Config:
-    """The configuration with some settings replaced, each checked for name and type."""
-    sections = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "preset"}
+    """Return the configuration with some settings replaced, each checked for name and type."""
+    sections = {"run": config.run}
+    sections |= {f.name: getattr(config.settings, f.name) for f in fields(config.settings)}
     for name, values in settings.items():
         if name not in sections:
             raise ConfigError(f"unknown section [{name}]{_nearest(name, sections)}")
         if not isinstance(values, Mapping):
             raise ConfigError(f"[{name}] must be a section of settings, not {values!r}")
         sections[name] = _apply_section(name, sections[name], values)
-    return replace(config, **sections)
+    run = sections.pop("run")
+    return replace(config, run=run, settings=replace(config.settings, **sections))
 
 
 def _apply_section(section: str, defaults: Any, values: Mapping[str, Any]) -> Any:

@@ -1,55 +1,40 @@
-"""Configuration: the defaults of all parts, composed.
+"""Configuration: the settings of a run and of its method, composed.
 
-The defaults of the parts' dataclasses are the paper's constants. What changes them is in
-``settings``, and how far they may be changed in ``limits``.
+What changes the defaults is in ``compose``, and how far they may be changed in ``limits``.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from musisep_cli.frames.gabor import FrameConfig
 from musisep_cli.machine.device import Precision
-from musisep_cli.methods.decoding.costs import DecodingConfig
-from musisep_cli.methods.decoding.search import SearchConfig
-from musisep_cli.methods.policy.estimator import EstimatorConfig
-from musisep_cli.methods.policy.parameters import ParameterConfig
-from musisep_cli.methods.policy.rollout import PolicyConfig
-from musisep_cli.methods.policy.trainer import TrainingConfig
-from musisep_cli.methods.policy.unet import NetworkConfig
-from musisep_cli.methods.policy.warmstart.weights import WarmstartConfig
-from musisep_cli.stems.one_window import ResynthesisConfig
-from musisep_cli.tones.dictionary import DictionaryConfig
-from musisep_cli.tones.objective import ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What is separated, and how often."""
+    """What is separated, how, and how often."""
 
-    instruments: int = 1
+    method: str = "policy"
+    """How it is found out what sounds; the preset says it."""
+    instruments: int = field(default=1, metadata={"least": 1, "most": 16})
     """Number of melodic instruments in the recording, one stem each."""
-    seeds: int = 1
-    """Independent trainings, of which one is chosen."""
-    first_seed: int = 0
+    seeds: int = field(default=1, metadata={"least": 1, "most": 1000})
+    """Independent runs, of which one is chosen."""
+    first_seed: int = field(default=0, metadata={"least": 0, "most": 2**32 - 1})
     """The seeds are first_seed, first_seed + 1, ..."""
-    threads: int = 2
+    threads: int = field(default=2, metadata={"least": 1, "most": 1024})
     """CPU threads of one seed. Fixed, and not the number of idle cores, because the last bits of a
     training depend on it; those of ``standard`` without training do not."""
     precision: Precision = "auto"
-    """Number format of the network's convolutions. Bfloat16 departs from the paper; auto takes it
-    on processors that multiply it in hardware, and float32 elsewhere. Weights, least squares,
+    """Number format of a network's convolutions. Bfloat16 departs from the paper; auto takes it on
+    processors that multiply it in hardware, and float32 elsewhere. Weights, least squares,
     rendering and loss are float32 always. The manifest names the one that was taken."""
-    cuda_graphs: bool = False
-    """On a GPU, whether a step of the policy gradient is recorded once and then started as a whole.
-    Off, because it has only been tried where a CPU plays the GPU's part, never been timed; a CPU
-    has none, whatever is asked for."""
 
     @property
     def all_seeds(self) -> range:
-        """The seeds.
+        """Return the seeds.
 
         >>> RunConfig(seeds=2, first_seed=5).all_seeds
         range(5, 7)
@@ -59,24 +44,29 @@ class RunConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All settings of a separation; the sections of a TOML file."""
+    """All settings of a separation; the sections of a TOML file.
 
-    preset: str = "paper"
+    Attributes:
+        preset: what they started from.
+        run: section ``[run]``.
+        settings: the other sections, those of the method.
+    """
+
+    preset: str
     run: RunConfig = field(default_factory=RunConfig)
-    frame: FrameConfig = field(default_factory=FrameConfig)
-    dictionary: DictionaryConfig = field(default_factory=DictionaryConfig)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    parameters: ParameterConfig = field(default_factory=ParameterConfig)
-    policy: PolicyConfig = field(default_factory=PolicyConfig)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    warmstart: WarmstartConfig = field(default_factory=WarmstartConfig)
-    search: SearchConfig = field(default_factory=SearchConfig)
-    decoding: DecodingConfig = field(default_factory=DecodingConfig)
-    resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
+    settings: Any
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON values; ``settings.read_settings`` takes them back."""
-        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        """Return the settings as JSON values; ``compose.read_settings`` takes them back."""
+        sections = {"run": asdict(self.run), **asdict(self.settings)}
+        content: dict[str, Any] = json.loads(json.dumps({"preset": self.preset, **sections}))
         return content
+
+
+def largest(key: str) -> int:
+    """Return the largest number that a setting in ``[run]`` can be.
+
+    >>> largest("instruments")
+    16
+    """
+    return int(next(e.metadata["most"] for e in fields(RunConfig) if e.name == key))

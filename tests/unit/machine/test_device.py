@@ -7,7 +7,7 @@ import torch
 
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.machine.device import of_seed, resolve_precision
-from musisep_cli.run.one_seed import new_policy
+from musisep_cli.methods.policy.separate import new_policy
 from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import RunConfig
 
@@ -69,7 +69,9 @@ def test_the_settings_name_what_was_taken(monkeypatch: pytest.MonkeyPatch) -> No
         found = resolved(config, CPU)
         assert found.run.precision == name
         assert resolved(found, CPU) == found
-        policy = new_policy(found, GaborFrame(found.frame, 48_000))
+        policy = new_policy(
+            found.settings, 2, GaborFrame(found.settings.frame, 48_000), found.run.precision
+        )
         assert policy.unet.in_bfloat16 == (name == "bfloat16")
 
 
@@ -78,9 +80,3 @@ def test_seeds_take_turns_on_all_gpus_unless_one_is_named(monkeypatch: pytest.Mo
     assert [of_seed(CUDA, seed).index for seed in range(5)] == [0, 1, 2, 0, 1]
     assert of_seed(torch.device("cuda:2"), 0).index == 2
     assert of_seed(CPU, 4) == CPU
-
-
-def test_a_cpu_has_no_cuda_graphs() -> None:
-    config = compose("paper", {"run": {"cuda_graphs": True}})
-    assert not resolved(config, CPU).run.cuda_graphs
-    assert resolved(config, CUDA).run.cuda_graphs

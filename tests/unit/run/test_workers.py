@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from musisep_cli.run.result import OnProgress, Progress
+from musisep_cli.methods.method import OnProgress, Progress
 from musisep_cli.run.workers import Stopped, _Listener, run_seeds
 
 PATIENCE_S = 60.0

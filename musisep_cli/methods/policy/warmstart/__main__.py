@@ -16,6 +16,7 @@ from musisep_cli.errors import MusisepError
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.machine.device import resolve_device
 from musisep_cli.machine.process import keep_freed_memory
+from musisep_cli.methods.policy.separate import new_policy
 from musisep_cli.methods.policy.warmstart import weights
 from musisep_cli.methods.policy.warmstart.school import School, SchoolConfig
 from musisep_cli.methods.policy.warmstart.simulator import (
@@ -24,8 +25,7 @@ from musisep_cli.methods.policy.warmstart.simulator import (
     SimulatorConfig,
 )
 from musisep_cli.methods.policy.warmstart.teacher import Lesson, TeacherConfig
-from musisep_cli.run.one_seed import new_policy
-from musisep_cli.run.settings.compose import compose
+from musisep_cli.run.settings.compose import compose, resolved
 
 REPORT_STEPS = 100
 CHECKPOINT_STEPS = 500
@@ -52,9 +52,10 @@ def main(
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
-    config = compose("standard")
-    simulator = Simulator(SimulatorConfig(), config.frame)
-    policy = new_policy(config, GaborFrame(config.frame, SAMPLE_RATE_HZ, device=where)).to(where)
+    config = resolved(compose("standard"), where)
+    simulator = Simulator(SimulatorConfig(), config.settings.frame)
+    frame = GaborFrame(config.settings.frame, SAMPLE_RATE_HZ, device=where)
+    policy = new_policy(config.settings, 1, frame, config.run.precision).to(where)
     if start:
         weights.load(policy, weights.WarmstartConfig(weights=start))
     school = School(SchoolConfig(steps=steps), TeacherConfig(), simulator, policy)

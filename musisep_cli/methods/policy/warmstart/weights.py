@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -23,7 +23,7 @@ BUILTIN = "builtin"
 class WarmstartConfig:
     """Where training on the recording starts from."""
 
-    weights: str = ""
+    weights: str = field(default="", metadata={"no_file": ("", "builtin")})
     """Empty: random weights, as in the paper. ``builtin``, or a file that ``python -m
     musisep_cli.methods.policy.warmstart`` wrote. Departs from the paper: the network has learned
     from simulated frames to find tones before it sees the recording."""

@@ -31,7 +31,7 @@ from tests.unit.run.test_one_seed import FALLING, NOTES_S, ODD, RATE_HZ, players
 
 DURATION_S = 2.4
 CONFIG = tiny()
-FRAME = GaborFrame(CONFIG.frame, RATE_HZ)
+FRAME = GaborFrame(CONFIG.settings.frame, RATE_HZ)
 SIGNAL = torch.from_numpy(players(DURATION_S).sum(0)).float()
 CENTRES = FRAME.centres(len(SIGNAL))
 DICTIONARY = torch.tensor([ODD, FALLING]).T

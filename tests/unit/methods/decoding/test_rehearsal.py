@@ -13,12 +13,17 @@ from torch.testing import assert_close
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.methods.decoding import rehearsal, stopping
-from musisep_cli.methods.decoding.rehearsal import MAX_GRADIENT_NORM, Labels, Rehearsal
+from musisep_cli.methods.decoding.rehearsal import (
+    MAX_GRADIENT_NORM,
+    Labels,
+    Rehearsal,
+    RehearsalConfig,
+)
 from musisep_cli.methods.decoding.stopping import MOST_HELD
 from musisep_cli.methods.policy.forced import ForcedConfig, forced_rollout
 from musisep_cli.methods.policy.parameters import ParameterConfig
 from musisep_cli.methods.policy.rollout import PolicyConfig
-from musisep_cli.methods.policy.trainer import TrainingConfig, explanation_objective
+from musisep_cli.methods.policy.trainer import explanation_objective
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.tones.tones import Tones
 from tests.signals import harmonic_tone
@@ -74,8 +79,9 @@ def learner(
     parameters = ParameterConfig(residual=True, scale_logit=10.0, on_bias=0.0)
     policy_config = PolicyConfig(input_noise=0.0, instrument_by="timbre", lifted_input=True)
     defaults: dict[str, Any] = {"iterations": 8, "batch_size": 3, "network_lr": 1e-3}
+    defaults |= {"beta_2": 0.999, "eps": 1e-7, "final_rate": 1.0}
     return Rehearsal(
-        TrainingConfig(by="decoded tones", **{**defaults, **config}),
+        RehearsalConfig(**{**defaults, **config}),
         policy=small_policy(2, policy_config, parameters, seed=seed),
         dictionary=start_dictionary(DictionaryConfig(n_harmonics=5), 2).double(),
         frame=FRAME,
@@ -101,7 +107,7 @@ def test_the_labels_become_more_probable_in_other_frames_too(seed: int) -> None:
         reports = list(r.run())
     assert surprise(r, held) < before - 0.5
     assert [report.iteration for report in reports] == list(range(1, 41))
-    assert all(math.isfinite(report.objective) for report in reports)
+    assert all(math.isfinite(report.terms["objective"]) for report in reports)
     assert_close(r.dictionary, dictionary, atol=0, rtol=0)
 
 
@@ -130,8 +136,8 @@ def test_a_step_is_adam_along_the_cut_gradient() -> None:
         expected = start - 0.1 * r.config.network_lr * g / (g.abs() + r.config.eps)
         assert_close(weight.detach(), expected, atol=1e-8, rtol=0)
     terms = explanation_objective(forced.explanation, r.policy)
-    assert report.objective == pytest.approx(float(terms.total.detach().mean()))
-    assert report.direct == pytest.approx(float(terms.direct.detach().mean()))
+    assert report.terms["objective"] == pytest.approx(float(terms.total.detach().mean()))
+    assert report.terms["direct"] == pytest.approx(float(terms.direct.detach().mean()))
 
 
 def test_the_step_size_rises_and_falls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +192,7 @@ def test_a_step_that_is_not_finite_is_counted_and_not_applied(value: float) -> N
         r.signal = good
         report = r.step(torch.tensor([0, 1]))
     assert (report.iteration, report.n_skipped) == (3, 1)
-    assert math.isfinite(report.objective)
+    assert math.isfinite(report.terms["objective"])
 
 
 @pytest.mark.parametrize("gain", [0.0, 1e-30, 1e-8, 1e4])
@@ -299,7 +305,7 @@ def test_gradients_add_up_over_portions(monkeypatch: pytest.MonkeyPatch) -> None
         with seeded(0):
             r = learner(labels(3))
             report = r.step(torch.arange(4))
-        found.append(([w.grad for w in r.weights], report.objective))
+        found.append(([w.grad for w in r.weights], report.terms["objective"]))
     for whole, in_parts in zip(found[0][0], found[1][0], strict=True):
         assert_close(in_parts, whole, atol=1e-9, rtol=1e-6)
     assert found[0][1] == pytest.approx(found[1][1])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from musisep_cli.errors import ConfigError
-from musisep_cli.run.folder import manifest
+from musisep_cli.run.folder import differences, manifest
+from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder
-from musisep_cli.run.folder.manifest import Manifest
 from musisep_cli.run.settings.compose import compose
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.recording import Recording
@@ -30,11 +30,13 @@ def test_another_content_of_a_given_file_is_another_run(
         identity(config)
     (tmp_path / "given").write_bytes(b"then")
     then = identity(config)
-    assert manifest.fingerprint(then) == manifest.fingerprint(identity(config))
+    assert differences.fingerprint(then) == differences.fingerprint(identity(config))
     (tmp_path / "given").write_bytes(b"now")
     now = identity(config)
-    assert manifest.fingerprint(then) != manifest.fingerprint(now)
-    assert manifest.differences(then, now) == [f"[{section}] {name} holds something else than then"]
+    assert differences.fingerprint(then) != differences.fingerprint(now)
+    assert differences.differences(then, now) == [
+        f"[{section}] {name} holds something else than then"
+    ]
 
 
 def test_of_a_file_with_another_name_only_the_name_is_told(tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_of_a_file_with_another_name_only_the_name_is_told(tmp_path: Path) -> No
     for name in names:
         Path(name).write_text(name)
     then, now = (identity(compose("quick", {"dictionary": {"init_file": n}})) for n in names)
-    assert manifest.differences(then, now) == [
+    assert differences.differences(then, now) == [
         f"[dictionary] init_file = {names[0]}, now {names[1]}"
     ]
 

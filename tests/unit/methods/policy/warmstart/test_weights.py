@@ -11,12 +11,12 @@ from torch.testing import assert_close
 
 from musisep_cli.errors import ConfigError
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.methods.policy.limits import MAX_WARM_INSTRUMENTS
 from musisep_cli.methods.policy.rollout import Policy, PolicyConfig
+from musisep_cli.methods.policy.separate import new_policy
 from musisep_cli.methods.policy.warmstart.weights import BUILTIN, WarmstartConfig, load, save
-from musisep_cli.run.one_seed import new_policy
 from musisep_cli.run.settings.compose import compose
 from musisep_cli.run.settings.config import Config
-from musisep_cli.run.settings.limits import MAX_WARM_INSTRUMENTS
 from tests.small import seeded, small_policy
 
 MAX_SHIPPED_BYTES = 15_000_000
@@ -142,20 +142,22 @@ def test_the_shipped_weights_are_small_finite_and_half_precision() -> None:
 @pytest.mark.parametrize("n_instruments", range(1, MAX_WARM_INSTRUMENTS + 1))
 def test_the_shipped_weights_fit_the_standard_preset_at_every_rate(n_instruments: int) -> None:
     config = standard(n_instruments)
-    assert config.warmstart.weights == BUILTIN
+    assert config.settings.warmstart.weights == BUILTIN
     for rate_hz in RATES_HZ:
         with seeded(0):
-            started = new_policy(config, GaborFrame(config.frame, rate_hz))
-        load(started, config.warmstart)
+            started = new_policy(
+                config.settings, n_instruments, GaborFrame(config.settings.frame, rate_hz)
+            )
+        load(started, config.settings.warmstart)
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 192_000])
 def test_the_shipped_network_finds_tones_at_the_lowest_and_the_highest_rate(rate_hz: int) -> None:
     config = standard(1)
-    frame = GaborFrame(config.frame, rate_hz)
+    frame = GaborFrame(config.settings.frame, rate_hz)
     with seeded(0):
-        started = new_policy(config, frame)
-        load(started, config.warmstart)
+        started = new_policy(config.settings, 1, frame)
+        load(started, config.settings.warmstart)
         # A tone of 440 Hz with harmonics that fall by a half, of an RMS of about 0.1.
         time_s = torch.arange(2 * frame.n_fft) / rate_hz
         h = torch.arange(1, 9)[:, None]

@@ -1,0 +1,102 @@
+"""The decoding method as the house sees it: tones by the network, players over all frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.methods.decoding.limits import MAX_INSTRUMENTS, check
+from musisep_cli.methods.decoding.separate import separate
+from musisep_cli.methods.decoding.settings import DecodingSettings
+from musisep_cli.methods.method import AsSettings, Result, Settings, Trial, Work
+from musisep_cli.methods.policy.method import NETWORK_FLAGS, TRIAL_STEPS, NetworkMethod
+from musisep_cli.methods.registry import presets_of
+from musisep_cli.sound.recording import Recording
+from musisep_cli.stems.fitting import FOLLOWED_FRAMES
+
+EVERY_FRAME_BY_ITSELF: Settings = {
+    "search": {
+        "beam": 1,
+        "hypotheses": 1,
+        "octave_nats": 0.0,
+        "hidden_nats": 0.0,
+        "held_nats": 0.0,
+    },
+    "decoding": {"over_time": False},
+}
+"""The most probable tones of every frame, with no regard to the frames around it."""
+
+
+class DecodingMethod(NetworkMethod):
+    """Tones are found by the network, and what sounds and who plays it is decoded over time."""
+
+    name = "decoding"
+    settings = DecodingSettings
+    presets = presets_of("decoding")
+    stages: ClassVar[Mapping[str, str]] = {
+        "listening": "listening to frame",
+        "decoding": "deciding who plays what, round",
+        "training": "training step",
+        "transcription": "listening again to frame",
+        "resynthesis": "resynthesis of frame",
+    }
+    flags: ClassVar[Mapping[str, AsSettings]] = {
+        **NETWORK_FLAGS,
+        "--no-decode": lambda wanted: EVERY_FRAME_BY_ITSELF if wanted else {},
+    }
+    most_instruments = MAX_INSTRUMENTS
+
+    def separate(
+        self, recording: Recording, n_instruments: int, settings: DecodingSettings, work: Work
+    ) -> Result:
+        """Find what every instrument plays over all frames, and turn it into stems."""
+        return separate(recording, n_instruments, settings, work)
+
+    def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
+        """Train on the recording where a GPU makes that cheap."""
+        if not on_gpu:
+            return settings
+        iterations = settings.training.iterations_on_gpu
+        return replace(settings, training=replace(settings.training, iterations=iterations))
+
+    def check(self, settings: DecodingSettings, n_instruments: int) -> None:
+        """Refuse settings that do not go together."""
+        check(settings, n_instruments)
+
+    def warnings(self, settings: DecodingSettings, n_seeds: int) -> list[str]:
+        """Say when several seeds are hardly worth their time."""
+        if n_seeds == 1 or settings.training.iterations > 0:
+            return []
+        return [
+            f"{n_seeds} seeds take {n_seeds} times the time for next to nothing: without training "
+            "they differ only in the random starts of decoding, and agree to 0.1 dB"
+        ]
+
+    def without_effect(self, settings: DecodingSettings) -> Mapping[str, str]:
+        """Return the flags that change nothing with these settings."""
+        return dict(self._without_effect(settings))
+
+    def _without_effect(self, settings: DecodingSettings) -> Iterator[tuple[str, str]]:
+        if settings.training.iterations == 0:
+            yield "--batch-size", "does not train on the recording (--iterations 100 does)"
+        yield "--sampling", "does not learn by exploring (quick and paper do)"
+        yield "--freeze-dictionary", "keeps the decoded dictionary (quick and paper learn theirs)"
+
+    def trial(self, settings: DecodingSettings, sample_rate_hz: int, n_threads: int) -> Trial:
+        """Return a few training steps, and as many frames as are followed at once."""
+        training = settings.training
+        n_steps = min(TRIAL_STEPS, training.iterations)
+        frame = GaborFrame(settings.frame, sample_rate_hz)
+        return Trial(
+            settings=replace(settings, training=replace(training, iterations=n_steps)),
+            hop_s=frame.hop_samples / sample_rate_hz,
+            # As many as are fitted side by side; more would take too long.
+            n_frames=min(n_threads, 2) * FOLLOWED_FRAMES,
+            n_steps=training.iterations,
+            may_stop=training.iterations > 0,
+        )
+
+
+METHOD = DecodingMethod()

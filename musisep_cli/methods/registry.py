@@ -1,0 +1,108 @@
+"""Registry: which methods and presets there are; the only place that names a method.
+
+A method's code is loaded when it is asked for: the names of presets are known without PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from musisep_cli.errors import ConfigError
+from musisep_cli.methods.method import Method, Preset
+
+BUILTIN = ("decoding", "policy")
+"""Packages beside this file, each with a ``METHOD`` in its ``method`` module."""
+DEFAULTS = ("standard", "quick")
+"""The preset of who names none: the first that serves the number of instruments."""
+
+_added: dict[str, Method] = {}
+
+
+def register(method: Method) -> None:
+    """Add a method of one's own to those of the house, for this process and its workers."""
+    _added[method.name] = method
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all methods."""
+    return (*BUILTIN, *(name for name in _added if name not in BUILTIN))
+
+
+def get(name: str) -> Method:
+    """Return the method of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name in _added:
+        return _added[name]
+    if name not in BUILTIN:
+        raise ConfigError(
+            f"[run] method = '{name}': there is no such method; they are {', '.join(names())}"
+        )
+    method: Method = importlib.import_module(f"musisep_cli.methods.{name}.method").METHOD
+    return method
+
+
+def presets() -> dict[str, Preset]:
+    """Return all presets by name."""
+    found = {name: preset for method in BUILTIN for name, preset in presets_of(method).items()}
+    for method in _added.values():
+        found |= method.presets
+    return found
+
+
+def preset(name: str) -> Preset:
+    """Return the preset of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = presets()
+    if name not in known:
+        raise ConfigError(f"unknown preset '{name}': the presets are {', '.join(known)}")
+    return known[name]
+
+
+@cache
+def presets_of(method: str) -> Mapping[str, Preset]:
+    """Return the presets that lie in a method's package, by name.
+
+    ``presets/NAME.toml`` there holds settings and, above them, ``summary`` and perhaps ``caution``.
+    """
+    folder = resources.files("musisep_cli.methods") / method / "presets"
+    found = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        content: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        words = {key: content.pop(key) for key in ("summary", "caution") if key in content}
+        found[file.name.removesuffix(".toml")] = Preset(method=method, settings=content, **words)
+    return found
+
+
+def default_preset(n_instruments: int) -> str:
+    """Return the preset of who names none.
+
+    >>> default_preset(2), default_preset(5)
+    ('standard', 'quick')
+    """
+    for name in DEFAULTS:
+        if n_instruments <= get(preset(name).method).most_instruments:
+            return name
+    return DEFAULTS[-1]
+
+
+def of_manifest(config: Mapping[str, Any]) -> Method:
+    """Return the method that a manifest's settings are of.
+
+    Versions before 0.2.0.dev1 named none: there the preset tells it.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    named = config.get("run", {}).get("method")
+    return get(named if isinstance(named, str) else preset(str(config.get("preset"))).method)

@@ -1,0 +1,99 @@
+"""Tables and pictures of a run: pitch tracks, training curves, spectrograms.
+
+Axes: ``t`` samples, ``c`` channels, ``n`` frames, ``i`` instruments.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from musisep_cli import pictures
+from musisep_cli.machine.files import atomic_path, write_json_atomic
+from musisep_cli.methods.method import Result, StepReport
+from musisep_cli.run.folder.layout import RunFolder
+from musisep_cli.sound.blockwise import Blockwise, mono
+from musisep_cli.tones import dictionary
+from musisep_cli.tones.tracks import PitchTracks
+
+DICTIONARY, PITCH, CURVE = "dictionary.json", "pitch.csv", "metrics.csv"
+
+
+def write_learned(target: Path, result: Result) -> list[Path]:
+    """Write pitch tracks and, if there is one, the dictionary into a folder; return the files."""
+    paths = [target / PITCH]
+    _write_pitch(paths[0], result.tracks)
+    if result.dictionary is not None:
+        paths.append(target / DICTIONARY)
+        write_json_atomic(paths[1], dictionary.to_json(torch.from_numpy(result.dictionary)))
+    return paths
+
+
+def write_pictures(
+    folder: RunFolder,
+    sounds: Mapping[str, Blockwise],
+    sample_rate_hz: int,
+) -> list[Path]:
+    """Spectrograms of the mix and the stems ``[t, c]``, all with the mix's colour range."""
+    range_db = pictures.colour_range(mono(sounds["mix"]), sample_rate_hz)
+    track = Path(folder.track).name
+    paths = []
+    for name, sound in sounds.items():
+        path = folder.picture(name)
+        title = track if name == "mix" else f"{track}: {name}"
+        pictures.write_spectrogram(
+            path, mono(sound), sample_rate_hz, title=title, range_db=range_db
+        )
+        paths.append(path)
+    return paths
+
+
+def write_curve(path: Path, curve: Sequence[StepReport], terms: Sequence[str]) -> None:
+    """Write a training curve, one row per stretch of steps.
+
+    A term that was never finite stays empty.
+    """
+    header = ["iteration", *terms, "n_skipped"]
+    rows = (
+        [
+            report.iteration,
+            *(_cell(report.terms[term]) for term in terms),
+            report.n_skipped,
+        ]
+        for report in curve
+    )
+    _write_csv(path, header, rows)
+
+
+def _cell(value: float) -> float | str:
+    return value if math.isfinite(value) else ""
+
+
+def _write_pitch(path: Path, pitch: PitchTracks) -> None:
+    """Pitch tracks, one row per frame and instrument, instruments counted from 1."""
+    rows = (
+        (
+            i + 1,
+            f"{time_s:.4f}",
+            f"{pitch.f0_hz[i, n]:.3f}",
+            f"{pitch.amplitude[i, n]:.6g}",
+            int(pitch.on[i, n]),
+        )
+        for n, time_s in enumerate(pitch.times_s)
+        for i in range(len(pitch.f0_hz))
+    )
+    _write_csv(path, ["instrument", "time_s", "f0_hz", "amplitude", "on"], rows)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,0 +1,69 @@
+"""Stems of tones: what every method that ends in tones calls to turn them into waveforms.
+
+Axes: ``n`` frames, ``t`` tones of a frame, ``i`` instruments, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from musisep_cli.frames.spectra import Spectra
+from musisep_cli.machine.threads import CALLERS_OWN, Threads
+from musisep_cli.sound.blockwise import Shelf, Stems
+from musisep_cli.stems.fitting import Fitter
+from musisep_cli.stems.one_window import ResynthesisConfig
+from musisep_cli.stems.waveforms import shelved
+from musisep_cli.stems.wiener import Refiner
+from musisep_cli.tones.notes import NotesAround
+from musisep_cli.tones.objective import ObjectiveConfig
+from musisep_cli.tones.tracks import Transcript
+
+
+def of_tones(
+    tones: NotesAround,
+    spectra: Spectra,
+    dictionary: Tensor,
+    config: ResynthesisConfig,
+    *,
+    shelve: Shelf,
+    offer: Callable[[], None],
+    reached: Callable[[int], None],
+    objective: ObjectiveConfig | None = None,
+    threads: Threads = CALLERS_OWN,
+) -> tuple[Stems, Transcript]:
+    """Fit the tones of all frames to the recording and share out what they leave over.
+
+    Args:
+        tones: what the instruments play in every frame, and the notes around.
+        spectra: of the recording.
+        dictionary: D, ``[h, i]``: where the timbres at all pitches start from.
+        config: how tones become stems.
+        shelve: takes the stems, stretch after stretch.
+        offer: called after every stretch; may raise to end the work.
+        reached: called with the number of frames done.
+        objective: weights of Eq. 21, by which the transcript tells how well it explains.
+        threads: fit the frames side by side.
+
+    Returns:
+        The stems as ``shelve`` gives them, and what was played.
+    """
+    fitter = Fitter(
+        tones,
+        spectra.of_channels,
+        spectra.in_windows,
+        dictionary,
+        spectra.frame,
+        config,
+        threads,
+    )
+    refiner = Refiner(fitter, dictionary, objective or ObjectiveConfig())
+
+    def explain(channels: Tensor) -> Tensor:
+        stems = refiner.explain(channels)
+        reached(refiner.transcript.n_done)
+        return stems
+
+    stems = shelved(explain, spectra, dictionary.shape[1], shelve, offer, fitter.scales)
+    return stems, refiner.transcript.joined()
