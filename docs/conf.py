@@ -9,6 +9,12 @@ from sphinx.application import Sphinx
 import musisep_cli
 
 PACKAGE = Path(musisep_cli.__file__).parent
+SHOWN = {
+    "../tests/benchmarks/RESULTS.md": "results.md",
+    "../musisep_cli/methods/policy/weights/README.md": "weights.md",
+}
+"""Pages outside of this folder, which people who read the files are led to, and where they are
+shown here."""
 
 project = "musisep"
 author = "musisep contributors"
@@ -38,12 +44,14 @@ def modules() -> Iterator[tuple[str, str]]:
         yield name, docstring.partition("\n")[0].rstrip(".")
 
 
-def with_modules(app: Sphinx, page: str, source: list[str]) -> None:
-    """Put the list of all modules where a page asks for it."""
+def complete(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put the list of all modules where a page asks for it, and lead links to what is shown."""
     rows = (f"| `{name}` | {line.replace('|', '&#124;')} |\n" for name, line in modules())
     source[0] = source[0].replace("<!-- all modules -->\n", "".join(rows))
+    for outside, shown in SHOWN.items():
+        source[0] = source[0].replace(f"]({outside}", f"]({shown}")
 
 
 def setup(app: Sphinx) -> None:
-    """Ask Sphinx to have every page looked through for such a place."""
-    app.connect("source-read", with_modules)
+    """Ask Sphinx to have every page completed when it is read."""
+    app.connect("source-read", complete)
