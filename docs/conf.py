@@ -32,6 +32,7 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # the docstrings name shapes and values, which say more
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
+napoleon_attr_annotations = False
 napoleon_use_ivar = True
 
 
