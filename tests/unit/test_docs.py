@@ -8,7 +8,14 @@ import pytest
 
 README_BYTES = 8_000
 """A musician reads one page; all else is in ``docs/``."""
-PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md", "docs/*.md")
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "examples/README.md",
+    "docs/*.md",
+)
 """The Markdown that people read, and whose links a build of ``docs/`` does not all check."""
 
 
