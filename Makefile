@@ -1,10 +1,10 @@
-# The six commands of this project; CONTRIBUTING.md says when to use which.
+# The commands of this project; CONTRIBUTING.md says when to use which.
 PYTHON ?= python3
 
-.PHONY: install fix check test slow bench
+.PHONY: install fix check test slow bench docs
 
 install:
-	$(PYTHON) -m pip install -c constraints.txt -e '.[test]'
+	$(PYTHON) -m pip install -c constraints.txt -e '.[dev]'
 
 fix:
 	ruff check --fix .
@@ -17,7 +17,7 @@ check:
 	lint-imports
 
 test:
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto
 
 slow:
 	$(PYTHON) -m pytest -m slow
@@ -26,3 +26,7 @@ slow:
 bench:
 	$(PYTHON) -m tests.benchmarks.report > tests/benchmarks/RESULTS.md.new
 	mv tests/benchmarks/RESULTS.md.new tests/benchmarks/RESULTS.md
+
+# Into build/docs/index.html; a warning is an error.
+docs:
+	$(PYTHON) -m sphinx -W --keep-going -q -b html docs build/docs

@@ -17,7 +17,6 @@ from musisep_cli.machine.process import keep_freed_memory, wait_briefly
 app = typer.Typer(
     name="musisep",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # a bug keeps its own traceback
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -27,6 +27,29 @@ def test_help_of_all_commands(flag: str) -> None:
         assert "Usage" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("typed", "completed"), [("musisep eval", "evaluate"), ("musisep separate --pre", "--preset")]
+)
+def test_the_shell_completes_commands_and_options(typed: str, completed: str) -> None:
+    asked = {
+        "_MUSISEP_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+    }
+    result = CliRunner().invoke(app, [], prog_name="musisep", env=asked)
+    assert result.stdout.split() == [completed]
+
+
+def test_the_completion_is_shown_for_a_shell() -> None:
+    result = CliRunner().invoke(app, ["--show-completion", "bash"], prog_name="musisep")
+    assert result.exit_code == 0
+    assert "_MUSISEP_COMPLETE=complete_bash" in result.stdout
+
+
+def test_type_checkers_find_the_types() -> None:
+    assert (Path(musisep_cli.__file__).parent / "py.typed").is_file()
+
+
 def test_an_unknown_command_is_wrong_usage() -> None:
     assert CliRunner().invoke(app, ["seperate"]).exit_code == 2
 
