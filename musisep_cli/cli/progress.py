@@ -16,6 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from musisep_cli.sound.notation import clock as clock
+
 if TYPE_CHECKING:
     from musisep_cli.run.result import OnProgress, Progress
     from musisep_cli.run.settings.config import Config
@@ -39,18 +41,6 @@ WORK = {
     "resynthesis": "resynthesis of frame",
 }
 """What is counted in a stage, as a line says it."""
-
-
-def clock(seconds: float) -> str:
-    """A duration as on a clock.
-
-    >>> clock(7.4), clock(252), clock(7384)
-    ('0:07', '4:12', '2:03:04')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d}"
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 @dataclass
