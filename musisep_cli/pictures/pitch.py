@@ -94,7 +94,8 @@ def _strength(amplitude: Values) -> Values:
 def _edges(times_s: Values) -> Values:
     """Return where every frame starts, and where the last one ends, in s, ``[n + 1]``."""
     if len(times_s) < 2:
-        return np.array([0.0, *(2 * times_s or [1.0])])
+        # A single frame is centred at its time; a track without frames gets an axis of 1 s.
+        return np.array([0.0, *(2 * times_s if len(times_s) else [1.0])])
     middles = (times_s[:-1] + times_s[1:]) / 2
     last = 2 * times_s[-1] - middles[-1]
     return np.array([max(2 * times_s[0] - middles[0], 0.0), *middles, last])
