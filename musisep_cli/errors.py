@@ -1,42 +1,42 @@
 """Errors that a user can act on.
 
     MusisepError
-    ├── InputError        a recording that cannot be used
-    ├── ConfigError       a setting, a flag, a TOML or JSON file
+    ├── InputError        a recording or another file that cannot be used
+    ├── ConfigError       a setting, a flag, or a file of settings that cannot be used
     ├── DictionaryError   a dictionary file that does not fit
-    ├── DeviceError       a GPU was asked for and there is none
+    ├── DeviceError       a GPU that was asked for and is not there, or is too small
     ├── CheckpointError   a checkpoint that is damaged, or of another run
-    └── OutputError       a file that cannot be written, or is there already
+    └── OutputError       a file that cannot be written, or that exists already
 
-The message, one or two lines, says what was found, what is needed, and what to do. The command
-line shows it without a traceback and exits with 1, or with 2 if it is a ConfigError and nothing was
-begun; any other exception is a bug and keeps its own.
+The message of an error has one or two lines: what was found, what is needed, and what to do. The
+command line shows it without a traceback and exits with 1, or with 2 if it is a ConfigError and no
+work was begun. Any other exception is a bug and keeps its traceback.
 """
 
 
 class MusisepError(Exception):
-    """The root: something that the user, not the program, has to change."""
+    """The root of all errors that the user, not the program, has to resolve."""
 
 
 class InputError(MusisepError):
-    """A recording that cannot be used."""
+    """A recording, or another file that is read, that cannot be used."""
 
 
 class ConfigError(MusisepError):
-    """A setting that is unknown, out of range, or contradicts another."""
+    """A setting that is unknown, out of range, or contradicts another setting."""
 
 
 class DictionaryError(MusisepError):
-    """A dictionary file of the wrong size or with values out of bounds."""
+    """A dictionary file of the wrong size, or with values out of bounds."""
 
 
 class DeviceError(MusisepError):
-    """A computing device that was asked for and is not there."""
+    """A computing device that was asked for and is not there, or has too little memory."""
 
 
 class CheckpointError(MusisepError):
-    """A file that holds no state from which this run could go on."""
+    """A checkpoint from which this run cannot go on."""
 
 
 class OutputError(MusisepError):
-    """A file that cannot be written, or would overwrite another."""
+    """A file that cannot be written, or that would overwrite another."""

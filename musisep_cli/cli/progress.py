@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from musisep_cli.methods import registry
+from musisep_cli.sound.notation import clock
 
 if TYPE_CHECKING:
     from musisep_cli.methods.method import Method, OnProgress, Progress
@@ -36,20 +37,8 @@ FEW_ROUNDS = 10
 """A stage of so few parts is told of as soon as it begins, where lines come at all."""
 
 
-def clock(seconds: float) -> str:
-    """A duration as on a clock.
-
-    >>> clock(7.4), clock(252), clock(7384)
-    ('0:07', '4:12', '2:03:04')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d}"
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
 def span(seconds: float) -> str:
-    """A duration in the two largest units that say something.
+    """Return a duration in the two largest units that say something.
 
     >>> span(42.4), span(750), span(12_000), span(200_000)
     ('42 s', '12 min', '3 h 20 min', '2 d 7 h')

@@ -1,4 +1,4 @@
-"""Agreement: one rate, length and channel count for all tracks of a take."""
+"""Agreement: one sample rate, length and number of channels for all tracks of a take."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from musisep_cli.evaluation.tracks import Layout, Track
 def agree(
     *, references: Sequence[Track], stems: Sequence[Track], mix: Track | None, strict: bool
 ) -> tuple[Layout, list[str]]:
-    """The layout of the references, and a notice for every repair that it asks of a track.
+    """Return the layout that all tracks are brought to, and a notice for every track it changes.
 
     Args:
-        references: their highest rate and greatest length are everyone's.
-        stems: their channels count if all files have the same number; else all become mono.
-        mix: follows the others.
-        strict: a repair is an error.
+        references: the layout has their highest sample rate and their greatest length.
+        stems: if all stems and references have the same number of channels, the layout has it too;
+            otherwise the layout is mono.
+        mix: the mixture, if there is a file of it; the layout does not depend on it.
+        strict: whether a change is an error.
+
+    Returns:
+        The layout, and one sentence for each change of a track.
+
+    Raises:
+        InputError: a track would be changed, and ``strict`` is set.
     """
     layout = _layout(references, stems)
     tracks = [*references, *stems, *([mix] if mix else [])]
@@ -28,7 +35,7 @@ def agree(
 
 
 def _layout(references: Sequence[Track], stems: Sequence[Track]) -> Layout:
-    """Rate and length of the references, channels of all."""
+    """Return the layout: rate and length from the references, channels from all tracks."""
     rate = max(track.sample_rate_hz for track in references)
     channels = {track.n_channels for track in (*references, *stems)}
     return Layout(
@@ -39,12 +46,12 @@ def _layout(references: Sequence[Track], stems: Sequence[Track]) -> Layout:
 
 
 def _repairs(track: Track, layout: Layout) -> Iterable[str]:
-    """What has to be done to a track, in words."""
+    """Yield a sentence for everything that must be done to bring a track to the layout."""
     resampled = track.sample_rate_hz != layout.sample_rate_hz
     if resampled:
         yield f"{track.path}: resampled from {track.sample_rate_hz} to {layout.sample_rate_hz} Hz."
     missing = layout.n_samples - track.samples_at(layout.sample_rate_hz)
-    # Resampling rounds a length up or down.
+    # Resampling rounds a length up or down: one sample more or less is no change of length.
     if abs(missing) > resampled:
         verb = "padded with" if missing > 0 else "cut by"
         seconds = abs(missing) / layout.sample_rate_hz

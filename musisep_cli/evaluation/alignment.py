@@ -1,4 +1,4 @@
-"""Alignment: which lags between stems and references are real, and what to say of them."""
+"""Alignment: by how many samples each stem is late, and the notices that say so."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
 from musisep_cli.evaluation.signals import Signals
 
 LONGEST_S = 1.0
-"""Lags up to this are looked for."""
+"""Longest lag in s that is looked for, far above the delays of codecs and effects."""
 LEAST_COHERENCE = 0.3
-"""A stem that is less alike (SDR -10 dB) has no lag: its maximum among 1e5 lags is chance."""
+"""Least coherence (0 to 1) of a lag that is believed. It belongs to an SDR of -10 dB; below it, the
+largest of some 1e5 correlations is chance."""
 LEAST_GAIN_DB = 0.1
-"""A lag that improves the SDR by less is the chance of an imperfect stem, not a delay."""
+"""Least gain of SDR in dB by a lag that is believed: an imperfect stem gains less by chance."""
 
 
 def stem_lags(signals: Signals) -> tuple[int, ...]:
-    """Samples by which each stem is late behind the reference it resembles most; 0 for most."""
+    """Return by how many samples each stem is late behind the reference that it resembles most.
+
+    Args:
+        signals: the tracks of a take.
+
+    Returns:
+        One number per stem: positive if it is late, negative if early, and 0 if it is on time or
+        the lag is not believed (``LEAST_COHERENCE``, ``LEAST_GAIN_DB``).
+    """
     reach = min(round(LONGEST_S * signals.layout.sample_rate_hz), BLOCK_SAMPLES)
     reach = min(reach, signals.layout.n_samples - 1)
     lags = estimate_lags(signals.stem_blocks, reach)
@@ -33,14 +42,24 @@ def stem_lags(signals: Signals) -> tuple[int, ...]:
 
 
 def _sdr_db(coherence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SDR of an estimate that has this coherence with its reference: rho^2 / (1 - rho^2)."""
+    """Return the SDR in dB of an estimate with coherence rho to its reference.
+
+    The best gain leaves the share rho^2 of the energy as target and the rest as distortion:
+    SDR = rho^2 / (1 - rho^2).
+    """
     power = np.clip(coherence**2, 1e-12, 1 - 1e-12)
     sdr_db: NDArray[np.float64] = 10 * np.log10(power / (1 - power))
     return sdr_db
 
 
 def lag_notices(signals: Signals, lags_samples: Sequence[int], *, aligned: bool) -> list[str]:
-    """What to say of the lags that are not 0."""
+    """Return a notice for every stem whose lag is not 0.
+
+    Args:
+        signals: the tracks of a take.
+        lags_samples: lag of every stem.
+        aligned: whether the stems are shifted by their lags before they are scored.
+    """
     rate = signals.layout.sample_rate_hz
     remedy = "shifted" if aligned else "the scores suffer from it; --align corrects it"
     return [

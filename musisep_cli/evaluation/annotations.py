@@ -1,4 +1,4 @@
-"""Annotations: pitch tracks in CSV files, annotated (``notes.csv``, ``*_f0.csv``) and found.
+"""Annotations: pitch tracks in CSV files, those of the references and those of a separation.
 
 | file | columns |
 | --- | --- |
@@ -18,16 +18,31 @@ from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
 from musisep_cli.evaluation.metrics import PitchTrack
+from musisep_cli.sound.pitch import frequency_hz
 
 GRID_S = 0.01
-"""Notes are sampled in steps of this, the usual one of melody evaluation."""
+"""Distance in s between the frames of a track that is made from notes, as in the evaluation of
+melodies (MIREX)."""
 Note = tuple[float, float, float]
-"""Onset in s, offset in s, pitch in Hz."""
+"""Onset in s, offset in s, and pitch in Hz of a note."""
 Convert = Callable[[dict[str, str]], tuple[str | float, ...]]
+"""Turns a row of a CSV file, by names of columns, into values."""
 
 
 def annotated_tracks(references: Sequence[Path], duration_s: float) -> dict[str, PitchTrack]:
-    """Tracks of the references that have one, by name; ``_f0.csv`` counts before ``notes.csv``."""
+    """Read the annotated pitch tracks of the references that have one.
+
+    Args:
+        references: sound files, beside which the annotations lie. If a reference has both, its
+            ``_f0.csv`` is taken and not ``notes.csv``.
+        duration_s: length in s of a track that is made from notes.
+
+    Returns:
+        Name of the reference (its file name without suffix) to its track.
+
+    Raises:
+        InputError: an annotation is damaged.
+    """
     tracks: dict[str, PitchTrack] = {}
     for path in references:
         contour, notes = path.with_name(f"{path.stem}_f0.csv"), path.with_name("notes.csv")
@@ -39,7 +54,11 @@ def annotated_tracks(references: Sequence[Path], duration_s: float) -> dict[str,
 
 
 def read_contour(path: Path) -> PitchTrack:
-    """Track of a ``*_f0.csv``, silent where it is not voiced."""
+    """Read the track of a ``*_f0.csv``; its pitch is 0 (silence) where it is not voiced.
+
+    Raises:
+        InputError: the file has no rows, or a column or a number is missing.
+    """
     rows = _read(path, _numbers("time_s", "f0_hz", "voiced"))
     time_s, f0_hz, voiced = np.array(rows, dtype=np.float64).T
     f0_hz[voiced <= 0] = 0.0
@@ -47,7 +66,11 @@ def read_contour(path: Path) -> PitchTrack:
 
 
 def read_notes(path: Path) -> dict[str, list[Note]]:
-    """Notes of every stem in a ``notes.csv``."""
+    """Read a ``notes.csv``, and return the notes of every stem by its name.
+
+    Raises:
+        InputError: the file has no rows, or a column or a number is missing.
+    """
     notes: dict[str, list[Note]] = {}
     for stem, *note in _read(path, _note):
         notes.setdefault(str(stem), []).append((float(note[0]), float(note[1]), float(note[2])))
@@ -55,13 +78,19 @@ def read_notes(path: Path) -> dict[str, list[Note]]:
 
 
 def _note(row: dict[str, str]) -> tuple[str | float, ...]:
-    """Stem, onset, offset and pitch of one row."""
-    semitones = float(row["midi"]) - 69 + float(row["detune_cents"]) / 100
-    return row["stem"], float(row["onset_s"]), float(row["offset_s"]), 440 * 2 ** (semitones / 12)
+    """Return stem, onset in s, offset in s and pitch in Hz of one row."""
+    f0_hz = frequency_hz(float(row["midi"]) + float(row["detune_cents"]) / 100)
+    return row["stem"], float(row["onset_s"]), float(row["offset_s"]), f0_hz
 
 
 def sample_notes(notes: Sequence[Note], duration_s: float) -> PitchTrack:
-    """Notes on a grid, simultaneous ones in columns of their own.
+    """Return a track with the notes on a grid of ``GRID_S``, 0 where none sounds.
+
+    Notes that sound at the same time stand in different columns.
+
+    Args:
+        notes: notes of one instrument in any order.
+        duration_s: length of the track in s.
 
     >>> sample_notes([(0.0, 0.02, 440.0), (0.01, 0.03, 220.0)], 0.04).f0_hz.tolist()
     [[440.0, 0.0], [440.0, 220.0], [0.0, 220.0], [0.0, 0.0]]
@@ -81,9 +110,15 @@ def sample_notes(notes: Sequence[Note], duration_s: float) -> PitchTrack:
 
 
 def found_tracks(folder: Path) -> dict[int, PitchTrack]:
-    """Tracks of a separation by number of instrument; none without a ``pitch.csv``.
+    """Read the pitch tracks that a separation found, from the ``pitch.csv`` in its folder.
 
-    A frame judged silent keeps its pitch with a minus sign, as mir_eval wants it.
+    Returns:
+        Number of the instrument, from 1, to its track; empty if there is no ``pitch.csv``. Where
+        the instrument was found to be silent, its pitch has a minus sign: mir_eval scores such a
+        pitch, and counts the frame as unvoiced.
+
+    Raises:
+        InputError: the file has no rows, or a column or a number is missing.
     """
     path = folder / "pitch.csv"
     if not path.is_file():
@@ -99,12 +134,12 @@ def found_tracks(folder: Path) -> dict[int, PitchTrack]:
 
 
 def _numbers(*columns: str) -> Convert:
-    """Conversion of a row to the numbers in ``columns``."""
+    """Return a function that turns a row into the numbers of some columns."""
     return lambda row: tuple(float(row[name]) for name in columns)
 
 
 def _read(path: Path, convert: Convert) -> list[tuple[str | float, ...]]:
-    """Rows of a CSV file, converted; an error names the line."""
+    """Read the rows of a CSV file, each converted; an error names the line."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         try:

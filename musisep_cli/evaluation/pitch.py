@@ -1,4 +1,4 @@
-"""Pitch of one take: the tracks found by the separation against the annotations."""
+"""Pitch of a take: scores of the found pitch tracks against the annotated ones."""
 
 from __future__ import annotations
 
@@ -18,16 +18,30 @@ from musisep_cli.evaluation.signals import Signals
 
 @dataclass(frozen=True, kw_only=True)
 class TakePitch:
-    """Pitch scores of one take; empty where there is nothing to compare."""
+    """Pitch scores of one take; empty where there is nothing to compare.
+
+    Attributes:
+        melody: index of a reference to the scores of its pitch track.
+        multipitch: scores of all tracks together; None unless every reference is annotated.
+        notices: what the user should know of them.
+    """
 
     melody: Mapping[int, MelodyScores] = field(default_factory=dict)
-    """By index of the reference."""
     multipitch: MultipitchScores | None = None
     notices: tuple[str, ...] = ()
 
 
 def score_pitch(signals: Signals, pairs: Sequence[tuple[int, int]]) -> TakePitch:
-    """Compares the tracks of the ``pairs`` (reference, stem) that the sound has assigned."""
+    """Score the pitch tracks of stems against those of the references they are assigned to.
+
+    Args:
+        signals: the tracks of a take; the annotations lie beside the references, and the found
+            pitches beside the stems.
+        pairs: index of a reference and of its stem, as assigned by the sound.
+
+    Raises:
+        InputError: a file of pitches is damaged.
+    """
     found = found_tracks(signals.stems[0].path.parent)
     if not found:
         return TakePitch()
@@ -53,7 +67,7 @@ def score_pitch(signals: Signals, pairs: Sequence[tuple[int, int]]) -> TakePitch
 
 
 def _instrument(stem: str) -> int:
-    """Number of the instrument at the end of a stem's name, 0 without one.
+    """Return the number at the end of a stem's name, 0 if there is none.
 
     >>> _instrument("instrument-12"), _instrument("flute")
     (12, 0)

@@ -1,6 +1,6 @@
-"""Results of an evaluation, and what their numbers mean.
+"""Results: the scores of an evaluation, and what its numbers mean.
 
-A score is a number of dB, which may be infinite, or None where there is nothing to score.
+A score is in dB and may be infinite; it is None where there is nothing to score.
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ from typing import Literal
 from musisep_cli.evaluation.metrics import MelodyScores, MultipitchScores
 
 BssVersion = Literal["v2", "v3"]
+"""Version of BSS Eval: a gain (v2) or a filter (v3) is the allowed distortion."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to evaluate."""
+    """How takes are evaluated."""
 
     bss: BssVersion = "v2"
+    """Version of BSS Eval that gives SDR, SIR and SAR; v2 is the paper's."""
     ceiling: bool = False
+    """Whether to score the ideal ratio mask too, the ceiling of masking."""
     align: bool = False
+    """Whether to shift every stem by its lag before it is scored."""
     strict: bool = False
+    """Whether a file that would be resampled, padded, cut or mixed down is an error."""
 
     def definitions(self) -> dict[str, str | int]:
-        """What every number of the result is."""
+        """Return for every number of the result how it is defined, in words or as a number."""
         texts: dict[str, str | int] = {"measure": f"BSS Eval {self.bss}"}
         if self.bss == "v2":
             texts |= {"filter_taps": 1, "distortion_allowed": "a gain, no mean removed"}
@@ -48,18 +53,24 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Ratios:
-    """Scores of a stem, or their means."""
+    """Scores of one stem in dB, or the means of several."""
 
     sdr_db: float | None = None
+    """Signal-to-distortion ratio: target over everything else."""
     sir_db: float | None = None
+    """Signal-to-interference ratio: target over sound of the other references."""
     sar_db: float | None = None
+    """Signal-to-artifacts ratio: sound of any reference over sound of none."""
     mix_sdr_db: float | None = None
+    """SDR of the unprocessed mixture against the same reference."""
     sdr_improvement_db: float | None = None
+    """SDR minus that of the mixture."""
     ceiling_sdr_db: float | None = None
+    """SDR of the ideal ratio mask."""
 
     @classmethod
     def mean(cls, ratios: Iterable[Ratios]) -> Ratios:
-        """Mean of every score over those that have it."""
+        """Return the mean of every score over those stems that have it."""
         listed = list(ratios)
         names = [field.name for field in fields(cls)]
         return cls(**{name: mean_db(getattr(each, name) for each in listed) for name in names})
@@ -67,7 +78,16 @@ class Ratios:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceResult:
-    """One reference and the stem assigned to it."""
+    """One reference, the stem that is assigned to it, and the scores of that stem.
+
+    Attributes:
+        reference: name of the reference.
+        stem: name of the stem; None if none is assigned.
+        scores: ratios in dB, all None if the stem could not be scored.
+        lag_samples: by how many samples the stem is late; None if it was not scored.
+        pitch: scores of its pitch track, if both are known.
+        note: why there is no score, empty if there is one.
+    """
 
     reference: str
     stem: str | None
@@ -79,7 +99,20 @@ class ReferenceResult:
 
 @dataclass(frozen=True, kw_only=True)
 class TakeResult:
-    """One separation."""
+    """The scores of one take.
+
+    Attributes:
+        name: name of the take.
+        sample_rate_hz: sample rate at which it was scored.
+        n_samples: length at that rate.
+        n_channels: number of channels.
+        references: one result per reference.
+        multipitch: scores of all pitch tracks together, if all references are annotated.
+        left_out: files that were found and not scored, in words.
+        notices: what the user should know of the scores.
+        group: name of the run, if the take is one of its seeds.
+        seed: number of that seed.
+    """
 
     name: str
     sample_rate_hz: int
@@ -94,18 +127,18 @@ class TakeResult:
 
     @property
     def scored(self) -> tuple[ReferenceResult, ...]:
-        """The references that have a score."""
+        """Return the results that have a score."""
         return tuple(each for each in self.references if each.scores.sdr_db is not None)
 
     @property
     def mean(self) -> Ratios:
-        """Mean over the scored references."""
+        """Return the means over the scored references."""
         return Ratios.mean(each.scores for each in self.scored)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailedTake:
-    """One separation that could not be scored."""
+    """A take that could not be scored: its name, and the message of the error."""
 
     name: str
     error: str
@@ -113,7 +146,20 @@ class FailedTake:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedSummary:
-    """Spread of the mean SDR over the seeds of one run."""
+    """Spread of the mean SDR over the seeds of one run.
+
+    Attributes:
+        take: name of the run.
+        n_seeds: number of scored seeds.
+        mean_sdr_db: mean over the seeds.
+        std_sdr_db: standard deviation over the seeds with a finite SDR; None for fewer than two.
+        best_seed: the seed with the highest SDR.
+        best_sdr_db: its SDR.
+        worst_sdr_db: lowest SDR of all.
+        chosen_seed: the seed that the run chose without references; None if that is not known.
+        chosen_sdr_db: its SDR.
+        objectives: every seed to its objective, by which the run chose, the best first.
+    """
 
     take: str
     n_seeds: int
@@ -129,7 +175,14 @@ class SeedSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """All takes."""
+    """The result of an evaluation.
+
+    Attributes:
+        options: how the takes were evaluated.
+        takes: scores of the takes, in order.
+        failed: takes that could not be scored.
+        seeds: spread over the seeds of every run, if seeds were asked for.
+    """
 
     options: Options
     takes: tuple[TakeResult, ...]
@@ -138,12 +191,15 @@ class Evaluation:
 
     @property
     def mean(self) -> Ratios:
-        """Mean over the takes' means."""
+        """Return the means over the means of the takes."""
         return Ratios.mean(take.mean for take in self.takes)
 
 
 def mean_db(values: Iterable[float | None]) -> float | None:
-    """Mean of the values that are there; None without any, and where inf meets -inf.
+    """Return the mean of those values that are not None.
+
+    Returns:
+        The mean; None if there is no value, or if both inf and -inf are among them.
 
     >>> mean_db([1.0, None, 2.0]), mean_db([math.inf, 1.0]), mean_db([math.inf, -math.inf])
     (1.5, inf, None)
@@ -155,5 +211,9 @@ def mean_db(values: Iterable[float | None]) -> float | None:
 
 
 def difference_db(value: float, base: float) -> float:
-    """``value - base``, 0 for two equal infinities."""
+    """Return ``value - base``, which is 0 for two equal infinities.
+
+    >>> difference_db(3.0, 1.0), difference_db(math.inf, math.inf)
+    (2.0, 0.0)
+    """
     return 0.0 if value == base else value - base

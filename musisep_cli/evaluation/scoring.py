@@ -1,4 +1,4 @@
-"""Scoring: one take to its scores, and several to one result."""
+"""Scoring: the scores of a take, and the evaluation of several takes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ from musisep_cli.evaluation.signals import Signals, open_signals
 from musisep_cli.evaluation.takes import Request, find, seed_requests
 
 MEASURES = {"v2": bss_eval_v2, "v3": bss_eval_v3}
+"""Version of BSS Eval to the function that computes it."""
 Pairs = Sequence[tuple[int, int]]
+"""Indices of a reference and of the stem that is assigned to it."""
 
 
 def evaluate(
@@ -36,13 +38,16 @@ def evaluate(
     seeds: bool = False,
     on_take: Callable[[str], None] = lambda name: None,
 ) -> Evaluation:
-    """Scores every request; one that fails is named in the result and does not stop the others.
+    """Score every request; one that fails is named in the result and does not stop the others.
 
     Args:
-        requests: from ``plan``.
+        requests: what to compare, from ``plan``.
         options: how to evaluate.
-        seeds: score every seed of a run instead of its chosen stems.
+        seeds: whether to score every seed of a run instead of its chosen stems.
         on_take: called with the name of every take before it is scored.
+
+    Returns:
+        The scores of all takes, and the messages of those that failed.
     """
     takes: list[TakeResult] = []
     failed: list[FailedTake] = []
@@ -67,7 +72,7 @@ def _score_each(
     failed: list[FailedTake],
     on_take: Callable[[str], None],
 ) -> list[TakeResult]:
-    """Results of those that can be scored; the others are added to ``failed``."""
+    """Return the results of the requests that can be scored, and add the others to ``failed``."""
     takes = []
     for request in requests:
         on_take(request.name)
@@ -79,7 +84,11 @@ def _score_each(
 
 
 def score_take(request: Request, options: Options) -> TakeResult:
-    """Scores one separation."""
+    """Find, read and score the files of one take.
+
+    Raises:
+        InputError: the files are missing, cannot be read, or do not belong together.
+    """
     take = find(request)
     signals, notices = open_signals(take, strict=options.strict)
     lags = stem_lags(signals)
@@ -111,7 +120,7 @@ def _reference_results(
     lags_samples: Sequence[int],
     pitch: TakePitch,
 ) -> tuple[ReferenceResult, ...]:
-    """One result for every reference, in their order."""
+    """Return one result for every reference, in their order."""
     stem_of = dict(pairs)
     results = {
         i: ReferenceResult(
@@ -123,7 +132,8 @@ def _reference_results(
         )
         for i, j in pairs
     }
-    # Silent stems have no rank among the partners; they go to sounding references left over.
+    # A silent stem has no ratios by which it could be assigned. The silent stems go, in order, to
+    # the sounding references that are left over.
     silent_stems = [j for j in range(len(signals.stems)) if scores.silent_estimate[j]]
     silent = [i for i in range(len(signals.references)) if scores.silent_reference[i]]
     alone = [i for i in range(len(signals.references)) if i not in stem_of and i not in silent]
@@ -134,7 +144,7 @@ def _reference_results(
 
 
 def _unscored(signals: Signals, i: int, j: int | None, note: str) -> ReferenceResult:
-    """A reference without a score, and why."""
+    """Return the result of a reference without a score, with the reason as its note."""
     stem = None if j is None else signals.stems[j].name
     return ReferenceResult(
         reference=signals.references[i].name, stem=stem, scores=Ratios(), note=note
@@ -142,9 +152,10 @@ def _unscored(signals: Signals, i: int, j: int | None, note: str) -> ReferenceRe
 
 
 def _ratios(signals: Signals, scores: PairScores, i: int, j: int) -> Ratios:
-    """Scores of stem j against reference i, with the floor and the ceiling where they are known.
+    """Return the scores of stem j against reference i, with the mixture's and the mask's SDR.
 
-    The estimates are the stems, then the mixture if there is one, then the masked references.
+    The columns of ``scores`` are the stems, then the mixture if there is a file of it, then the
+    masked mixtures if they were asked for, one per reference.
     """
     sdr_db, n_stems = float(scores.sdr_db[i, j]), len(signals.stems)
     mix_db = float(scores.sdr_db[i, n_stems]) if signals.mix else None
@@ -161,7 +172,7 @@ def _ratios(signals: Signals, scores: PairScores, i: int, j: int) -> Ratios:
 
 
 def _score_notices(signals: Signals, scores: PairScores, pairs: Pairs) -> list[str]:
-    """What the user should know before trusting the scores."""
+    """Return notices of what the user should know before trusting the scores."""
     stems, references = signals.stems, signals.references
     assigned = {j for _, j in pairs}
     notices = [

@@ -1,4 +1,4 @@
-"""Seeds: how far the seeds of one run lie apart, and which of them was chosen blind."""
+"""Seeds: the spread of the scores over the seeds of a run, and the seed it chose blind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from musisep_cli.evaluation.takes import MANIFEST
 
 
 def summarise(folder: Path, takes: Sequence[TakeResult], name: str) -> SeedSummary:
-    """Spread over the scored seeds of the run in ``folder``."""
+    """Return the spread of the mean SDR over the scored seeds of a run.
+
+    Args:
+        folder: the run's folder; its manifest tells which seed was chosen without references.
+        takes: scores of its seeds.
+        name: name of the run.
+
+    Raises:
+        InputError: the manifest is there and damaged.
+    """
     chosen, objectives = _blind_choice(folder)
     by_seed = {
         take.seed: take.mean.sdr_db
@@ -37,7 +46,7 @@ def summarise(folder: Path, takes: Sequence[TakeResult], name: str) -> SeedSumma
 
 
 def _blind_choice(folder: Path) -> tuple[int | None, dict[int, float]]:
-    """The seed chosen without references, and the objective of every seed, best first."""
+    """Return the seed that the run chose, and the objective of every seed, the best first."""
     path = folder / MANIFEST
     if not path.is_file():
         return None, {}

@@ -1,4 +1,4 @@
-"""Signals: the tracks of one take side by side, in blocks."""
+"""Signals: the files of one take, read side by side in blocks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from musisep_cli.evaluation.tracks import Layout, Track, open_track, read_blocks
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """Tracks of one take and how to bring them together.
+    """The tracks of one take, and how they are brought together.
 
     Attributes:
-        references: what the stems should be.
-        stems: what a separation made of the mixture.
+        references: the true sounds of the instruments.
+        stems: the sounds that a separation made of the mixture.
         mix: the mixture, if there is a file of it.
-        layout: of all blocks.
-        lags_samples: by how much to shift each stem.
+        layout: sample rate, length and channels of all blocks.
+        lags_samples: by how many samples each stem is late: so much earlier it is read.
     """
 
     references: tuple[Track, ...]
@@ -34,15 +34,23 @@ class Signals:
 
     @property
     def duration_s(self) -> float:
-        """Length of all signals."""
+        """Return the length of all signals in s."""
         return self.layout.n_samples / self.layout.sample_rate_hz
 
     def stem_blocks(self) -> Iterator[Block]:
-        """References and stems."""
+        """Yield blocks of the references, and of the stems as estimates."""
         return self._side_by_side(self.stems, self.lags_samples)
 
     def blocks(self, *, ceiling: bool) -> Iterator[Block]:
-        """References; and stems, the mixture if there is one, and with ``ceiling`` masked ones."""
+        """Yield blocks of the references, and of all estimates that are scored.
+
+        Args:
+            ceiling: whether the mixture through the ideal ratio masks is scored too.
+
+        Yields:
+            As estimates the stems, the mixture if there is a file of it, and then the masked
+            mixtures, one per reference.
+        """
         mix = (self.mix,) if self.mix else ()
         plain = self._side_by_side((*self.stems, *mix), (*self.lags_samples, *(0 for _ in mix)))
         if not ceiling:
@@ -54,7 +62,7 @@ class Signals:
         )
 
     def _mixture_blocks(self) -> Iterator[Block]:
-        """References and the mixture, which is their sum where there is no file of it."""
+        """Yield blocks of the references, and of the mixture, which may be their sum."""
         if self.mix:
             yield from self._side_by_side((self.mix,), (0,))
         else:
@@ -62,7 +70,7 @@ class Signals:
                 yield Block(block.reference, block.reference.sum(axis=0, keepdims=True))
 
     def _side_by_side(self, estimates: Sequence[Track], lags: Sequence[int]) -> Iterator[Block]:
-        """References and ``estimates``, each shifted by its lag."""
+        """Yield blocks of the references, and of the estimates, each earlier by its lag."""
         readers = [read_blocks(track, self.layout) for track in self.references]
         readers += [
             read_blocks(track, self.layout, lag) for track, lag in zip(estimates, lags, strict=True)
@@ -73,7 +81,15 @@ class Signals:
 
 
 def open_signals(take: Take, *, strict: bool) -> tuple[Signals, list[str]]:
-    """Opens the files of a take, and says what must be done to make them agree."""
+    """Read the headers of a take's files, and return its signals with the notices of all changes.
+
+    Args:
+        take: the files.
+        strict: whether a file that would be resampled, padded, cut or mixed down is an error.
+
+    Raises:
+        InputError: a file cannot be read, or would be changed although ``strict`` is set.
+    """
     references = tuple(map(open_track, take.references))
     stems = tuple(map(open_track, take.stems))
     mix = open_track(take.mix) if take.mix else None

@@ -1,4 +1,4 @@
-"""Take: the files of one separation, its references and its mixture, found in folders."""
+"""Takes: the stems, references and mixture of each separation, found in folders."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from musisep_cli.errors import ConfigError, InputError
 from musisep_cli.sound.audio_file import SUFFIXES
 
 NOT_STEMS = re.compile(r"residual|mix", re.IGNORECASE)
-"""Names that start so belong to no instrument."""
+"""Start of the names of files that are no instrument's: the residual, and the mixture."""
 MANIFEST = "manifest.json"
-"""A folder with this file is a separation made by musisep."""
+"""Name of the file by which a folder is known as a separation made by musisep."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked to be compared: folders or files, not yet looked into."""
+    """Folders or files that the user wants compared, not yet looked into.
+
+    Attributes:
+        name: name of the take.
+        stems: folders or files of the stems.
+        references: folders or files of the references.
+        mix: file of the mixture, if it was given.
+        group: name of the run, if the stems are one of its seeds.
+        seed: number of that seed.
+    """
 
     name: str
     stems: tuple[Path, ...]
@@ -30,7 +39,15 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Take:
-    """Files to compare."""
+    """The files that are compared.
+
+    Attributes:
+        stems: sound files of the stems.
+        references: sound files of the references.
+        mix: sound file of the mixture, if there is one.
+        left_out: files that were found and are not compared, in words.
+        notices: what the user should know of the choice.
+    """
 
     stems: tuple[Path, ...]
     references: tuple[Path, ...]
@@ -42,10 +59,19 @@ class Take:
 def plan(
     paths: Sequence[Path], references: Sequence[Path], mix: Path | None = None
 ) -> tuple[list[Request], list[str]]:
-    """Sorts the paths of a command line into requests, and says what was left out.
+    """Turn the paths of a command line into requests.
 
-    Without ``references`` there are two paths, STEMS and REFS. With them every folder among the
-    paths is a take, or all files together are one.
+    Args:
+        paths: with ``references``: folders, each a take of its own, or files, which together are
+            one take. Without: the path of the stems, and that of the references.
+        references: folders or files of the references.
+        mix: file of the mixture, if it was given.
+
+    Returns:
+        One request per take, and a notice for every path that was left out.
+
+    Raises:
+        ConfigError: there are no references, and not exactly two paths.
     """
     if not references:
         if len(paths) != 2:
@@ -65,7 +91,10 @@ def plan(
 def _folder_request(
     folder: Path, folders: Sequence[Path], references: tuple[Path, ...], mix: Path | None
 ) -> Request:
-    """Request for one folder, with the references in the subfolder of its name if there is one."""
+    """Return the request for one folder.
+
+    If the references have a subfolder with the name of the folder, they are taken from there.
+    """
     name = folder.resolve().name
     unique = sum(other.resolve().name == name for other in folders) == 1
     own = [reference / name for reference in references if (reference / name).is_dir()]
@@ -78,7 +107,11 @@ def _folder_request(
 
 
 def seed_requests(request: Request) -> list[Request]:
-    """One request for every seed of a run."""
+    """Return one request for every seed of a run.
+
+    Raises:
+        InputError: the folder of the request holds no seeds.
+    """
     folder = request.stems[0]
     seeds = [path for path in sorted(folder.glob("seeds/*/")) if path.name.isdecimal()]
     if not seeds:
@@ -98,7 +131,11 @@ def seed_requests(request: Request) -> list[Request]:
 
 
 def find(request: Request) -> Take:
-    """Looks into the folders of a request."""
+    """Look into the folders of a request, and return the files to compare.
+
+    Raises:
+        InputError: there are no stems or references, or they seem to be swapped.
+    """
     _check_not_swapped(request)
     stems, stem_extras = _audio(request.stems, "stems")
     references, reference_extras = _audio(request.references, "references")
@@ -114,9 +151,9 @@ def find(request: Request) -> Take:
 
 
 def _audio(paths: Sequence[Path], role: str) -> tuple[tuple[Path, ...], list[Path]]:
-    """Sound files among ``paths`` and in their folders, and those left out for their names.
+    """Return the sound files of paths and folders, and those left out because of their names.
 
-    A file that is named by itself is always taken: who names a residual wants it scored.
+    A file that the user names is always taken, even a residual; only folders are sifted.
     """
     files = [path for path in paths if not path.is_dir()]
     found = [inner for path in paths if path.is_dir() for inner in audio_files(path)]
@@ -128,7 +165,7 @@ def _audio(paths: Sequence[Path], role: str) -> tuple[tuple[Path, ...], list[Pat
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Sound files in a folder; numbers in their names are sorted as numbers."""
+    """Return the sound files in a folder, sorted by name with numbers as numbers."""
     return [
         path
         for path in sorted(folder.iterdir(), key=_natural)
@@ -137,7 +174,7 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def _natural(path: Path) -> list[int | str]:
-    """Key that sorts instrument-2 before instrument-10.
+    """Return a key that sorts instrument-2 before instrument-10.
 
     >>> _natural(Path("instrument-10.wav"))
     ['instrument-', 10, '.wav']
@@ -147,12 +184,12 @@ def _natural(path: Path) -> list[int | str]:
 
 
 def _is_mix(path: Path) -> bool:
-    """Whether the name says that the file is a mixture."""
+    """Return whether the name of a file says that it is a mixture."""
     return path.stem.lower().startswith("mix")
 
 
 def _nothing_found(paths: Sequence[Path], role: str) -> str:
-    """Message for folders without sound files, with the subfolders that may be meant."""
+    """Return the message for folders without sound files, naming a subfolder that may be meant."""
     inner = [str(child) for path in paths for child in sorted(path.iterdir()) if child.is_dir()]
     advice = f"Did you mean {inner[0]}?" if inner else "A folder with wav or flac files is needed."
     return (
@@ -161,7 +198,7 @@ def _nothing_found(paths: Sequence[Path], role: str) -> str:
 
 
 def _check_not_swapped(request: Request) -> None:
-    """Raises if the references are the stems, or a folder written by musisep."""
+    """Refuse references that are the stems themselves, or a separation made by musisep."""
     if any(a.resolve() == b.resolve() for a in request.stems for b in request.references):
         raise InputError(f"{request.stems[0]}: given as stems and as references. Two are needed.")
     suspect = next((path for path in request.references if _is_run(path)), None)
@@ -178,5 +215,5 @@ def _check_not_swapped(request: Request) -> None:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether musisep wrote the folder, or the run whose seeds/000 it is."""
+    """Return whether a folder is a separation made by musisep, or one of its seeds/000."""
     return any((place / MANIFEST).is_file() for place in (folder, folder.resolve().parent.parent))

@@ -1,7 +1,8 @@
-"""Track: a sound file, read as blocks of a common rate, length and channel count.
+"""Tracks: sound files, read as blocks of a common sample rate, length and number of channels.
 
-Every step is a generator over chunks ``[t, c]``, so memory holds a few chunks of any recording; of
-an MP3, the whole.
+Every step is a generator over chunks ``[t, c]``: pieces of any length, as the step before delivers
+them. The last step cuts them into blocks of one length. So memory holds a few chunks of any
+recording; only an MP3 is read as a whole.
 """
 
 from __future__ import annotations
@@ -18,13 +19,21 @@ from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
 from musisep_cli.sound import audio_file
 
 Chunk = NDArray[np.float64]
+"""Some consecutive samples ``[t, c]``."""
 UNKNOWN_LENGTH = 2**62
-"""Lengths from here on are libsndfile's word for a stream without an end."""
+"""Number of samples from which on libsndfile means that the header gives no length."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """What a sound file says of itself."""
+    """What the header of a sound file says.
+
+    Attributes:
+        path: the file.
+        sample_rate_hz: samples per second.
+        n_samples: samples of each channel.
+        n_channels: number of channels.
+    """
 
     path: Path
     sample_rate_hz: int
@@ -33,17 +42,17 @@ class Track:
 
     @property
     def name(self) -> str:
-        """File name without its ending."""
+        """Return the file name without its suffix."""
         return self.path.stem
 
     def samples_at(self, sample_rate_hz: int) -> int:
-        """Length at another rate."""
+        """Return the length in samples after resampling to another rate."""
         return round(self.n_samples * sample_rate_hz / self.sample_rate_hz)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What all tracks of one take are brought to."""
+    """Sample rate, length and number of channels to which all tracks of a take are brought."""
 
     sample_rate_hz: int
     n_samples: int
@@ -51,7 +60,11 @@ class Layout:
 
 
 def open_track(path: Path) -> Track:
-    """Reads the header of a sound file."""
+    """Read the header of a sound file.
+
+    Raises:
+        InputError: it cannot be read, holds no samples, or does not say how many.
+    """
     with audio_file.opened(path) as sound:
         if not 0 < sound.frames < UNKNOWN_LENGTH:
             raise InputError(
@@ -61,10 +74,18 @@ def open_track(path: Path) -> Track:
 
 
 def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[Chunk]:
-    """The track in ``layout``, ``lag_samples`` earlier.
+    """Read a track, and bring it to a layout.
+
+    Args:
+        track: the sound file.
+        layout: sample rate, length and number of channels of the result.
+        lag_samples: by how many samples of the layout the track is read earlier.
 
     Yields:
-        Blocks ``[c, t]`` of ``BLOCK_SAMPLES``, the last one shorter.
+        Blocks ``[c, t]`` of ``BLOCK_SAMPLES``; the last one is shorter.
+
+    Raises:
+        InputError: the file is damaged, cut off, or holds samples that are not finite.
     """
     chunks = _with_channels(_decoded(track), layout.n_channels)
     if track.sample_rate_hz != layout.sample_rate_hz:
@@ -73,11 +94,11 @@ def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[
 
 
 def _decoded(track: Track) -> Iterator[Chunk]:
-    """Chunks ``[t, c]`` as the file has them, all that it announces and nothing but numbers."""
+    """Yield the samples of a file in chunks; refuse missing samples and those not finite."""
     n_left = track.n_samples
     with audio_file.opened(track.path) as sound:
-        # Soundfile seeks after every read, and an MP3's decoder loses its state with it: only one
-        # read of the whole is exact.
+        # Soundfile seeks after every read, and the decoder of an MP3 loses its state with that:
+        # only one read of the whole file is exact.
         size = max(track.n_samples, 1) if sound.format == "MP3" else BLOCK_SAMPLES
         while len(chunk := sound.read(size, dtype="float64", always_2d=True)):
             if not np.isfinite(chunk).all():
@@ -92,7 +113,7 @@ def _decoded(track: Track) -> Iterator[Chunk]:
 
 
 def _with_channels(chunks: Iterator[Chunk], n_channels: int) -> Iterator[Chunk]:
-    """The same channels, or their mean in all of ``n_channels``."""
+    """Yield the chunks as they are, or with their mean in each of another number of channels."""
     for chunk in chunks:
         if chunk.shape[1] == n_channels:
             yield chunk
@@ -101,7 +122,7 @@ def _with_channels(chunks: Iterator[Chunk], n_channels: int) -> Iterator[Chunk]:
 
 
 def _resampled(chunks: Iterator[Chunk], sample_rate_hz: int, layout: Layout) -> Iterator[Chunk]:
-    """At the layout's rate, with the resampler that librosa uses, chunk by chunk."""
+    """Yield the chunks at the sample rate of the layout, through soxr, which librosa uses too."""
     import soxr
 
     stream = soxr.ResampleStream(
@@ -113,7 +134,7 @@ def _resampled(chunks: Iterator[Chunk], sample_rate_hz: int, layout: Layout) -> 
 
 
 def _shifted(chunks: Iterator[Chunk], lag_samples: int) -> Iterator[Chunk]:
-    """Without the first ``lag_samples``, or after as many zeros where the number is negative.
+    """Yield the chunks without the first samples, or after zeros if the lag is negative.
 
     >>> steps = [np.array([[1.0], [2.0]]), np.array([[3.0]])]
     >>> [np.concatenate(list(_shifted(iter(steps), lag))).ravel().tolist() for lag in (1, -1)]
@@ -128,15 +149,15 @@ def _shifted(chunks: Iterator[Chunk], lag_samples: int) -> Iterator[Chunk]:
 
 
 def _cut_evenly(chunks: Iterator[Chunk], layout: Layout) -> Iterator[Chunk]:
-    """Blocks ``[c, t]`` of ``layout.n_samples`` in all, with zeros after the last chunk."""
-    held = np.zeros((0, layout.n_channels))
+    """Yield blocks ``[c, t]`` of the layout's length in all, with zeros after the last chunk."""
+    waiting = np.zeros((0, layout.n_channels))  # samples that are not yet in a block, [t, c]
     for start in range(0, layout.n_samples, BLOCK_SAMPLES):
         n_block = min(BLOCK_SAMPLES, layout.n_samples - start)
-        while len(held) < n_block:
+        while len(waiting) < n_block:
             chunk = next(chunks, None)
             if chunk is None:
-                held = np.pad(held, [(0, n_block - len(held)), (0, 0)])
+                waiting = np.pad(waiting, [(0, n_block - len(waiting)), (0, 0)])
             else:
-                held = np.concatenate([held, chunk])
-        yield held[:n_block].T
-        held = held[n_block:]
+                waiting = np.concatenate([waiting, chunk])
+        yield waiting[:n_block].T
+        waiting = waiting[n_block:]

@@ -1,14 +1,17 @@
-"""Inspection: what a sound file is, what a separation found, what this machine is. No printing.
+"""Inspection: facts about a sound file, a finished separation, a dictionary or this machine.
 
-| question | module |
+These modules return values and texts, and print nothing.
+
+| what | module |
 | --- | --- |
-| sound file, separation, dictionary or machine? | ``kinds`` |
-| rate, length, level, clipping and silence of a recording | ``sound`` |
-| whether it sounds like a few melodic lines | ``character`` |
-| time and memory that its separation takes here | ``estimate`` |
-| a finished run folder, read and checked | ``separation`` |
-| what it found, in numbers | ``findings`` |
-| pitch tracks to notes | ``notes`` |
-| notes to a MIDI file | ``midi`` |
-| versions, device and threads for a bug report | ``environment`` |
+| tell whether an argument is a sound file, a separation, a dictionary or the word env | ``kinds`` |
+| measure rate, length, level, clipping and silence of a recording | ``sound`` |
+| judge whether a recording sounds like a few melodic lines | ``character`` |
+| estimate the time and memory that a separation takes here | ``estimate`` |
+| read and check the folder of a finished separation | ``separation`` |
+| sum up what a separation found | ``findings`` |
+| turn pitch tracks into notes | ``note_list`` |
+| write notes as a MIDI file | ``midi`` |
+| guess a General MIDI instrument from a timbre | ``general_midi`` |
+| list versions, device and threads for a bug report | ``environment`` |
 """

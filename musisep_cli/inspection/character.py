@@ -1,17 +1,19 @@
 """Character: whether a recording sounds like a few melodic lines.
 
-Four simple statistics of up to 15 s of the recording, below 8 kHz. Nothing is learned; the bounds
-lie between what was measured on duets and trios of sampled and real instruments and two singers,
-and on drums, speech and noise made for the purpose.
+Four simple statistics of up to 15 s of the recording below 8 kHz decide. Nothing is learned: the
+bounds lie between the values that were measured on melodic lines (duets and trios of sampled and
+real instruments, two singers) and on other sounds (drums, speech and noise made for the purpose).
 
-| statistic | melodic lines | others |
+| statistic | melodic lines | other sounds |
 | --- | --- | --- |
-| steady: share of energy in steady partials, 93 ms | 0.90 to 1 | drums 0.6, noise 0.5, speech 0.2 |
-| resolved: as above, 46 ms; falls where partials beat | 0.96 to 1 | piano duet 0.94, 6 lines 0.87 |
-| flatness: geometric over arithmetic mean of a spectrum | below 0.01 | drums 0.2, under duet 0.03 |
-| tones: harmonic series for 90 % of the peaks' energy | number of lines | 6 lines 4.7, noise 8 |
+| steady: share of energy in steady partials, window 93 ms | 0.90 to 1 | speech 0.2, drums 0.6 |
+| resolved: the same, window 46 ms; beating partials lower it | 0.96 to 1 | 6 lines 0.87 |
+| flatness: geometric over arithmetic mean of the spectrum | below 0.01 | drums 0.2 |
+| tones: harmonic series that hold 90 % of the peaks' energy | number of lines | noise 8 |
 
-Low registers lower `resolved` too, so it counts only together with many tones.
+Further values: steady 0.5 for noise; resolved 0.94 for a piano duet; flatness 0.03 for a duet with
+drums under it; tones 4.7 for 6 lines. Low registers lower `resolved` too, so it counts only where
+there are many tones as well.
 
 Axes: ``t`` samples, ``n`` frames, ``f`` bins, ``p`` peaks, ``q`` candidates for a fundamental.
 """
@@ -29,33 +31,43 @@ from musisep_cli.sound.recording import Recording
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 N_EXCERPTS, EXCERPT_S = 5, 3.0
+"""Number of excerpts that are looked at, and their length in s: enough, and done in a second."""
 SHORTEST_S = 0.5
-"""Less says nothing."""
+"""Length in s of the shortest recording that is judged; less holds too few frames."""
 LOWEST_HZ, HIGHEST_HZ = 50.0, 8000.0
+"""Range in Hz that counts: below it is hum, above it little of melodic instruments."""
 LEAST_STEADY = 0.8
+"""Least ``steady`` of melodic lines, between their 0.90 and the 0.6 of drums."""
 LEAST_RESOLVED = 0.95
+"""Least ``resolved`` of a few lines, between their 0.96 and the 0.94 of a piano duet."""
 MOST_FLATNESS = 0.015
+"""Greatest ``flatness`` of melodic lines, between their 0.01 and the 0.03 of a duet with drums."""
 NOISE_FLATNESS = 0.3
+"""Flatness from which on a sound without steady partials is called noise; drums have 0.2."""
 SOME_TONES, MANY_TONES = 3.0, 4.5
+"""Tones at once above which a recording is dense if it is badly resolved too, and in any case."""
 SHARP_ONSETS_PER_S = 1.5
-"""Fewer, and what is broadband is noise, not percussion."""
+"""Sharp onsets per second below which a broadband sound is not called percussion."""
 STEADY_WINDOW_S, RESOLVED_WINDOW_S = 0.093, 0.046
+"""Windows in s for ``steady`` and ``resolved``: 4096 and 2048 samples at 44.1 kHz."""
 HOP_S = 0.0155
+"""Distance between frames in s, a sixth of the longer window."""
 STEADY_S, STEADY_HZ = 0.2, 500.0
-"""Lengths of the median filters over time and over frequency."""
+"""Lengths of the median filters, in s over time and in Hz over frequency: partials last longer than
+the one, and drum hits are wider than the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Character:
-    """Statistics of a recording; see the module's table.
+    """Statistics of a recording, as defined in the table of this module.
 
     Attributes:
-        steady: 0 to 1.
-        resolved: 0 to 1.
-        flatness: 0 to 1, mean weighted with the energy of the frames.
-        sharp_onsets_per_s: how often most of the spectrum rises by 10 dB at once.
-        tones: at once, on average.
-        most_tones: at once, exceeded in one of 20 frames.
+        steady: share of energy in steady partials, long window, 0 to 1.
+        resolved: share of energy in steady partials, short window, 0 to 1.
+        flatness: spectral flatness, mean weighted with the energy of the frames, 0 to 1.
+        sharp_onsets_per_s: how often per second most of the spectrum rises by 10 dB at once.
+        tones: mean number of tones that sound at once.
+        most_tones: number of tones at once that one frame in 20 exceeds.
     """
 
     steady: float
@@ -66,7 +78,7 @@ class Character:
     most_tones: int
 
     def warnings(self) -> list[str]:
-        """What does not look like a few melodic lines, in words."""
+        """Return sentences that say why this is not a few melodic lines; none if it is."""
         if self.steady < LEAST_STEADY or self.flatness > MOST_FLATNESS:
             return [self._not_tonal()]
         if self.tones > MANY_TONES or (self.tones > SOME_TONES and self.resolved < LEAST_RESOLVED):
@@ -78,6 +90,7 @@ class Character:
         return []
 
     def _not_tonal(self) -> str:
+        """Return the warning for a recording whose energy is not in steady partials."""
         if self.steady >= LEAST_STEADY:
             what = "percussion or noise beside the tones"
         elif self.sharp_onsets_per_s < SHARP_ONSETS_PER_S:
@@ -92,7 +105,7 @@ class Character:
 
 
 def judge(recording: Recording) -> Character | None:
-    """Statistics of a recording; None if it is too short."""
+    """Return the statistics of a recording; None if it is too short, or its excerpts are silent."""
     rate = recording.sample_rate_hz
     excerpts = [x for x in _excerpts(recording) if float(np.abs(x).max()) > 0]
     if not excerpts or len(excerpts[0]) < SHORTEST_S * rate:
@@ -110,7 +123,7 @@ def judge(recording: Recording) -> Character | None:
 
 
 def _excerpts(recording: Recording) -> list[NDArray[np.float32]]:
-    """Stretches of the mean over channels, spread evenly; the whole if it is short."""
+    """Return excerpts ``[t]`` of the channels' mean, spread evenly, or all of a short recording."""
     size = round(EXCERPT_S * recording.sample_rate_hz)
     surplus = recording.n_samples - N_EXCERPTS * size
     if surplus <= 0:
@@ -120,7 +133,14 @@ def _excerpts(recording: Recording) -> list[NDArray[np.float32]]:
 
 
 def _spectra(samples: Floats, rate: int, window_s: float, hop_s: float) -> tuple[Floats, float]:
-    """Magnitudes ``[n, f]`` from 0 Hz to Nyquist, and the distance of two bins in Hz."""
+    """Return magnitudes ``[n, f]`` from 0 Hz to half the rate, and the distance of bins in Hz.
+
+    Args:
+        samples: ``[t]``.
+        rate: samples per second.
+        window_s: length of the Hann window in s.
+        hop_s: distance between frames in s.
+    """
     n_window, n_hop = round(window_s * rate), round(hop_s * rate)
     n_fft = 1 << (n_window - 1).bit_length()
     padded = np.pad(samples, n_window // 2 + 1)
@@ -130,30 +150,39 @@ def _spectra(samples: Floats, rate: int, window_s: float, hop_s: float) -> tuple
 
 
 def _audible(spectra: Floats, bin_hz: float) -> Floats:
-    """The bins that count."""
+    """Return the bins from ``LOWEST_HZ`` to ``HIGHEST_HZ``, ``[n, f]``."""
     return spectra[:, int(LOWEST_HZ / bin_hz) : int(HIGHEST_HZ / bin_hz)]
 
 
 def _audible_frames(
     excerpts: Sequence[Floats], rate: int, window_s: float
 ) -> list[tuple[Floats, float]]:
-    """Magnitudes ``[n, f]`` and distance of bins, for every excerpt."""
+    """Return the audible magnitudes ``[n, f]`` and the distance of bins in Hz, per excerpt."""
     spectra = [_spectra(samples, rate, window_s, HOP_S) for samples in excerpts]
     return [(_audible(magnitude, bin_hz), bin_hz) for magnitude, bin_hz in spectra]
 
 
 def _steadiness(frames: Sequence[tuple[Floats, float]]) -> float:
-    """Share of energy in steady partials: lines along time in the spectrogram.
+    """Return the share of energy in steady partials, which are lines along time in a spectrogram.
 
-    A median along time keeps lines and takes away hits, one along frequency the reverse; the
-    squares of both share out the energy (Fitzgerald 2010, as in librosa.decompose.hpss).
+    With the medians H along time and P along frequency of the magnitudes S, it is
+
+        sum S^2 H^2 / (H^2 + P^2) / sum S^2        (1)
+
+    A median along time keeps lines and removes hits, one along frequency does the reverse
+    (Fitzgerald, DAFx 2010, as in librosa.decompose.hpss).
+
+    Args:
+        frames: magnitudes ``[n, f]`` and distance of bins in Hz, of every excerpt.
     """
     steady = total = 0.0
     for magnitude, bin_hz in frames:
+        # H^2 and P^2; the length of a median filter is odd.
         along_time = _medians(magnitude.T, round(STEADY_S / HOP_S) | 1).T ** 2
         along_frequency = _medians(magnitude, round(STEADY_HZ / bin_hz) | 1) ** 2
         energy = magnitude**2
         tiny = 1e-20 + 1e-12 * float(energy.max())
+        # The fraction of Eq. (1); the small term keeps silence from being 0 / 0.
         share = along_time / (along_time + along_frequency + tiny)
         steady += float((energy * share).sum(dtype=np.float64))
         total += float(energy.sum(dtype=np.float64))
@@ -161,18 +190,25 @@ def _steadiness(frames: Sequence[tuple[Floats, float]]) -> float:
 
 
 def _medians(rows: Floats, size: int) -> Floats:
-    """Running medians along every row; of a single row SciPy takes them in a fifth of the time."""
+    """Return the running medians along every row, ``[rows, columns]``.
+
+    Row by row SciPy takes a fifth of the time that it takes for all rows in one call.
+    """
     from scipy.ndimage import median_filter
 
     return np.stack([median_filter(row, size) for row in rows])
 
 
 def _flatness(frames: Sequence[tuple[Floats, float]]) -> float:
-    """Mean spectral flatness, weighted with the energy of the frames."""
+    """Return the mean spectral flatness, weighted with the energy of the frames.
+
+    The flatness of a frame is exp(mean log E) / mean E over the energies E of its bins: the
+    geometric over the arithmetic mean.
+    """
     weighted = total = 0.0
     for magnitude, _ in frames:
         energy = magnitude.astype(np.float64) ** 2
-        floor = 1e-12 * energy.max() + 1e-30
+        floor = 1e-12 * energy.max() + 1e-30  # keeps the logarithm finite
         flatness = np.exp(np.log(energy + floor).mean(axis=1)) / (energy + floor).mean(axis=1)
         per_frame = energy.sum(axis=1)
         weighted += float((flatness * per_frame).sum())
@@ -181,33 +217,44 @@ def _flatness(frames: Sequence[tuple[Floats, float]]) -> float:
 
 
 def _sharp_onsets_per_s(excerpts: Sequence[Floats], rate: int) -> float:
-    """How often more than half of 24 bands rise by 10 dB within two hops."""
+    """Return how often per second more than half of 24 bands rise by 10 dB within two hops."""
     n_onsets, n_samples = 0, 0
     for samples in excerpts:
         spectra, bin_hz = _spectra(samples, rate, 2 * HOP_S, HOP_S)
         edges = np.geomspace(2 * LOWEST_HZ, min(HIGHEST_HZ, rate / 2), 25) / bin_hz
+        # The last group holds all bins above the highest edge, and is dropped.
         bands = np.add.reduceat(spectra**2, np.unique(edges.astype(np.intp)), axis=1)[:, :-1]
         level_db = 10 * np.log10(bands + 1e-6 * bands.max() + 1e-30)
         is_onset = (level_db[2:] - level_db[:-2] > 10).mean(axis=1) > 0.5
+        # Consecutive frames of one rise are one onset.
         n_onsets += int((is_onset[1:] & ~is_onset[:-1]).sum())
         n_samples += len(samples)
     return n_onsets * rate / n_samples
 
 
 TONES_WINDOW_S, TONES_HOP_S = 0.12, 0.06
+"""Window and distance of the frames in s in which tones are counted; partials of low tones are told
+apart, and notes are longer."""
 PEAK_DB = -45.0
-"""Peaks lower than this below the frame's highest are left out."""
+"""Level in dB, relative to the frame's highest peak, below which a peak does not count."""
 SILENT_DB = -30.0
-"""Frames with so much less energy than the loudest are left out."""
+"""Energy in dB, relative to the loudest frame, below which a frame does not count."""
 HIGHEST_PARTIAL_HZ, HIGHEST_F0_HZ = 6000.0, 2200.0
+"""Highest peak, and highest fundamental in Hz that is tried."""
 N_SUBHARMONICS, N_HARMONICS = 5, 25
+"""A fundamental is tried at 1/1 to 1/5 of every peak; its series has up to 25 harmonics."""
 TOLERANCE = 0.03
+"""Distance between a peak and a harmonic that still match, relative to the fundamental."""
+LEAST_TOLERANCE_HZ = 8.0
+"""The same distance in Hz for low fundamentals: the resolution of the window."""
 UNEXPLAINED = 0.1
+"""Share of the peaks' energy that may remain when no more tones are looked for."""
 MOST_COUNTED = 8
+"""Number of tones after which counting ends: noise has no end of them."""
 
 
 def _count_tones(samples: Floats, rate: int) -> NDArray[np.intp]:
-    """For every frame that sounds: harmonic series that explain 90 % of its peaks' energy."""
+    """Return the number of tones in every frame that sounds and has any."""
     spectra, bin_hz = _spectra(samples, rate, TONES_WINDOW_S, TONES_HOP_S)
     energy = (_audible(spectra, bin_hz) ** 2).sum(axis=1)
     loud = np.flatnonzero(energy > energy.max() * 10 ** (SILENT_DB / 10))
@@ -216,29 +263,39 @@ def _count_tones(samples: Floats, rate: int) -> NDArray[np.intp]:
 
 
 def _peaks(spectrum: Floats, bin_hz: float) -> tuple[Floats, Floats]:
-    """Frequencies in Hz and magnitudes of the peaks ``[p]``."""
+    """Return the frequencies in Hz and the magnitudes of a spectrum's peaks, each ``[p]``."""
     low, high = int(LOWEST_HZ / bin_hz), min(len(spectrum) - 1, int(HIGHEST_PARTIAL_HZ / bin_hz))
     inner = spectrum[low + 1 : high]
     rises, falls = inner > spectrum[low : high - 1], inner >= spectrum[low + 2 : high + 1]
     loud = inner > spectrum.max() * 10 ** (PEAK_DB / 20)
     at = np.flatnonzero(rises & falls & loud) + low + 1
-    # The vertex of the parabola through three logarithms.
+    # Vertex of the parabola through the logarithms y of a peak and its neighbours, in bins from it:
+    # (y[-1] - y[1]) / 2 (y[-1] - 2 y[0] + y[1]).
     before, here, after = (np.log(spectrum[at + step] + 1e-12) for step in (-1, 0, 1))
     shift = 0.5 * (before - after) / np.minimum(before - 2 * here + after, -1e-9)
     return (at + shift) * bin_hz, spectrum[at].astype(np.float64)
 
 
 def _tones_in(frequency_hz: Floats, magnitude: Floats) -> int:
-    """Number of harmonic series, found greedily: the most salient one is taken away, again."""
+    """Return the number of harmonic series that explain 90 % of the peaks' energy.
+
+    They are found greedily: the most salient series is counted and its peaks are taken away, until
+    little is left.
+
+    Args:
+        frequency_hz: of the peaks, ``[p]``.
+        magnitude: of the peaks, ``[p]``.
+    """
     candidates = (frequency_hz[:, None] / np.arange(1, N_SUBHARMONICS + 1)).ravel()
     candidates = candidates[(candidates > LOWEST_HZ) & (candidates < HIGHEST_F0_HZ)]
     if not len(candidates):
         return 0
     harmonic = np.rint(frequency_hz / candidates[:, None])  # q, p
     deviation_hz = np.abs(frequency_hz - harmonic * candidates[:, None])
-    nearest_hz = np.maximum(TOLERANCE * candidates, 8.0)[:, None]
+    nearest_hz = np.maximum(TOLERANCE * candidates, LEAST_TOLERANCE_HZ)[:, None]
     matches = (harmonic >= 1) & (harmonic <= N_HARMONICS) & (deviation_hz < nearest_hz)
-    # Klapuri's weights (2006): a subharmonic explains as much with lower ones, and loses.
+    # Weights (f + 27) / (h f + 320) of Klapuri (ISMIR 2006): an octave or more below the
+    # true fundamental the same peaks are higher harmonics with lower weights, so it loses.
     weight = (candidates[:, None] + 27) / (harmonic * candidates[:, None] + 320) * matches
     left, n_tones = magnitude.copy(), 0
     while n_tones < MOST_COUNTED and (left**2).sum() > UNEXPLAINED * (magnitude**2).sum():

@@ -1,4 +1,4 @@
-"""Environment: what a bug report needs to know of this machine."""
+"""Environment: versions and settings of this machine, for a bug report."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ PACKAGES = (
     "torch", "numpy", "scipy", "librosa", "soundfile", "soxr", "matplotlib", "mir_eval",
     "safetensors", "typer", "rich",
 )  # fmt: skip
+"""Packages whose versions are listed: all that take part in a result."""
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONPATH")
-"""Settings of the environment that change a result or its speed; shown if they are set."""
+"""Environment variables that change a result or its speed, listed if they are set."""
 
 
 def environment(version: str) -> dict[str, Any]:
-    """Name to value; values are texts, numbers and lists of texts.
+    """Return the facts about this machine, name to value.
 
     Args:
-        version: musisep's own.
+        version: version of musisep.
+
+    Returns:
+        Values are texts, numbers, None, or lists of texts.
     """
     found: dict[str, Any] = {
         "musisep": version,
@@ -48,6 +52,7 @@ def environment(version: str) -> dict[str, Any]:
 
 
 def _version(name: str) -> str:
+    """Return the version of an installed package, or "not installed"."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -55,5 +60,5 @@ def _version(name: str) -> str:
 
 
 def _usable_cores() -> int | None:
-    """Cores that this process may run on."""
+    """Return the number of cores that this process may run on; None if it is not known."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

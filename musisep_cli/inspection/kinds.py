@@ -1,4 +1,4 @@
-"""Kinds: what an argument of `musisep inspect` is, told by cheap looks."""
+"""Kinds: what an argument of `musisep inspect` is, without reading more than a JSON file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from musisep_cli.run.folder.manifest import FORMAT as MANIFEST_FORMAT
 from musisep_cli.tones.dictionary import FORMAT as DICTIONARY_FORMAT
 
 Kind: TypeAlias = Literal["sound", "separation", "dictionary", "env"]
+"""What can be inspected: a sound file, a run folder, a dictionary file, or this machine."""
 ENVIRONMENT = "env"
-"""This word, and no path; a file of this name is ``./env``."""
+"""The argument that means this machine; a file of that name is written ``./env``."""
 _SHOWN_FOLDERS = 3
+"""Number of folders that an error message names."""
 
 
 def kind_of(what: str) -> tuple[Kind, Path]:
-    """What an argument is, and where: of a separation its folder.
+    """Return what an argument is, and its path; of a separation the path of its folder.
+
+    Any file without the suffix .json counts as a sound file, whether it exists or not: reading it
+    will tell.
 
     Raises:
-        InputError: it is nothing that can be inspected; the message says what it is.
+        InputError: the argument is nothing that can be inspected; the message says what it is.
 
     >>> kind_of("env")
     ('env', PosixPath('env'))
@@ -34,7 +39,7 @@ def kind_of(what: str) -> tuple[Kind, Path]:
         _check_folder(path)
         return "separation", path
     if path.suffix.lower() != ".json":
-        return "sound", path  # there or not, a sound or not: reading it says so
+        return "sound", path
     form = _format(path)
     if form == DICTIONARY_FORMAT:
         return "dictionary", path
@@ -47,26 +52,26 @@ def kind_of(what: str) -> tuple[Kind, Path]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path is a folder; no, without an error, where a folder above it is closed."""
+    """Return whether a path is a folder; False if a folder above it may not be read."""
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path is a file; no, without an error, where a folder above it is closed."""
+    """Return whether a path is a file; False if a folder above it may not be read."""
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises
 
 
 def _format(path: Path) -> object:
-    """What a JSON file says that it is."""
+    """Return the value of "format" in a JSON file, by which musisep marks its files, or None."""
     content = read_json(path)
     return content.get("format") if isinstance(content, dict) else None
 
 
 def read_json(path: Path) -> object:
-    """Content of a JSON file.
+    """Read a JSON file, and return its content.
 
     Raises:
-        InputError: it cannot be read, or is no JSON.
+        InputError: the file cannot be read, or is not JSON.
     """
     try:
         content: object = json.loads(path.read_text("utf-8"))
@@ -82,7 +87,7 @@ def read_json(path: Path) -> object:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse a folder that holds no finished separation."""
+    """Refuse a folder that holds no finished separation, and say what it holds instead."""
     if is_file(path / MANIFEST):
         return
     seeds = sorted(seed.parent.name for seed in path.glob("seeds/*/seed.json"))

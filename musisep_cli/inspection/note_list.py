@@ -1,15 +1,16 @@
-"""Notes: what an instrument plays, from its pitch track.
+"""Note list: the notes of an instrument, found in its pitch track.
 
-A track has a pitch for every 10 ms, and here and there one that is an octave off or missing.
+A pitch track has a pitch for every 10 ms; now and then one is missing or an octave off.
 
-1. A frame sounds if the instrument is on and not 40 dB below its loudest.
-2. Its pitch is the median of the sounding frames around it (5 frames), so that one or two wrong
-   ones do not count. Gaps of up to 3 frames are closed if the pitch is the same on both sides.
+1. A frame sounds if the instrument is on and less than 40 dB below its loudest frame.
+2. The pitch of a frame is the median of the sounding frames around it (5 frames), so that one or
+   two wrong ones do not count. Gaps of up to 3 frames are closed if the pitch is the same on both
+   sides.
 3. A note ends where the pitch departs from the note's median by more than 0.7 semitones for longer
-   than the shortest note: a vibrato or a glitch does not end it.
-4. A rise of the level, smoothed in the same way, by 8 dB within 4 frames starts the same pitch
-   anew.
-5. What is shorter than 60 ms is no note.
+   than the shortest note lasts. So neither a vibrato nor a single wrong frame ends it.
+4. Where the level, smoothed in the same way, rises by 8 dB within 4 frames, a new note of the same
+   pitch begins.
+5. A stretch shorter than 60 ms is not a note.
 
 Axes: ``i`` instruments, ``n`` frames.
 """
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,34 +26,44 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli.sound.level import decibels_of
+from musisep_cli.sound.pitch import frequency_hz, midi_number, note_name
+from musisep_cli.tones.tones import NOTE_SEMITONES
+
 Values = NDArray[np.float64]
 
 SHORTEST_S = 0.06
+"""Length of the shortest note in s, rule 5; a sixteenth at 240 beats a minute."""
 LONGEST_GAP_S = 0.033
+"""Length of the longest gap in s that is closed, rule 2: 3 frames."""
 SMOOTHING_S = 0.054
+"""Length in s of the median filter of rule 2: 5 frames."""
 REPEAT_S = 0.043
+"""Time in s within which the level of a repeated note rises, rule 4: 4 frames."""
 REPEAT_DB = 8.0
-SAME_SEMITONES = 0.7
+"""Rise of the level in dB by which a repeated note is known, rule 4."""
 RANGE_DB = 40.0
+"""Level in dB below the instrument's loudest frame from which on a frame is silent, rule 1."""
 SILENT_DB = -300.0
+"""Level in dB that stands for silence where levels are compared."""
 MEMORY_S = 1.0
-"""A long note's pitch is the median of its last second."""
-A4_HZ, A4_MIDI = 440.0, 69
-NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+"""Length in s of the end of a note, whose median is its pitch for rule 3: long notes may drift."""
 CSV_COLUMNS = (
     "stem", "onset_s", "offset_s", "midi", "detune_cents", "velocity", "note", "f0_hz", "level_db",
 )  # fmt: skip
-"""The first six as in the ``notes.csv`` of references, which `musisep evaluate` reads."""
+"""Columns of a list of notes. `musisep evaluate` reads the first six from the ``notes.csv`` of
+references too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PitchTracks:
-    """What a ``pitch.csv`` holds.
+    """The content of a ``pitch.csv``.
 
     Attributes:
-        times_s: middle of every frame, ``[n]``.
-        f0_hz: ``[i, n]``.
-        amplitude: of a tone's peak in the spectrum, half of a sine's amplitude, ``[i, n]``.
+        times_s: middle of every frame in s, ``[n]``.
+        f0_hz: fundamental in Hz, ``[i, n]``.
+        amplitude: height of the tone's peak in the spectrum, half of a sine's amplitude,
+            ``[i, n]``.
         on: whether the instrument plays, ``[i, n]``.
     """
 
@@ -64,19 +74,20 @@ class PitchTracks:
 
     @property
     def hop_s(self) -> float:
-        """Time from frame to frame."""
+        """Return the time from frame to frame in s."""
         return float(np.diff(self.times_s).mean()) if len(self.times_s) > 1 else 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """One note.
+    """A note: one pitch that one instrument plays for some time.
 
     Attributes:
-        onset_s: where it starts.
-        offset_s: where it ends.
-        f0_hz: median pitch.
-        level_db: loudest frame of its strongest partial, re a full-scale sine.
+        onset_s: when it starts, in s.
+        offset_s: when it ends, in s.
+        f0_hz: median of its pitch in Hz.
+        level_db: level of its loudest frame in dB: its strongest partial relative to a full-scale
+            sine.
     """
 
     onset_s: float
@@ -86,30 +97,35 @@ class Note:
 
     @property
     def semitones(self) -> float:
-        """Pitch as a MIDI number with a fraction."""
-        return A4_MIDI + 12 * math.log2(self.f0_hz / A4_HZ)
+        """Return the pitch as a MIDI number with its fraction."""
+        return midi_number(self.f0_hz)
 
     @property
     def midi(self) -> int:
-        """The nearest key."""
+        """Return the MIDI number of the nearest key."""
         return round(self.semitones)
 
     @property
     def detune_cents(self) -> float:
-        """From the nearest key, -50 to 50."""
+        """Return how many cents the pitch lies above the nearest key, -50 to 50."""
         return 100 * (self.semitones - self.midi)
 
     @property
     def name(self) -> str:
-        """The nearest key's name.
+        """Return the name of the nearest key.
 
         >>> Note(onset_s=0, offset_s=1, f0_hz=442.0, level_db=0).name
         'A4'
         """
-        return key_name(self.midi)
+        return note_name(self.midi)
 
     def velocity(self, loudest_db: float) -> int:
-        """MIDI velocity, 127 for the loudest: 40 log10(v / 127) dB, as General MIDI has it.
+        """Return the MIDI velocity v, 1 to 127.
+
+        General MIDI defines the level of a velocity as 40 log10(v / 127) dB.
+
+        Args:
+            loudest_db: level in dB of the note that has the velocity 127.
 
         >>> Note(onset_s=0, offset_s=1, f0_hz=440.0, level_db=-20.0).velocity(0.0)
         40
@@ -117,27 +133,23 @@ class Note:
         return max(1, min(127, round(127 * 10 ** ((self.level_db - loudest_db) / 40))))
 
 
-def key_name(midi: int) -> str:
-    """Name of a key, with C4 in the middle of the piano.
-
-    >>> key_name(60), key_name(70)
-    ('C4', 'A#4')
-    """
-    return f"{NAMES[midi % 12]}{midi // 12 - 1}"
-
-
 def find_notes(tracks: PitchTracks) -> list[list[Note]]:
-    """Notes of every instrument, in order."""
+    """Return the notes of every instrument, in order of time."""
     return [_notes_of(tracks, number) for number in range(len(tracks.f0_hz))]
 
 
 def loudest_db(notes: Sequence[Sequence[Note]]) -> float:
-    """Level of the loudest note of all."""
+    """Return the level of the loudest note of all in dB, 0 if there is none."""
     return max((note.level_db for line in notes for note in line), default=0.0)
 
 
 def to_csv(notes: Sequence[Sequence[Note]], names: Sequence[str]) -> str:
-    """A row per note, in order of time."""
+    """Return notes as the text of a CSV file with one row per note, in order of time.
+
+    Args:
+        notes: notes of every instrument.
+        names: names of the instruments, of their stems.
+    """
     loudest = loudest_db(notes)
     lines = zip(names, notes, strict=True)
     rows = sorted(
@@ -155,7 +167,7 @@ def to_csv(notes: Sequence[Sequence[Note]], names: Sequence[str]) -> str:
 
 
 def sounding(tracks: PitchTracks) -> NDArray[np.bool_]:
-    """Whether an instrument is heard, ``[i, n]``."""
+    """Return in which frames each instrument sounds (rule 1), ``[i, n]``."""
     heard: NDArray[np.bool_] = tracks.on & (tracks.f0_hz > 0) & (tracks.amplitude > 0)
     loudest = np.where(heard, tracks.amplitude, 0.0).max(axis=1, keepdims=True, initial=0.0)
     heard &= tracks.amplitude > loudest * 10 ** (-RANGE_DB / 20)
@@ -163,14 +175,16 @@ def sounding(tracks: PitchTracks) -> NDArray[np.bool_]:
 
 
 def _notes_of(tracks: PitchTracks, number: int) -> list[Note]:
+    """Return the notes of one instrument, counted from 0."""
     hop_s = tracks.hop_s
     heard = sounding(tracks)[number]
     if not heard.any():
         return []
     f0_hz = np.where(heard, tracks.f0_hz[number], np.nan)
-    pitch = _smoothed(A4_MIDI + 12 * np.log2(f0_hz / A4_HZ), _frames(SMOOTHING_S, hop_s))
+    pitch = _smoothed(midi_number(f0_hz), _frames(SMOOTHING_S, hop_s))
     pitch = _closed(pitch, _frames(LONGEST_GAP_S, hop_s))
-    level_db = 20 * np.log10(np.where(heard, 2 * tracks.amplitude[number], np.nan))
+    # A sine has twice the amplitude of its peak in the spectrum. Silence is NaN, not a low level.
+    level_db = decibels_of(np.where(heard, 2 * tracks.amplitude[number], np.nan))
     shortest = _frames(SHORTEST_S, hop_s)
     notes = []
     steady_db = _smoothed(level_db, _frames(SMOOTHING_S, hop_s))
@@ -182,7 +196,7 @@ def _notes_of(tracks: PitchTracks, number: int) -> list[Note]:
             Note(
                 onset_s=max(0.0, float(tracks.times_s[start]) - hop_s / 2),
                 offset_s=float(tracks.times_s[end - 1]) + hop_s / 2,
-                f0_hz=A4_HZ * 2 ** ((middle - A4_MIDI) / 12),
+                f0_hz=frequency_hz(middle),
                 level_db=float(np.nanmax(level_db[start:end])),
             )
         )
@@ -190,11 +204,16 @@ def _notes_of(tracks: PitchTracks, number: int) -> list[Note]:
 
 
 def _frames(duration_s: float, hop_s: float) -> int:
+    """Return the number of frames in a time, at least 1."""
     return max(1, round(duration_s / hop_s))
 
 
 def _smoothed(pitch: Values, size: int) -> Values:
-    """Median of the sounding frames around every sounding one.
+    """Return the median of the sounding frames around every sounding one; silent ones stay NaN.
+
+    Args:
+        pitch: one value per frame, NaN where it is silent, ``[n]``.
+        size: length of the median filter in frames.
 
     >>> _smoothed(np.array([60.0, 60.0, 72.0, 60.0, np.nan]), 3).tolist()
     [60.0, 60.0, 60.0, 66.0, nan]
@@ -209,7 +228,11 @@ def _smoothed(pitch: Values, size: int) -> Values:
 
 
 def _closed(pitch: Values, longest_gap: int) -> Values:
-    """The track with short gaps filled where the pitch is the same on both sides.
+    """Return a pitch track with short gaps filled where the pitch is the same on both sides.
+
+    Args:
+        pitch: MIDI numbers, NaN where it is silent, ``[n]``.
+        longest_gap: in frames.
 
     >>> _closed(np.array([60.0, np.nan, 60.2, np.nan, 64.0]), 1).tolist()
     [60.0, 60.1, 60.2, nan, 64.0]
@@ -218,13 +241,19 @@ def _closed(pitch: Values, longest_gap: int) -> Values:
     heard = np.flatnonzero(np.isfinite(pitch))
     for before, after in pairwise(heard):
         short = 1 < after - before <= longest_gap + 1
-        if short and abs(pitch[after] - pitch[before]) < SAME_SEMITONES:
+        if short and abs(pitch[after] - pitch[before]) < NOTE_SEMITONES:
             filled[before + 1 : after] = round((pitch[before] + pitch[after]) / 2, 6)
     return filled
 
 
 def _segments(pitch: Values, level_db: Values, hop_s: float) -> Iterator[tuple[int, int]]:
-    """Start and end of every stretch of one pitch."""
+    """Yield the first frame of every note, and the first after it; short ones too.
+
+    Args:
+        pitch: MIDI numbers, NaN where it is silent, ``[n]``.
+        level_db: levels in dB, NaN where it is silent, ``[n]``.
+        hop_s: time from frame to frame in s.
+    """
     edges = np.flatnonzero(np.diff(np.isfinite(pitch), prepend=False, append=False))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         bounds = [start, *_changes(pitch, start, end, hop_s), end]
@@ -234,13 +263,13 @@ def _segments(pitch: Values, level_db: Values, hop_s: float) -> Iterator[tuple[i
 
 
 def _changes(pitch: Values, start: int, end: int, hop_s: float) -> Iterator[int]:
-    """Frames in a sounding stretch at which another pitch begins."""
+    """Yield the frames of a sounding stretch at which another pitch begins (rule 3)."""
     longest_glitch, memory = _frames(SHORTEST_S, hop_s), _frames(MEMORY_S, hop_s)
     first, n = start, start + 1
     while n < end:
         middle = np.median(pitch[max(first, n - memory) : n])
         n_away = 0
-        while n + n_away < end and abs(pitch[n + n_away] - middle) > SAME_SEMITONES:
+        while n + n_away < end and abs(pitch[n + n_away] - middle) > NOTE_SEMITONES:
             n_away += 1
             if n_away >= longest_glitch:
                 yield n
@@ -250,7 +279,11 @@ def _changes(pitch: Values, start: int, end: int, hop_s: float) -> Iterator[int]
 
 
 def _merged(pitch: Values, parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Neighbours of one pitch as one: the first crest of a vibrato is no note of its own.
+    """Join neighbouring stretches of one pitch: a vibrato's first crest is no note of its own.
+
+    Args:
+        pitch: MIDI numbers, ``[n]``.
+        parts: first frame of every stretch, and the first after it.
 
     >>> _merged(np.array([60.0, 60.2, 60.4, 62.0]), [(0, 1), (1, 3), (3, 4)])
     [(0, 3), (3, 4)]
@@ -258,7 +291,7 @@ def _merged(pitch: Values, parts: list[tuple[int, int]]) -> list[tuple[int, int]
     merged = parts[:1]
     for first, last in parts[1:]:
         before = merged[-1][0]
-        if abs(np.median(pitch[first:last]) - np.median(pitch[before:first])) < SAME_SEMITONES:
+        if abs(np.median(pitch[first:last]) - np.median(pitch[before:first])) < NOTE_SEMITONES:
             merged[-1] = (before, last)
         else:
             merged.append((first, last))
@@ -266,14 +299,14 @@ def _merged(pitch: Values, parts: list[tuple[int, int]]) -> list[tuple[int, int]
 
 
 def _repeats(level_db: Values, start: int, end: int, hop_s: float) -> Iterator[int]:
-    """Frames in a note at which it is struck again: those that follow a dip and a fast rise."""
+    """Yield the frames of a note at which it is struck again: a dip and a fast rise (rule 4)."""
     reach, shortest = _frames(REPEAT_S, hop_s), _frames(SHORTEST_S, hop_s)
     n = start + shortest
     while n + shortest <= end:
         lowest = np.nanmin(level_db[max(start, n - reach) : n + reach + 1], initial=np.inf)
         ahead = np.nan_to_num(level_db[n : n + reach + 1], nan=SILENT_DB)
         if level_db[n] <= lowest and ahead.max() - ahead[0] >= REPEAT_DB:
-            n += 1 + int(np.diff(ahead).argmax())  # where it rises most
+            n += 1 + int(np.diff(ahead).argmax())  # the frame of the steepest rise
             yield n
             n += shortest
         else:

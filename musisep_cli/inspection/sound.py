@@ -1,4 +1,4 @@
-"""Sound: what a recording is, in numbers.
+"""Sound: length, levels, clipping and silence of a recording.
 
 Axes: ``t`` samples, ``c`` channels.
 """
@@ -12,34 +12,37 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli.sound.level import decibels as decibels
 from musisep_cli.sound.recording import Recording
 
 SILENCE_DB = -60.0
-"""A stretch whose peak is lower than this, relative to the recording's peak, is silent."""
+"""Peak of a stretch in dB, relative to the recording's peak, below which it is silent."""
 STRETCH_S = 0.05
-"""Length of such a stretch."""
+"""Length in s of the stretches that are silent or not: shorter than a rest between notes."""
 CLIPPED_RUN = 4
-"""So many equal samples in a row at a channel's peak are a cut-off crest: what is merely loud
-touches its peak with one or two."""
+"""Number of equal samples in a row at a channel's peak that make a clipped crest; a loud sound that
+is not clipped touches its peak with one or two."""
 CREST = 0.999
+"""Share of a channel's peak from which on a sample belongs to a crest."""
 QUIETEST_CREST = 0.25
-"""Below this peak the steps of 16 bits make plateaus of their own."""
+"""Peak below which no clipping is looked for: the steps of 16 bits make flat crests there."""
 OFFSET_SHARE = 0.3
-"""A DC offset is worth a word from this share of the RMS level on."""
+"""DC offset, as a share of the RMS level, from which on the user is warned."""
 MUCH_SILENCE = 0.3
-"""Silence is worth a word from this share on."""
+"""Share of silence from which on the user is warned."""
 _BLOCK_STRETCHES = 400
+"""Number of stretches that are measured at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelLevel:
-    """How loud a channel is.
+    """Levels of one channel.
 
     Attributes:
-        peak_dbfs: largest sample; None if all are 0.
-        rms_dbfs: root of the mean square, re a full-scale square wave; None if all are 0.
-        dc_offset: mean; full scale is 1.
-        n_clipped: crests that are cut off.
+        peak_dbfs: largest magnitude of a sample in dBFS; None if all are 0.
+        rms_dbfs: root mean square in dB relative to a full-scale square wave; None if all are 0.
+        dc_offset: mean of the samples; full scale is 1.
+        n_clipped: number of clipped crests.
     """
 
     peak_dbfs: float | None
@@ -50,27 +53,37 @@ class ChannelLevel:
 
 @dataclass(frozen=True, kw_only=True)
 class Silence:
-    """Where nothing sounds, 60 dB below the peak or more, in stretches of 50 ms."""
+    """Stretches of 50 ms whose peak is 60 dB or more below that of the recording."""
 
     share: float
+    """Share of the recording that is silent, 0 to 1."""
     leading_s: float
+    """Length of the silence at the start in s."""
     trailing_s: float
+    """Length of the silence at the end in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """A recording in numbers."""
+    """What was measured of a recording."""
 
     sample_rate_hz: int
+    """Samples per second."""
     n_samples: int
+    """Samples of each channel."""
     n_channels: int
+    """Number of channels."""
     duration_s: float
+    """Length in s."""
     channels: tuple[ChannelLevel, ...]
+    """Levels of every channel."""
     silence: Silence
+    """Where nothing sounds."""
     channels_are_equal: bool
+    """Whether there are several channels, and all hold the same samples."""
 
     def warnings(self) -> list[str]:
-        """What may be wrong with the recording, in words."""
+        """Return sentences of what may be wrong with the recording."""
         found = []
         n_clipped = sum(channel.n_clipped for channel in self.channels)
         if n_clipped:
@@ -89,19 +102,19 @@ class Sound:
             found.append(f"DC offset of {largest:+.4f} (full scale is 1): it ends in the residual")
         if self.silence.share >= MUCH_SILENCE:
             found.append(
-                f"silent for {self.silence.share:.0%} of the time: nothing is learned from that; "
-                "--start and --duration take a part"
+                f"silent for {self.silence.share:.0%} of the time, from which nothing is learned; "
+                "choose a part with --start and --duration"
             )
         if self.channels_are_equal:
             found.append(
-                "mono: all channels are alike, and those of every stem will be; one channel would "
-                "take less time"
+                "mono: all channels are alike, and so will be those of every stem; a file with one "
+                "channel takes less time"
             )
         return found
 
 
 def describe(recording: Recording) -> Sound:
-    """A recording in numbers, in blocks: no copy of it is made."""
+    """Measure a recording, block by block, so that no copy of it is made."""
     samples = recording.samples
     return Sound(
         sample_rate_hz=recording.sample_rate_hz,
@@ -115,25 +128,22 @@ def describe(recording: Recording) -> Sound:
     )
 
 
-def decibels(ratio: float) -> float | None:
-    """An amplitude ratio in dB; None for 0.
-
-    >>> decibels(0.1), decibels(0.0)
-    (-20.0, None)
-    """
-    return 20 * math.log10(ratio) if ratio > 0 else None
-
-
 def _blocks(
     samples: NDArray[np.float32], n_stretch: int
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Start and content of blocks of whole stretches, the last one shorter."""
+    """Yield the first sample and the content of blocks that hold whole stretches.
+
+    Args:
+        samples: ``[t]`` or ``[t, c]``.
+        n_stretch: length of a stretch in samples; only the last block may end within one.
+    """
     size = _BLOCK_STRETCHES * max(n_stretch, 1000)
     for start in range(0, len(samples), size - size % n_stretch):
         yield start, samples[start : start + size - size % n_stretch]
 
 
 def _level(channel: NDArray[np.float32]) -> ChannelLevel:
+    """Return the levels of the samples ``[t]`` of one channel."""
     peak, total, energy = 0.0, 0.0, 0.0
     for _, block in _blocks(channel, 1):
         peak = max(peak, float(block.max()), -float(block.min()))
@@ -148,10 +158,11 @@ def _level(channel: NDArray[np.float32]) -> ChannelLevel:
 
 
 def _n_clipped(channel: NDArray[np.float32], peak: float) -> int:
-    """Number of crests with a flat top."""
+    """Return the number of crests of a channel ``[t]`` with a flat top."""
     blocks = _blocks(channel, 1)
     near = np.concatenate([i + np.flatnonzero(np.abs(x) >= CREST * peak) for i, x in blocks])
     near = near[near <= len(channel) - CLIPPED_RUN]
+    # Samples that are followed by equal ones; neighbours among them belong to the same crest.
     flat = np.ones(len(near), bool)
     for step in range(1, CLIPPED_RUN):
         flat &= channel[near + step] == channel[near]
@@ -160,6 +171,7 @@ def _n_clipped(channel: NDArray[np.float32], peak: float) -> int:
 
 
 def _silence(recording: Recording) -> Silence:
+    """Return where the recording is silent."""
     n_stretch = max(1, round(STRETCH_S * recording.sample_rate_hz))
     peaks = np.concatenate(
         [

@@ -1,4 +1,4 @@
-"""Device: where a training runs, what it draws from, and in what number format it is fastest."""
+"""Device: the CPU or GPU that computes, its random state, and its fastest number format."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import torch
 from musisep_cli.errors import ConfigError, DeviceError
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+"""Number format of the network's convolutions; ``auto`` leaves it to ``resolve_precision``."""
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of a ``--device`` value: auto, cpu, cuda or cuda:i.
+    """Return the device that a ``--device`` value names.
+
+    Args:
+        name: auto (a GPU where there is one, else the CPU), cpu, cuda, or cuda:i for GPU number i.
 
     Raises:
-        ConfigError: there is no such value.
-        DeviceError: the device is not there, or not one that musisep runs on.
+        ConfigError: the name is none of these.
+        DeviceError: this machine lacks the device, or musisep does not run on it.
 
     >>> resolve_device("cpu")
     device(type='cpu')
@@ -45,7 +49,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def of_seed(device: torch.device, seed: int) -> torch.device:
-    """Where a seed is trained: on one of all GPUs in turn, unless one is named.
+    """Return the device on which a seed is computed: the GPUs in turn, unless one is named.
 
     >>> of_seed(torch.device("cuda:1"), 6), of_seed(torch.device("cpu"), 6)
     (device(type='cuda', index=1), device(type='cpu'))
@@ -56,7 +60,12 @@ def of_seed(device: torch.device, seed: int) -> torch.device:
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor | None]:
-    """The generators that work on a device draws from, for ``set_random_state``."""
+    """Return the states of PyTorch's generators for work on a device.
+
+    Returns:
+        The state of the CPU's generator as ``generator`` and that of the GPU's as
+        ``cuda_generator``, which is None where the device is the CPU.
+    """
     on_gpu = device.type == "cuda"
     return {
         "generator": torch.get_rng_state(),
@@ -65,18 +74,19 @@ def random_state(device: torch.device) -> dict[str, torch.Tensor | None]:
 
 
 def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
-    """Take the generators of ``random_state`` up again, on a device of the same kind."""
+    """Set PyTorch's generators to what ``random_state`` returned for a device of this kind."""
     torch.set_rng_state(state["generator"])
     if device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda_generator"], device)
 
 
 def resolve_precision(name: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
-    """The number format of the network's convolutions for a ``[run] precision``.
+    """Return the number format of the network's convolutions for a ``[run] precision``.
 
-    Automatically bfloat16 on a CPU that has instructions for it and a PyTorch that says so: without
-    them it is slower than float32. On a GPU it has not been measured; there PyTorch multiplies
-    float32 in convolutions as TF32, and in all else (least squares, loss) in full.
+    ``auto`` becomes bfloat16 on a CPU with instructions for it, where PyTorch reports them (without
+    such instructions bfloat16 is slower than float32), and float32 everywhere else. On a GPU
+    bfloat16 has not been measured; there PyTorch multiplies the float32 of convolutions as TF32,
+    and everything else (least squares, loss) in full precision.
 
     >>> resolve_precision("float32", torch.device("cpu"))
     'float32'
@@ -88,13 +98,18 @@ def resolve_precision(name: Precision, device: torch.device) -> Literal["float32
 
 
 def _multiplies_bfloat16() -> bool:
-    """Whether the processor has AVX512_BF16; PyTorch before 2.10 does not know."""
+    """Return whether the processor has AVX512_BF16; False with PyTorch before 2.10."""
     capabilities: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
     return bool(capabilities().get("avx512_bf16", False))
 
 
 def describe(device: torch.device, threads: int, precision: str) -> str:
-    """The device as a user knows it, for the first line of the output.
+    """Return the device in words, for the first line of the output.
+
+    Args:
+        device: the device that computes.
+        threads: number of CPU threads.
+        precision: number format of the convolutions; float32 goes without saying.
 
     >>> describe(torch.device("cpu"), 1, "float32")
     'cpu, 1 thread'

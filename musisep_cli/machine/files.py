@@ -11,12 +11,12 @@ from pathlib import Path
 from musisep_cli.errors import OutputError
 
 TEMPORARY = ".musisep-"
-"""How the name of a file starts that is not whole yet."""
+"""First characters of the name of a file that is still being written."""
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; it becomes `path` when the block ends well.
+    """Lend a temporary path to write to, and rename it to `path` when the block ends well.
 
     The temporary file lies in the same folder, so that the rename is atomic, and exists (empty)
     from the start, so that a folder without write access shows before any work is done. If the
@@ -25,16 +25,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     `.musisep-*` file behind.
 
     Args:
-        path: The file to write or replace. Its folder exists.
+        path: the file to write or replace, in a folder that exists.
 
     Yields:
         The temporary path, with the suffix of `path`.
 
     Raises:
-        OutputError: The file system refuses: no such folder, no permission, no space, a folder in
-            the way.
+        OutputError: the file system refuses: no such folder, no permission, no space, or a folder
+            has this name.
     """
-    # At most 8 characters of suffix: it must not be too long a name where `path` is not.
+    # At most 8 characters of the suffix: the name must not become too long where `path` is not.
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{path.suffix[:8]}")
     try:
         # Mode 666 leaves the permissions to the user's umask; tempfile would make the file private.
@@ -50,19 +50,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file's content, read a block at a time."""
+    """Return the SHA-256 of a file's content in hexadecimal, reading a block at a time."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's content is on the disk."""
+    """Wait until the content of a file has reached the disk."""
     with path.open("rb+") as written:
         os.fsync(written.fileno())
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left half written; nobody else may be writing in the folder."""
+    """Remove the temporary files that a killed process left in a folder.
+
+    The caller holds the folder's lock: a file that another process is writing would be lost.
+    """
     for path in folder.glob(f"{TEMPORARY}*"):
         with suppress(OSError):
             path.unlink()
@@ -72,8 +75,11 @@ def write_text_atomic(path: Path, text: str) -> None:
     r"""Write a text file as UTF-8, with `\n` line ends on every system.
 
     Args:
-        path: The file to write or replace.
-        text: Its content.
+        path: the file to write or replace.
+        text: its content.
+
+    Raises:
+        OutputError: the file system refuses.
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
@@ -83,12 +89,12 @@ def write_json_atomic(path: Path, value: object) -> None:
     """Write a JSON file, indented and with a final line end.
 
     Args:
-        path: The file to write or replace.
-        value: What `json` can express; NaN and infinity are refused, as no other reader takes
-            them.
+        path: the file to write or replace.
+        value: what `json` can express; NaN and infinity are refused, since JSON has no such
+            numbers and other readers stop at them.
 
     Raises:
-        OutputError: A number is not finite, or the file cannot be written.
+        OutputError: a number is not finite, or the file cannot be written.
     """
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
@@ -104,6 +110,7 @@ def write_json_atomic(path: Path, value: object) -> None:
 
 
 def _refusal(path: Path, error: OSError) -> str:
+    """Return the message for a file that the file system refuses to write."""
     reason = error.strerror or str(error)
     return (
         f"{path}: cannot be written ({reason}). "

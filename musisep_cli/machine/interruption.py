@@ -1,4 +1,4 @@
-"""Interruption: Ctrl-C and SIGTERM, noticed where the work can be put down."""
+"""Interruption: Ctrl-C and SIGTERM, delayed until the work can be put down without loss."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that ask the program to end: Ctrl-C, and the polite request of ``kill`` and batch
+systems."""
 _received = threading.Event()
-"""Set by ``signals_as_interrupt``: a library that calls Python back from C may swallow the
-exception, and then the next piece of work must not begin."""
+"""Whether a signal has come since ``signals_as_interrupt`` began. A library that calls Python back
+from C may swallow the exception; this flag then keeps the next piece of work from beginning."""
 
 
 @contextmanager
 def deferred() -> Iterator[threading.Event]:
-    """Between two steps of a training the state is whole, within one it is not: signals wait.
+    """Hold signals back within a block, so that its steps are not torn apart.
 
-    The event is set by the first signal; a second one interrupts at once, as does one that still
-    waits when the block ends. Outside the main thread, where Python lets nobody handle signals,
-    nothing is deferred.
+    The state of a training is whole between two steps and not within one. The work in the block
+    looks at the event after every step, and ends when it is set. Outside the main thread, where
+    Python allows no signal handlers, nothing is held back.
+
+    Yields:
+        An event that the first signal sets.
 
     Raises:
-        KeyboardInterrupt: at the end of the block, or at the second signal; at the beginning, if
-            an earlier signal was swallowed.
+        KeyboardInterrupt: at a second signal; at the end of the block, if there was one; at the
+            beginning, if a library swallowed an earlier one.
     """
     if _received.is_set():
         raise KeyboardInterrupt
@@ -33,12 +38,12 @@ def deferred() -> Iterator[threading.Event]:
         yield requested
         return
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def remember(number: int, frame: FrameType | None) -> None:
         if requested.is_set():
             raise KeyboardInterrupt
         requested.set()
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {number: signal.signal(number, remember) for number in SIGNALS}
     try:
         yield requested
     finally:
@@ -50,7 +55,10 @@ def deferred() -> Iterator[threading.Event]:
 
 @contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise ``KeyboardInterrupt``, and are remembered within the block."""
+    """Turn Ctrl-C and SIGTERM into ``KeyboardInterrupt`` within a block, and remember them.
+
+    Outside the main thread, where Python allows no signal handlers, nothing changes.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,6 +1,6 @@
-"""Locks: two processes never write the same files.
+"""Locks: only one process at a time writes in a folder.
 
-The operating system holds the lock, so it ends with its process, however that ends.
+The operating system holds the lock, so it ends with its process, however that process ends.
 """
 
 from __future__ import annotations
@@ -17,17 +17,23 @@ import filelock
 from musisep_cli.errors import OutputError
 
 LOCK = ".lock"
-"""Name of the lock file in the folder that it guards."""
+"""Name of the lock file, which lies in the folder that it guards."""
 PATIENCE_S = 20.0
-"""A killed run's workers take a step to notice, and write what they have."""
+"""Time in seconds to wait for a lock: the workers of a killed run notice its end after their
+current step, and then still write what they have."""
 
 
 @contextmanager
 def hold(folder: Path, patience_s: float) -> Iterator[None]:
-    """Keep other processes out of a folder that exists, after waiting for them so long.
+    """Keep other processes out of a folder within a block.
+
+    Args:
+        folder: a folder that exists.
+        patience_s: how long to wait for another process to end, in seconds.
 
     Raises:
-        OutputError: another one holds it, and the message says which; or the file system refuses.
+        OutputError: another process still holds the folder (the message says which), or the file
+            system refuses.
     """
     path = folder / LOCK
     lock = filelock.FileLock(path)
@@ -41,17 +47,19 @@ def hold(folder: Path, patience_s: float) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be locked ({error.strerror}).") from error
     try:
-        with suppress(OSError):  # a full disk: the lock holds all the same
+        with suppress(OSError):  # a full disk takes no text, but the lock holds all the same
             path.write_text(f"process {os.getpid()} on {platform.node()}, {time.ctime()}", "utf-8")
         yield
     finally:
-        # Before the release: who waits for the removed file notices, and locks a new one.
+        # Before the release: a process that waits for the removed file notices that it is gone,
+        # and locks a new one.
         with suppress(OSError):
             path.unlink()
         lock.release()
 
 
 def _holder(path: Path) -> str:
+    """Return what the lock file says of its process, or "another process"."""
     try:
         text = path.read_text("utf-8", errors="replace")[:200]
     except OSError:

@@ -1,4 +1,4 @@
-"""Portions: as many frames at once as the GPU's memory holds."""
+"""Portions: as many frames at once as the memory of a GPU holds."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ Result = TypeVar("Result")
 
 
 class Portions:
-    """Frames are worked on all at once until the memory is short, then in halves, and so on.
+    """Work on frames that is divided into halves, and halves of these, until the memory suffices.
 
-    What is found to fit is kept to: every attempt that fails costs time.
+    The size that was found to fit is kept for later calls, since every failed attempt costs time.
     """
 
     def __init__(self) -> None:
-        self.size: int | None = None
+        self.size: int | None = None  # frames at once; None before the memory has run out
 
     def map(self, work: Callable[[Tensor], Result], frames: Tensor) -> list[Result]:
-        """Results of all portions of frames ``[n, ...]``, in order; at least one frame is given.
+        """Return the results of all portions of the frames, in order.
+
+        Args:
+            work: the function that is called with every portion, ``[m, ...]`` with m <= n.
+            frames: at least one frame, ``[n, ...]``.
 
         Raises:
             DeviceError: not even one frame fits.

@@ -1,6 +1,6 @@
-"""Process: what a program of this package asks of the C libraries below it.
+"""Process: settings of the C libraries that this process uses, for memory and for threads.
 
-These are settings of the whole process, hence for programs, not for whoever imports the package.
+They change the whole process. So programs of this package call them, and importing it does not.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ import ctypes
 import os
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""Numbers of the parameters in glibc's malloc.h."""
+"""Numbers by which glibc's malloc.h names the two parameters of ``mallopt``."""
 KEPT_BYTES = 2**30
-"""As much may be unused before any of it is given back."""
+"""Bytes of free memory that the process keeps before it gives any back: 1 GiB."""
 LARGEST_BYTES = 2**25
-"""Larger blocks come from the system; glibc takes no higher limit."""
+"""Bytes from which on a block comes from the system: 32 MiB, the highest that glibc accepts."""
 SPINS = 1000
-"""Rounds that a thread of GNU OpenMP waits actively, some ten microseconds: as many as it takes by
-itself where it knows of more threads than cores."""
+"""Rounds that a thread of GNU OpenMP waits actively, some ten microseconds: its own default where
+it knows of more threads than cores."""
 
 
 def keep_freed_memory() -> None:
-    """From now on, where the C library is glibc; elsewhere nothing changes.
+    """Let the C library keep freed memory for the next tensor, where it is glibc.
 
-    It gives large blocks back to the system as soon as they are free, and takes the next from it,
-    which clears every page of it: a twelfth of all time, where one tensor of some megabytes follows
-    another. What is kept is what was in use at once before, so that no more memory is needed.
+    By default glibc gives large blocks back to the system as soon as they are free and takes the
+    next ones from it. The system clears every page that it hands out: a twelfth of all time, where
+    one tensor of some megabytes follows another. The kept memory was in use before, so the peak of
+    the process does not rise. With another C library nothing changes.
     """
     try:
         set_parameter = ctypes.CDLL(None).mallopt
@@ -35,13 +36,14 @@ def keep_freed_memory() -> None:
 
 
 def wait_briefly() -> None:
-    """Threads that wait for each other soon sleep; to be called before PyTorch is imported.
+    """Let threads that wait for each other sleep soon; to be called before PyTorch is imported.
 
-    GNU OpenMP, which it brings on Linux, spins for milliseconds. Where others are at work, that is
-    the time of the thread that is waited for. Two threads for 3 s of a duet on two cores took 43 s
-    with another program on each core, and now 24; two such at once took 21 to 59 s, and now 16. One
-    by itself takes the 7 to 8 s it took. Threads that sleep at once would make that 11. Whoever
-    sets one of the variables is followed.
+    GNU OpenMP, which PyTorch brings on Linux, lets a waiting thread spin for milliseconds. Where
+    other programs are at work, the spinning takes the time of the very thread that is waited for.
+    Measured with two threads for 3 s of a duet on two cores: 43 s before and 24 s now with another
+    program on each core; 21 to 59 s before and 16 s now for two such runs at once; 7 to 8 s before
+    and now for one alone, which would be 11 s if threads slept at once. A user who has set
+    ``OMP_WAIT_POLICY`` or ``GOMP_SPINCOUNT`` keeps that setting.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))

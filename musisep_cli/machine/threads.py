@@ -1,8 +1,8 @@
-"""Threads: blocks that do not depend on each other, each worked through by one of several threads.
+"""Threads: several threads that share out items of work that do not depend on each other.
 
-PyTorch divides single operations among its threads, but those of a few frames are too small for
-that. Here every operation has one thread, and the blocks are divided: what comes out does not
-depend on the number of threads.
+PyTorch divides every single operation among its threads, but operations on a few frames are too
+small for that. Here every operation runs on one thread, and the items are shared out instead. The
+results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Result = TypeVar("Result")
 
 
 class Threads:
-    """Several threads of this process, to be closed; a single one is the caller's own.
+    """A group of threads of this process that is to be closed; one thread is the caller's own.
 
-    What they are given to do must not change what the others read. Whether gradients are recorded
-    is for it to say: a thread does not know what its caller has set.
+    Work that is given to one thread must not change what the others read. It must also say for
+    itself whether gradients are recorded: PyTorch does not hand that setting on to threads.
 
     Args:
-        n: how many.
+        n: number of threads.
     """
 
     def __init__(self, n: int) -> None:
@@ -35,11 +35,14 @@ class Threads:
             self._pool = ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,))
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """The results of all items, in order."""
+        """Return the results of all items, in their order."""
         return [result.result() for result in [self.begin(work, item) for item in items]]
 
     def begin(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
-        """One item's result, which may take its time; a single thread waits for it here."""
+        """Begin the work on one item, and return the future of its result.
+
+        With a single thread the work is done before this returns.
+        """
         if self._pool is not None:
             return self._pool.submit(work, item)
         done: Future[Result] = Future()
@@ -47,18 +50,18 @@ class Threads:
         return done
 
     def close(self) -> None:
-        """No more results are wanted."""
+        """Cancel what has not begun, wait for what has, and end the threads."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
 
 CALLERS_OWN = Threads(1)
-"""All is done where it is asked for."""
+"""The group of one thread: work is done in the thread that asks for it."""
 
 
 @contextmanager
 def threads_of_operations(n: int) -> Iterator[None]:
-    """So many threads for each of PyTorch's operations inside, as many as before afterwards."""
+    """Let each operation of PyTorch use n threads within a block, and restore the number after."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

@@ -1,15 +1,16 @@
-"""Pictures of what goes in, what comes out, and what was learned.
+"""Pictures of the recording, of its stems and pitches, and of what was learned from it.
 
 | Module | Picture |
 | --- | --- |
-| `plots.spectrogram` | level over time and frequency, of the mix and of every stem |
-| `plots.dictionary` | relative harmonic amplitudes of every instrument (paper, Section 2.3) |
-| `plots.curves` | the objective and its three terms over the iterations (Section 3.5) |
-| `plots.pitch` | the fundamental of every instrument over time |
-| `plots.canvas` | what they share: figure, file, colours, time axis |
+| `pictures.spectrogram` | level over time and frequency, of the mix and of every stem |
+| `pictures.dictionary` | relative harmonic amplitudes of every instrument (paper, Section 2.3) |
+| `pictures.curves` | the objective and its three terms over the iterations (Section 3.5) |
+| `pictures.pitch` | the fundamental of every instrument over time |
+| `pictures.canvas` | what all pictures share: figure, file, colours, time axis |
 
-Only figure objects are used, never pyplot: nothing global changes, and threads do not meet.
-matplotlib is imported by the first picture, not by this package.
+Pictures are drawn on figure objects and never through pyplot, whose global state would be shared by
+threads and by whoever imports this package. The first picture imports matplotlib, this package does
+not.
 """
 
 from musisep_cli.pictures.curves import write_curves

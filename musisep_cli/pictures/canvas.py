@@ -1,4 +1,4 @@
-"""Canvas: the figure, file, colours and time axis that all pictures share."""
+"""Canvas: the figure, the file, the colours and the time axis that all pictures share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musisep_cli.machine.files import atomic_path
+from musisep_cli.sound.notation import clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,22 +16,32 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
 
 WIDTH_PX = 1200
+"""Width of every picture in pixels: it fits a page or a screen as it is."""
 HEIGHT_PX = 600
+"""Height in pixels of a picture with a single panel."""
 DPI = 100
+"""Pixels per inch, by which matplotlib turns its points (1/72 inch) into pixels."""
 
-# Okabe and Ito's colours, told apart with any colour vision and on white paper (their yellow is
-# not, so a darker one stands in).
+# The colours of Okabe and Ito, which can be told apart with any colour vision. Their yellow is
+# hardly visible on white paper, so a darker one stands in for it.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7f3c8d", "#4d4d4d")
 
 _LONGEST_TEXT = 90
+"""Number of characters that fit above a picture in matplotlib's size for titles."""
 _MISSING = "\N{WHITE SQUARE}"
-# Spacings of a time axis that read well, in seconds.
+"""Drawn for a character that the font lacks."""
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400)
+"""Distances in seconds between two ticks of a time axis that are easy to read."""
 _MOST_TIME_TICKS = 13
+"""Largest number of ticks on a time axis whose labels do not touch."""
 
 
 def new_figure(*, height_px: int = HEIGHT_PX) -> Figure:
-    """An empty white figure, 1200 pixels wide, whose parts find their places themselves."""
+    """Return an empty white figure, 1200 pixels wide, whose parts are placed automatically.
+
+    Args:
+        height_px: height in pixels.
+    """
     from matplotlib.figure import Figure
 
     size_in = (WIDTH_PX / DPI, height_px / DPI)
@@ -38,29 +49,29 @@ def new_figure(*, height_px: int = HEIGHT_PX) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure as a PNG, whole or not at all.
+    """Write a figure as a PNG, whole or not at all.
 
     Args:
-        figure: What to draw.
-        path: The file to write or replace.
+        figure: the figure to draw.
+        path: the file to write or replace.
 
     Raises:
-        OutputError: The file system refuses.
+        OutputError: the file system refuses.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    # Not savefig, whose picture takes its size from the user's matplotlibrc. It has no types.
+    # Figure.savefig would take its resolution from the user's matplotlibrc. (No types: Any.)
     canvas: Any = FigureCanvasAgg(figure)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         canvas.print_png(stream)
 
 
 def plain(text: str) -> str:
-    r"""Text, perhaps a file's name, in a form that matplotlib draws as it stands.
+    r"""Return a text, perhaps the name of a file, in a form that matplotlib draws as it stands.
 
-    Dollar signs are no formulas, characters that the font lacks become squares (matplotlib would
-    warn), and a long text loses its middle. A label that starts with an underscore gets a space
-    before it, since a legend would leave it out.
+    Dollar signs are escaped, since matplotlib reads formulas between them. Characters that the font
+    lacks become squares, where matplotlib would warn. A long text loses its middle. A text that
+    starts with an underscore gets a space before it, since a legend would leave it out.
 
     >>> plain("a $10 $5 étude\n\N{VIOLIN}")
     'a \\$10 \\$5 étude □'
@@ -75,7 +86,10 @@ def plain(text: str) -> str:
 
 
 def instrument_names(names: Sequence[str] | None, n_instruments: int) -> list[str]:
-    """The names to draw, "instrument 1" and so on if there are none.
+    """Return the names to draw, "instrument 1" and so on if none are given.
+
+    Raises:
+        ValueError: there are not as many names as instruments.
 
     >>> instrument_names(None, 2)
     ['instrument 1', 'instrument 2']
@@ -88,7 +102,10 @@ def instrument_names(names: Sequence[str] | None, n_instruments: int) -> list[st
 
 
 def colour(number: int) -> str:
-    """The colour of instrument or seed `number`, counted from 0: the same in every picture.
+    """Return the colour of an instrument or a seed, the same in every picture.
+
+    Args:
+        number: of the instrument or seed, from 0; after eight the colours begin again.
 
     >>> colour(0), colour(8) == colour(0)
     ('#0072b2', True)
@@ -97,14 +114,19 @@ def colour(number: int) -> str:
 
 
 def draw_quietly(axes: Axes) -> None:
-    """Take the box away, and lay a faint grid under the data."""
+    """Remove the frame at the top and on the right, and draw a faint grid under the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
 
 
 def label_time(axes: Axes, duration_s: float) -> None:
-    """Label the horizontal axis in seconds below a minute, in min:s or h:min:s above."""
+    """Label the time axis: in seconds below a minute, in min:s below an hour, else in h:min:s.
+
+    Args:
+        axes: their horizontal axis is in seconds.
+        duration_s: the end of the axis, which starts at 0.
+    """
     from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
     axes.set_xlim(0.0, duration_s)
@@ -119,20 +141,8 @@ def label_time(axes: Axes, duration_s: float) -> None:
     axes.set_xlabel("time in h:min:s" if with_hours else "time in min:s")
 
 
-def clock(time_s: float, *, with_hours: bool) -> str:
-    """Time as on a clock.
-
-    >>> clock(75.0, with_hours=False), clock(3675.0, with_hours=True)
-    ('1:15', '1:01:15')
-    """
-    minutes, seconds = divmod(round(time_s), 60)
-    if not with_hours:
-        return f"{minutes}:{seconds:02d}"
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-
-
 def label_hz(frequency_hz: float) -> str:
-    """A frequency as on the scale of an equaliser.
+    """Return a frequency as equalisers write it: in Hz, from 1000 Hz on in kHz with a k.
 
     >>> [label_hz(f) for f in (50, 200, 1000, 2500, 20_000)]
     ['50', '200', '1k', '2.5k', '20k']
@@ -142,7 +152,7 @@ def label_hz(frequency_hz: float) -> str:
 
 @cache
 def _font() -> FT2Font:
-    """The font in which matplotlib writes if nothing else is asked for."""
+    """Return the font in which matplotlib writes by default."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     return get_font(findfont(FontProperties()))

@@ -1,7 +1,7 @@
 """Training curves: the objective and its three terms over the iterations (Section 3.5).
 
-A run of the paper has 70,000 rows and the picture 550 pixels for them: rows are put together in
-bins, and a bin shows its range, faintly, and its smoothed mean.
+The paper trains for 70,000 iterations, and a panel is 550 pixels wide. So neighbouring iterations
+share a bin, and of every bin the picture shows the range (faintly) and a smoothed mean.
 """
 
 from __future__ import annotations
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 Row = Mapping[str, float | str]
+"""One iteration of a training: name of a column to its number, or to the number's text."""
 _Floats = NDArray[np.float64]
 
 _MOST_BINS = 400
-_SMOOTHING_SHARE = 0.04  # of the run, the half width of the smoothing window
-_COLUMNS, _LEGEND_COLUMNS = 2, 6
+"""Largest number of bins: fewer than a panel has pixels."""
+_SMOOTHING_SHARE = 0.04
+"""Half the width of the smoothing window, as a share of the iterations."""
+_COLUMNS = 2
+"""Panels side by side."""
+_LEGEND_COLUMNS = 6
+"""Labels side by side that fit the width of the picture."""
 _HEIGHT_PX = 700
+"""Height in pixels of two rows of panels and a legend."""
 
 
 def write_curves(
@@ -37,19 +44,20 @@ def write_curves(
     title: str = "Training",
     chosen: str | None = None,
 ) -> None:
-    """Write training curves as a PNG: a panel for each term, in it a line for each run.
+    """Write training curves as a PNG with one panel per term and one line per training.
 
     Args:
-        path: The file to write or replace.
-        runs: Label, for instance "seed 0", to the rows of its metrics.csv in their order, with
-            the columns iteration, the terms, and n_skipped; numbers or their texts. Values that
-            are not finite or not positive are left out.
-        terms: The columns to draw, a panel for each.
-        title: Drawn above, as it stands.
-        chosen: The label of a run to emphasise.
+        path: the file to write or replace.
+        runs: label of each training, for instance "seed 0", to the rows of its metrics.csv in
+            order, with the columns iteration, the terms and n_skipped; numbers or their texts.
+            Values that are not finite or not positive are left out, since the vertical axis is
+            logarithmic.
+        terms: columns to draw, a panel for each.
+        title: drawn above the panels as it stands.
+        chosen: label of the training whose line is drawn bold; None for none.
 
     Raises:
-        OutputError: The file system refuses.
+        OutputError: the file system refuses.
     """
     figure = canvas.new_figure(height_px=_HEIGHT_PX)
     figure.suptitle(canvas.plain(title))
@@ -73,22 +81,23 @@ def write_curves(
 
 @dataclass(frozen=True, kw_only=True)
 class _Curve:
-    """One term of one run, in bins of some iterations each; NaN where a bin holds no number.
+    """One term of one training in bins, arrays of one number per bin; NaN where it has no value.
 
     Attributes:
-        iteration: The middle of every bin.
-        low: Its lowest value.
-        high: Its highest.
-        smooth: Geometric mean of the bins around it.
+        iteration: mean iteration of the bin.
+        low: lowest value in the bin.
+        high: highest value in the bin.
+        smooth: geometric mean of the bins around it.
     """
 
-    iteration: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    smooth: NDArray[np.float64]
+    iteration: _Floats
+    low: _Floats
+    high: _Floats
+    smooth: _Floats
 
 
 def _curve(rows: Sequence[Row], term: str) -> _Curve:
+    """Return a column of a training in at most ``_MOST_BINS`` bins."""
     value = np.array([float(row[term]) for row in rows])
     iteration = np.array([float(row["iteration"]) for row in rows])
     usable = np.isfinite(value) & (value > 0)
@@ -96,19 +105,25 @@ def _curve(rows: Sequence[Row], term: str) -> _Curve:
     starts = np.arange(n_bins) * len(rows) // max(n_bins, 1)
     if not n_bins:
         return _Curve(iteration=iteration, low=value, high=value, smooth=value)
-    # The axis is logarithmic, and so is the mean: one outlier does not lift the line.
+    # The axis is logarithmic, and the mean is taken of logarithms: one outlier does not lift the
+    # line. Sum of the logarithms and number of the usable values of every bin:
     total = np.add.reduceat(np.log(value, out=np.zeros_like(value), where=usable), starts)
     count = np.add.reduceat(usable.astype(np.float64), starts)
     return _Curve(
         iteration=np.add.reduceat(iteration, starts) / np.diff(starts, append=len(rows)),
-        low=_finite(np.minimum.reduceat(np.where(usable, value, np.inf), starts)),
-        high=_finite(np.maximum.reduceat(np.where(usable, value, -np.inf), starts)),
+        low=_infinite_to_nan(np.minimum.reduceat(np.where(usable, value, np.inf), starts)),
+        high=_infinite_to_nan(np.maximum.reduceat(np.where(usable, value, -np.inf), starts)),
         smooth=_smoothed_mean(total, count),
     )
 
 
-def _smoothed_mean(log_total: NDArray[np.float64], count: NDArray[np.float64]) -> _Floats:
-    """Geometric mean around every bin; NaN where the bin itself is empty."""
+def _smoothed_mean(log_total: _Floats, count: _Floats) -> _Floats:
+    """Return the geometric mean around every bin; NaN where the bin itself is empty.
+
+    Args:
+        log_total: sum of the logarithms in every bin.
+        count: number of values in every bin.
+    """
     reach = min(round(_SMOOTHING_SHARE * len(count)), (len(count) - 1) // 2)
     weight = np.hanning(2 * reach + 3)[1:-1]
     near = np.convolve(count, weight, mode="same")
@@ -116,15 +131,17 @@ def _smoothed_mean(log_total: NDArray[np.float64], count: NDArray[np.float64]) -
     return np.exp(mean)
 
 
-def _finite(value: _Floats) -> _Floats:
+def _infinite_to_nan(value: _Floats) -> _Floats:
+    """Return the values with NaN, which is not drawn, in place of the infinity of an empty bin."""
     return np.where(np.isfinite(value), value, np.nan)
 
 
 def _draw(axes: Axes, curve: _Curve, colour: str, *, emphasised: bool) -> Line2D:
+    """Draw the range and the mean of one training, and return the line of the mean."""
     axes.fill_between(
         curve.iteration, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0.6
     )
-    # A run of one row is a point.
+    # A line through a single bin has no length: it gets a point.
     marker = "o" if len(curve.iteration) == 1 else ""
     width, order = (3.0, 3) if emphasised else (1.6, 2)
     [line] = axes.plot(
@@ -134,7 +151,7 @@ def _draw(axes: Axes, curve: _Curve, colour: str, *, emphasised: bool) -> Line2D
 
 
 def _label(axes: Axes, name: str) -> None:
-
+    """Name a panel, and make its axis logarithmic if it shows anything."""
     axes.set_title(name, loc="left", fontsize="medium")
     canvas.draw_quietly(axes)
     low, high = axes.dataLim.intervaly
@@ -146,6 +163,7 @@ def _label(axes: Axes, name: str) -> None:
 
 
 def _legend_text(label: str, rows: Sequence[Row], chosen: str | None) -> str:
+    """Return the label of a training, with its skipped steps and whether it was chosen."""
     n_skipped = int(float(rows[-1]["n_skipped"])) if rows else 0
     notes = ["chosen"] if label == chosen else []
     notes += [f"{n_skipped} steps skipped"] if n_skipped else []

@@ -1,6 +1,6 @@
 """Dictionary picture: relative harmonic amplitudes of every instrument (paper, Section 2.3).
 
-Axes of arrays: `h` harmonics, `i` instruments.
+Axes: ``h`` harmonics, ``i`` instruments.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.pictures import canvas
+from musisep_cli.sound.level import decibels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Scale = Literal["db", "linear"]
 
-FLOOR_DB = -60.0  # the smallest start value of the dictionary is 1e-3
-
+FLOOR_DB = -60.0
+"""Lowest level in dB that is drawn: that of 1e-3, the smallest start value of a dictionary."""
 _MOST_IN_A_COLUMN = 3
+"""Number of panels above one another; more instruments take two columns."""
 _PANEL_PX = 240
+"""Height of a panel in pixels."""
 
 
 def write_dictionary(
@@ -33,17 +36,17 @@ def write_dictionary(
     title: str = "Dictionary: relative amplitude of every harmonic",
     scale: Scale = "db",
 ) -> None:
-    """Write the dictionary as a PNG: one panel of bars per instrument, all on one scale.
+    """Write a dictionary as a PNG: one panel of bars per instrument, all with the same axes.
 
     Args:
-        path: The file to write or replace.
-        dictionary: [h, i], 0 and more; 1 is the usual maximum.
-        names: Of the instruments; "instrument 1" and so on if None.
-        title: Drawn above, as it stands.
-        scale: Of the amplitude: decibels down to -60, or linear.
+        path: the file to write or replace.
+        dictionary: relative amplitudes ``[h, i]``, 0 or more; 1 is the usual maximum.
+        names: names of the instruments; "instrument 1" and so on if None.
+        title: drawn above the panels as it stands.
+        scale: scale of the amplitudes: "db" for decibels from -60 up, or "linear".
 
     Raises:
-        OutputError: The file system refuses.
+        OutputError: the file system refuses.
     """
     n_harmonics, n_instruments = dictionary.shape
     n_columns = 1 if n_instruments <= _MOST_IN_A_COLUMN else 2
@@ -51,7 +54,7 @@ def write_dictionary(
     figure = canvas.new_figure(height_px=max(canvas.HEIGHT_PX, 60 + _PANEL_PX * n_rows))
     figure.suptitle(canvas.plain(title))
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    # One column is filled first, so that the instruments read downwards.
+    # Column by column, so that the instruments read downwards.
     in_order: list[Axes] = list(panels.T.flat)
     for number, name in enumerate(canvas.instrument_names(names, n_instruments)):
         _draw_bars(in_order[number], dictionary[:, number], canvas.colour(number), scale)
@@ -68,9 +71,10 @@ def write_dictionary(
 
 
 def _draw_bars(axes: Axes, amplitude: NDArray[np.floating[Any]], colour: str, scale: Scale) -> None:
+    """Draw the amplitudes ``[h]`` of one instrument as bars."""
     harmonic = np.arange(1, len(amplitude) + 1)
     if scale == "db":
-        level_db = 20 * np.log10(np.maximum(amplitude, 10 ** (FLOOR_DB / 20)))
+        level_db = decibels_of(amplitude, least=10 ** (FLOOR_DB / 20))
         axes.bar(harmonic, level_db - FLOOR_DB, bottom=FLOOR_DB, width=0.6, color=colour)
     else:
         axes.bar(harmonic, amplitude, width=0.6, color=colour)
@@ -84,6 +88,7 @@ def _label(
     dictionary: NDArray[np.floating[Any]],
     scale: Scale,
 ) -> None:
+    """Set ticks, limits and labels: of the first panel, whose axes the others share."""
     first = panels[0]
     first.set_xlim(0.3, n_harmonics + 0.7)
     step = 1 if n_harmonics <= 40 else 5

@@ -1,6 +1,6 @@
-"""Pitch picture: the fundamental of every instrument over time.
+"""Pitch picture: the fundamental frequency of every instrument over time.
 
-Axes of arrays: `i` instruments, `n` frames.
+Axes: ``i`` instruments, ``n`` frames, ``d`` dashes (the short lines that are drawn).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.pictures import canvas
+from musisep_cli.sound.level import decibels_of
+from musisep_cli.sound.pitch import A4_HZ, SEMITONES_PER_OCTAVE, midi_number, note_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,16 +24,19 @@ if TYPE_CHECKING:
 Values = NDArray[np.floating[Any]]
 
 RANGE_DB = 40.0
-
-_NOTES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
-_A4_HZ, _A4_MIDI = 440.0, 69
-# Semitones above C that get a name, by the span of the axis in semitones.
+"""Range of levels in dB, from the loudest tone down, that the strength of a line shows."""
 _NAMED = {14: tuple(range(12)), 26: (0, 2, 4, 5, 7, 9, 11), 50: (0, 4, 7), 1000: (0,)}
+"""Longest axis in semitones, to the keys that are named on it, in semitones above C."""
 _TICKS_HZ = (20, 50, 100, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000, 10_000, 20_000)
+"""Frequencies in Hz that are marked on the right."""
 _LEAST_SPAN = 12.0
+"""Shortest pitch axis in semitones, so that a vibrato does not look like a melody."""
 _MARGIN = 1.5
+"""Room in semitones above the highest and below the lowest pitch."""
 _EMPTY_MIDI = (48.0, 72.0)
-_MOST_FRAMES = 4000  # four to a pixel
+"""Range of the axis, C3 to C5, where no instrument plays."""
+_MOST_FRAMES = 4000
+"""Largest number of dashes that are drawn per instrument, some four to a pixel."""
 
 
 def write_pitch(
@@ -47,23 +52,24 @@ def write_pitch(
     """Write pitch tracks as a PNG: one colour per instrument, stronger where it is louder.
 
     Args:
-        path: The file to write or replace.
-        times_s: [n], the middle of every frame, rising.
-        f0_hz: [i, n], fundamental; of no matter where an instrument is off.
-        amplitude: [i, n]; what is 40 dB below the loudest tone of all is nearly white.
-        on: [i, n], whether the instrument plays.
-        names: Of the instruments; "instrument 1" and so on if None.
-        title: Drawn above, as it stands.
+        path: the file to write or replace.
+        times_s: middle of every frame in s, rising, ``[n]``.
+        f0_hz: fundamental in Hz, ``[i, n]``; ignored where the instrument is off.
+        amplitude: amplitude of the tone, ``[i, n]``; tones 40 dB below the loudest of all are
+            nearly white.
+        on: whether the instrument plays, ``[i, n]``.
+        names: names of the instruments; "instrument 1" and so on if None.
+        title: drawn above the picture as it stands.
 
     Raises:
-        OutputError: The file system refuses.
+        OutputError: the file system refuses.
     """
     figure = canvas.new_figure()
     axes = figure.subplots()
     axes.set_title(canvas.plain(title))
     canvas.draw_quietly(axes)
     sounding = on & np.isfinite(f0_hz) & (f0_hz > 0) & np.isfinite(amplitude)
-    midi = _midi(np.where(sounding, f0_hz, _A4_HZ))
+    midi = midi_number(np.where(sounding, f0_hz, A4_HZ))
     strength = _strength(np.where(sounding, amplitude, 0.0))
     edges_s = _edges(times_s)
     for number, name in enumerate(canvas.instrument_names(names, len(midi))):
@@ -78,17 +84,18 @@ def write_pitch(
 
 
 def _strength(amplitude: Values) -> Values:
-    """From 0, for 40 dB below the loudest tone of all and less, to 1."""
+    """Return how strongly each tone is drawn, from 0 (40 dB below the loudest, or less) to 1."""
     loudest = amplitude.max(initial=0.0) or 1.0
-    level_db = 20 * np.log10(np.maximum(amplitude / loudest, 1e-10))
+    level_db = decibels_of(amplitude / loudest)
     strength: Values = np.clip(1 + level_db / RANGE_DB, 0.0, 1.0)
     return strength
 
 
 def _edges(times_s: Values) -> Values:
-    """Where every frame starts, and where the last one ends, [n + 1]."""
+    """Return where every frame starts, and where the last one ends, in s, ``[n + 1]``."""
     if len(times_s) < 2:
-        return np.array([0.0, *(2 * times_s or [1.0])])
+        # A single frame is centred at its time; a track without frames gets an axis of 1 s.
+        return np.array([0.0, *(2 * times_s if len(times_s) else [1.0])])
     middles = (times_s[:-1] + times_s[1:]) / 2
     last = 2 * times_s[-1] - middles[-1]
     return np.array([max(2 * times_s[0] - middles[0], 0.0), *middles, last])
@@ -96,13 +103,13 @@ def _edges(times_s: Values) -> Values:
 
 @dataclass(frozen=True, kw_only=True)
 class _Dashes:
-    """What is drawn: short level lines, which show no slide where a pitch jumps.
+    """Short level lines; one line through all frames would show a slide where the pitch jumps.
 
     Attributes:
-        start_s: [d].
-        end_s: [d].
-        midi: [d], 60 is C4.
-        strength: [d], from 0 to 1.
+        start_s: left end in s, ``[d]``.
+        end_s: right end in s, ``[d]``.
+        midi: height as a MIDI number with its fraction, ``[d]``.
+        strength: thickness and opacity from 0 to 1, ``[d]``.
     """
 
     start_s: Values
@@ -112,7 +119,13 @@ class _Dashes:
 
 
 def _dashes(edges_s: Values, midi: Values, strength: Values) -> _Dashes:
-    """One dash for every frame, or of every few frames the strongest; none below strength 0."""
+    """Return a dash for every frame, or for the strongest of every few frames of a long track.
+
+    Args:
+        edges_s: start of every frame and end of the last, in s, ``[n + 1]``.
+        midi: pitch of one instrument, ``[n]``.
+        strength: strength from 0 to 1, ``[n]``; below 0 where it does not play: no dash.
+    """
     size = -(-len(midi) // _MOST_FRAMES) or 1
     starts = np.arange(0, len(midi), size)
     padded = np.pad(strength, (0, -len(midi) % size), constant_values=-1.0)
@@ -128,6 +141,7 @@ def _dashes(edges_s: Values, midi: Values, strength: Values) -> _Dashes:
 
 
 def _draw_track(axes: Axes, dashes: _Dashes, colour: str) -> None:
+    """Draw the dashes of one instrument, thick and dark where it is loud."""
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgb
 
@@ -145,31 +159,21 @@ def _draw_track(axes: Axes, dashes: _Dashes, colour: str) -> None:
 
 
 def _label_pitch(axes: Axes, midi: Values) -> None:
-    """Name the notes on the left, from C to C where there are many, and give Hz on the right."""
+    """Name notes on the left, fewer of each octave the longer the axis, and mark Hz on the right.
+
+    Args:
+        axes: their vertical axis counts MIDI numbers.
+        midi: all pitches that are drawn, of any number.
+    """
     low, high = (midi.min(), midi.max()) if midi.size else _EMPTY_MIDI
     margin = max(_MARGIN, (_LEAST_SPAN - (high - low)) / 2)
     low, high = low - margin, high + margin
     axes.set_ylim(low, high)
     axes.set_ylabel("pitch")
     named = next(steps for span, steps in _NAMED.items() if high - low <= span)
-    notes = [note for note in range(ceil(low), int(high) + 1) if note % 12 in named]
-    axes.set_yticks(notes, [note_name(note) for note in notes])
+    keys = [key for key in range(ceil(low), int(high) + 1) if key % SEMITONES_PER_OCTAVE in named]
+    axes.set_yticks(keys, [note_name(key, sharp="♯") for key in keys])
     right = axes.secondary_yaxis("right")
-    shown = [hz for hz in _TICKS_HZ if low <= _midi(hz) <= high]
-    right.set_yticks([_midi(hz) for hz in shown], [canvas.label_hz(hz) for hz in shown])
+    shown = [hz for hz in _TICKS_HZ if low <= midi_number(hz) <= high]
+    right.set_yticks([midi_number(hz) for hz in shown], [canvas.label_hz(hz) for hz in shown])
     right.set_ylabel("frequency in Hz")
-
-
-def note_name(midi: int) -> str:
-    """The name of a note, with C4 in the middle of the piano.
-
-    >>> note_name(60), note_name(70)
-    ('C4', 'A♯4')
-    """
-    return f"{_NOTES[midi % 12]}{midi // 12 - 1}"
-
-
-def _midi(f0_hz: Values | float) -> Values:
-    """Note numbers, 69 for 440 Hz and a semitone each."""
-    number: Values = _A4_MIDI + 12 * np.log2(np.asarray(f0_hz) / _A4_HZ)
-    return number

@@ -1,10 +1,10 @@
-"""Spectrogram: level over time and frequency.
+"""Spectrogram picture: level over time and frequency.
 
-The picture is computed at the resolution of the screen: one column and one row per pixel, each
-the loudest of what falls into it. So an hour takes no more memory than a second, and no partial
-or click gets lost between two pixels.
+The levels are computed for the pixels of the picture: each pixel shows the loudest magnitude of the
+frames and bins that fall into it. So an hour takes no more memory than a second, and no partial or
+click gets lost between two pixels.
 
-Axes of arrays: `t` samples, `n` frames, `f` bins; `y` rows and `x` columns of the picture.
+Axes: ``t`` samples, ``n`` frames, ``f`` bins; ``y`` rows and ``x`` columns of the picture.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.pictures import canvas
+from musisep_cli.sound.level import decibels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,21 +27,30 @@ Samples = NDArray[np.floating[Any]]
 Scale = Literal["log", "linear"]
 
 RANGE_DB = 80.0
+"""Difference in dB between the brightest and the darkest colour."""
 LOWEST_HZ = 40.0
-HIGHEST_HZ = 24_000.0  # recordings of 96 kHz and more hold nothing to be heard above
-
-# The window: partials 40 Hz apart stay apart, notes of 50 ms too.
+"""Lowest frequency of a logarithmic axis in Hz: the E of a double bass."""
+HIGHEST_HZ = 24_000.0
+"""Highest frequency that is drawn in Hz, above all that can be heard."""
 _WINDOW_S = 0.1
-# Zero padding, so that the bins trace the window's spectrum and not only sample it.
+"""Length of the analysis window in s: it tells apart partials 40 Hz and notes 50 ms apart."""
 _PADDING = 1.5
+"""Least length of the transform in windows: padded with zeros, so that a partial between two bins
+loses little of its height."""
 _FRAMES_PER_BLOCK = 128
-
-# Place of the data and of the colour bar in the picture: left, bottom, width, height.
+"""Frames that are transformed at once: some ten megabytes."""
 _DATA_PX = (80, 60, 1000, 490)
+"""Left, bottom, width and height of the data in the picture, in pixels."""
 _BAR_PX = (1100, 60, 20, 490)
+"""Left, bottom, width and height of the colour bar, in pixels."""
 _TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+"""Frequencies in Hz that are written beside a logarithmic axis."""
 _MINOR_TICKS_HZ = [d * 10**p for p in (1, 2, 3, 4) for d in range(1, 10)]
+"""Frequencies in Hz with a tick and no number."""
 _COLOUR_MAP = "magma"
+"""Name of matplotlib's map of colours: its brightness rises evenly with the level."""
+_SILENT_DB = -190.0
+"""Peak in dBFS below which a signal counts as silent, above the least level of ``decibels_of``."""
 
 
 def write_spectrogram(
@@ -55,20 +65,20 @@ def write_spectrogram(
     """Write the magnitude spectrogram of a signal as a PNG of 1200 x 600 pixels.
 
     Args:
-        path: The file to write or replace.
-        samples: [t], of any length; finite.
-        sample_rate_hz: Samples per second.
-        title: Drawn above, as it stands.
-        range_db: Levels of the darkest and the brightest colour, see `colour_range`; the signal's
-            own if None. Pictures that are to be compared need one range.
-        scale: Of the frequency axis: from 40 Hz logarithmic, or from 0 linear; both up to half
-            the sample rate, or to 24 kHz.
+        path: the file to write or replace.
+        samples: the signal ``[t]``, of any length and finite; full scale is 1.
+        sample_rate_hz: samples per second.
+        title: drawn above the picture as it stands.
+        range_db: levels of the darkest and the brightest colour in dBFS, see `colour_range`; the
+            signal's own if None. Pictures that are to be compared need the same range.
+        scale: scale of the frequency axis: "log" from 40 Hz, or "linear" from 0 Hz; both end at
+            half the sample rate, or at 24 kHz.
 
     Raises:
-        OutputError: The file system refuses.
+        OutputError: the file system refuses.
     """
     rows = _rows(sample_rate_hz, scale)
-    level_db = _decibels(_loudest(samples, sample_rate_hz, rows))
+    level_db = decibels_of(_loudest(samples, sample_rate_hz, rows))
     low_db, high_db = range_db or _range_below(level_db.max())
     figure = canvas.new_figure()
     figure.set_layout_engine("none")
@@ -93,29 +103,31 @@ def write_spectrogram(
 
 
 def colour_range(samples: Samples, sample_rate_hz: int) -> tuple[float, float]:
-    """Levels of the darkest and the brightest colour: 80 dB down from the loudest point.
+    """Return the levels of the darkest and the brightest colour for a signal and its stems.
 
     Args:
-        samples: The mix [t]; its range is for the pictures of all its stems.
-        sample_rate_hz: Samples per second.
+        samples: the mix ``[t]``, whose range serves for the pictures of all its stems.
+        sample_rate_hz: samples per second.
 
     Returns:
-        Both levels in dB re full scale, a sine of amplitude 1.
+        80 dB below the loudest point of the spectrogram, and that point rounded up to a whole
+        decibel; both relative to a sine of amplitude 1.
 
     >>> colour_range(0.5 * np.sin(np.arange(8000) / 8000 * 2 * np.pi * 1000), 8000)
     (-86.0, -6.0)
     """
-    return _range_below(_decibels(_loudest(samples, sample_rate_hz, _rows(sample_rate_hz))).max())
+    picture = _loudest(samples, sample_rate_hz, _rows(sample_rate_hz))
+    return _range_below(decibels_of(picture).max())
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """How the bins of a spectrum become rows of the picture.
+    """How the bins of a spectrum become the rows of the picture.
 
     Attributes:
-        edges: [y + 1] on the axis: log2 of Hz, or Hz.
-        edges_hz: [y + 1].
-        bin_hz: Distance of two bins.
+        edges: borders of the rows on the axis, in Hz or in log2 of Hz, ``[y + 1]``.
+        edges_hz: the same borders in Hz.
+        bin_hz: distance between two bins in Hz.
     """
 
     edges: NDArray[np.float64]
@@ -123,9 +135,10 @@ class _Rows:
     bin_hz: float
 
     def loudest(self, magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Magnitudes [n, f] as [n, y].
+        """Return the magnitudes ``[n, f]`` by rows of the picture, ``[n, y]``.
 
-        A row that holds bins shows the loudest; one between two bins what lies between them.
+        A row that holds bins shows the loudest of them. A row that lies between two bins shows the
+        line between their magnitudes at its middle.
         """
         first = np.ceil(self.edges_hz / self.bin_hz).astype(np.intp)
         middle = (self.edges_hz[:-1] + self.edges_hz[1:]) / 2 / self.bin_hz
@@ -138,6 +151,7 @@ class _Rows:
 
 
 def _rows(sample_rate_hz: int, scale: Scale = "log") -> _Rows:
+    """Return the rows of a picture, of equal height on its frequency axis."""
     n_rows = _DATA_PX[3]
     top_hz = min(HIGHEST_HZ, sample_rate_hz / 2)
     if scale == "log":
@@ -149,18 +163,19 @@ def _rows(sample_rate_hz: int, scale: Scale = "log") -> _Rows:
 
 
 def _n_fft(sample_rate_hz: int) -> int:
-    """The power of two that holds a window and its padding."""
+    """Return the length of the transform: the power of two that holds a padded window."""
     exponent = int(np.ceil(np.log2(_PADDING * _WINDOW_S * sample_rate_hz)))
     return 1 << exponent
 
 
 def _loudest(samples: Samples, sample_rate_hz: int, rows: _Rows) -> NDArray[np.float32]:
-    """The picture [y, x] as magnitudes; a sine of amplitude 1 has 1."""
+    """Return the loudest magnitude in every pixel, ``[y, x]``; a sine of amplitude 1 has 1."""
     n_columns = _DATA_PX[2]
     n_window = round(_WINDOW_S * sample_rate_hz)
     window = np.hanning(n_window + 2)[1:-1]
+    # Half of a sine's energy lies at the negative frequency: the factor 2 makes its peak 1.
     window = (2 * window / window.sum()).astype(np.float32)
-    # Frames at most half a window apart, and as many in every column.
+    # Frames at most half a window apart, the same number in every column.
     n_per_column = max(1, int(np.ceil(2 * len(samples) / (n_columns * n_window))))
     n_frames = n_columns * n_per_column
     centres = ((np.arange(n_frames) + 0.5) * (len(samples) / n_frames)).astype(np.intp)
@@ -177,7 +192,13 @@ def _loudest(samples: Samples, sample_rate_hz: int, rows: _Rows) -> NDArray[np.f
 def _blocks(
     samples: Samples, centres: NDArray[np.intp], n_window: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Some frames [n, t] at a time, with silence before the start and after the end."""
+    """Yield some frames at a time, ``[n, t]``, with silence before the start and after the end.
+
+    Args:
+        samples: the signal ``[t]``.
+        centres: the sample in the middle of every frame, rising.
+        n_window: length of a frame in samples.
+    """
     for start in range(0, len(centres), _FRAMES_PER_BLOCK):
         firsts = centres[start : start + _FRAMES_PER_BLOCK] - n_window // 2
         low, high = firsts[0], firsts[-1] + n_window
@@ -188,25 +209,21 @@ def _blocks(
         yield frames[firsts - low]
 
 
-def _decibels(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
-    level_db: NDArray[np.float32] = 20 * np.log10(magnitude.clip(min=1e-10))
-    return level_db
-
-
 def _range_below(peak_db: float) -> tuple[float, float]:
-    """Whole decibels; a silent signal gets the range of a loud one."""
-    high_db = float(np.ceil(peak_db)) if peak_db > -190.0 else 0.0
+    """Return the range below a peak in whole decibels; below 0 dBFS for a silent signal."""
+    high_db = float(np.ceil(peak_db)) if peak_db > _SILENT_DB else 0.0
     return high_db - RANGE_DB, high_db
 
 
 def _share(place_px: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
-    """A place in pixels as shares of the figure."""
+    """Return a place in pixels as shares of the figure's width and height."""
     left, bottom, width, height = place_px
     across, up = 1 / canvas.WIDTH_PX, 1 / canvas.HEIGHT_PX
     return left * across, bottom * up, width * across, height * up
 
 
 def _label_frequency(axes: Axes, scale: Scale) -> None:
+    """Label the frequency axis in Hz, whose unit is log2 of Hz on a logarithmic scale."""
     from matplotlib.ticker import FuncFormatter
 
     axes.set_ylabel("frequency in Hz")

@@ -1,7 +1,7 @@
-"""Blockwise: samples that are worked through a block at a time, wherever they lie.
+"""Blockwise: sounds that are read a block of samples at a time, from memory or from a file.
 
-An array is one, and so is a file (``audio.Stored``): an hour of sound takes no more memory than a
-block of it.
+A NumPy array is such a sound, and so are ``RawFile`` and ``audio_file.Stored``, which read from the
+disk: code that works block by block handles an hour in the memory of a few seconds.
 
 Axes: ``t`` samples, ``c`` channels.
 """
@@ -17,37 +17,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_SAMPLES = 1 << 18
+"""Samples of a block: 5.5 s at 48 kHz, some megabytes in stereo; large enough that the cost of a
+call does not count."""
 
 
 class Blockwise(Protocol):
-    """Samples ``[t, c]``."""
+    """A sound of samples ``[t, c]`` that can be read by slices of time."""
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """``(t, c)``."""
+        """Return the numbers of samples and channels, ``(t, c)``."""
 
     def __getitem__(self, block: slice, /) -> NDArray[np.floating[Any]]:
-        """Some consecutive samples, ``[t, c]``."""
+        """Return the samples of a slice of time, ``[t, c]``; its step is 1."""
 
 
 class Stems(Protocol):
-    """One sound per instrument."""
+    """The sounds of a separation, one per instrument."""
 
     def __len__(self) -> int:
-        """Number of instruments."""
+        """Return the number of instruments."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Each of them, ``Blockwise``."""
+        """Yield the stem of each instrument as a ``Blockwise`` sound."""
 
 
 Shelf: TypeAlias = Callable[[Iterable[NDArray[np.float32]], tuple[int, int, int]], Stems]
-"""Takes consecutive stretches ``[i, t, c]`` of stems, and the shape of the whole."""
+"""Where stems are put while they are made: a function that takes their consecutive stretches
+``[i, t, c]`` and the shape ``(i, t, c)`` of the whole, and returns the stems."""
 
 
 def in_memory(
     stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]
 ) -> NDArray[np.float32]:
-    """The shelf of who wants an array ``[i, t, c]``."""
+    """Join the stretches ``[i, t, c]`` of stems to one array of the given shape in memory."""
     stems = np.empty(shape, np.float32)
     n_done = 0
     for stretch in stretches:
@@ -58,18 +61,18 @@ def in_memory(
 
 @dataclass(frozen=True)
 class RawFile:
-    """A sound as bare float32 numbers in a file.
+    """A sound stored as bare float32 numbers, without a header, read a slice at a time.
 
     Attributes:
-        path: the file.
-        shape: ``(t, c)``.
+        path: the file; the channels of a sample follow one another.
+        shape: numbers of samples and channels, ``(t, c)``.
     """
 
     path: Path
     shape: tuple[int, int]
 
     def __getitem__(self, block: slice) -> NDArray[np.float32]:
-        """Some of its samples, ``[t, c]``."""
+        """Return the samples of a slice of time, ``[t, c]``, read from the file."""
         n_samples, n_channels = self.shape
         first, end, _ = block.indices(n_samples)
         with self.path.open("rb") as stream:
@@ -79,7 +82,7 @@ class RawFile:
 
 
 def blocks(n_samples: int) -> Iterator[slice]:
-    """Consecutive stretches of a sound.
+    """Yield the consecutive slices of ``BLOCK_SAMPLES`` that cover a sound; the last is shorter.
 
     >>> list(blocks(300_000))
     [slice(0, 262144, None), slice(262144, 300000, None)]
@@ -90,25 +93,30 @@ def blocks(n_samples: int) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class Difference:
-    """What remains of a sound when others are taken away."""
+    """A sound minus the sum of others, computed in float64 as it is read.
+
+    Attributes:
+        whole: the sound that is subtracted from, ``[t, c]``.
+        parts: the sounds that are subtracted, each ``[t, c]``.
+    """
 
     whole: Blockwise
     parts: Sequence[Blockwise]
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """``(t, c)``."""
+        """Return the numbers of samples and channels, ``(t, c)``."""
         return self.whole.shape
 
     def __getitem__(self, block: slice) -> NDArray[np.float32]:
-        """Some of its samples, ``[t, c]``."""
+        """Return the difference in a slice of time, ``[t, c]``."""
         total = sum(part[block].astype(np.float64) for part in self.parts)
         difference: NDArray[np.float32] = (self.whole[block] - total).astype(np.float32)
         return difference
 
 
 def extremes(sound: Blockwise) -> tuple[float, float]:
-    """The least and the greatest sample; a NaN if there is one.
+    """Return the least and the greatest sample over all channels; both are NaN if any sample is.
 
     >>> extremes(np.array([[0.5, -2.0]], np.float32))
     (-2.0, 0.5)
@@ -119,7 +127,7 @@ def extremes(sound: Blockwise) -> tuple[float, float]:
 
 
 def energy(sound: Blockwise) -> float:
-    """Sum of the squares.
+    """Return the sum of the squared samples over time and channels, summed in float64.
 
     >>> energy(np.array([[1.0], [2.0]], np.float32))
     5.0
@@ -129,7 +137,7 @@ def energy(sound: Blockwise) -> float:
 
 
 def mono(sound: Blockwise) -> NDArray[np.float32]:
-    """Mean of the channels, ``[t]``."""
+    """Return the mean of the channels, ``[t]``."""
     mean = np.empty(sound.shape[0], np.float32)
     for block in blocks(len(mean)):
         mean[block] = sound[block].mean(axis=1)
@@ -137,7 +145,20 @@ def mono(sound: Blockwise) -> NDArray[np.float32]:
 
 
 def sum_error(whole: Blockwise, parts: Sequence[Blockwise], gain: float = 1.0) -> float:
-    """Largest deviation of the parts' sum over ``gain`` from the whole, relative to its peak."""
+    """Return how far the parts are from adding up to the whole.
+
+    Args:
+        whole: a sound that is not silent, ``[t, c]``.
+        parts: sounds of the same shape.
+        gain: what the parts were multiplied by.
+
+    Returns:
+        The largest magnitude of sum(parts) / gain - whole, relative to the peak of the whole.
+
+    >>> whole = np.array([[0.5], [-1.0]], np.float32)
+    >>> sum_error(whole, [whole, 0.25 * whole])
+    0.25
+    """
     errors = []
     for block in blocks(whole.shape[0]):
         total = sum(part[block].astype(np.float64) for part in parts)

@@ -1,4 +1,7 @@
-"""A recording in memory, and what makes it one that can be separated."""
+"""Recording: samples in memory, and the checks that say whether they can be separated.
+
+Axes: ``t`` samples, ``c`` channels.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +11,21 @@ from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
 
-MIN_DURATION_S = 0.25  # one analysis window
+MIN_DURATION_S = 0.25
+"""Shortest recording in seconds: one analysis window."""
 MAX_DURATION_S = 24 * 3600.0
+"""Longest recording in seconds: a day. A header that announces more is a mistake."""
 MIN_RATE_HZ = 8_000
+"""Lowest sample rate in Hz: that of a telephone."""
 MAX_RATE_HZ = 384_000
+"""Highest sample rate in Hz of usual converters."""
 MAX_CHANNELS = 32
+"""Largest number of channels, above that of all surround formats (22.2 has 24)."""
 
-# Below the last bit of 24: what varies by less is silence or a constant, whatever the format.
 _QUIETEST = 1e-7
-# The square of anything louder nears the end of float32; files in integer units (2^31) pass.
+"""Amplitude below the last bit of 24: what varies by less is silence or a constant."""
 _LOUDEST = 1e10
+"""Amplitude whose square nears the end of float32; files in integer units (up to 2^31) pass."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,11 +33,11 @@ class Recording:
     """A recording in memory.
 
     Attributes:
-        samples: [t, c] float32; full scale is 1, and float files may go beyond it. Exact for
+        samples: float32 ``[t, c]``; full scale is 1, and float files may go beyond it. Exact for
             files of up to 24 bits.
-        sample_rate_hz: Samples per second.
-        path: Where it was read from, if it was.
-        start_s: Where in its file it starts, in seconds, if it is not all of it.
+        sample_rate_hz: samples per second.
+        path: the file that it was read from; None if it was made in memory.
+        start_s: where in its file it starts, in seconds; None if it is the whole file.
     """
 
     samples: NDArray[np.float32]
@@ -39,23 +47,23 @@ class Recording:
 
     @property
     def n_samples(self) -> int:
-        """Number of time samples t."""
+        """Return the number of samples t of each channel."""
         return len(self.samples)
 
     @property
     def n_channels(self) -> int:
-        """Number of channels c."""
+        """Return the number of channels c."""
         channels: int = self.samples.shape[1]
         return channels
 
     @property
     def duration_s(self) -> float:
-        """Length in seconds."""
+        """Return the length in seconds."""
         return self.n_samples / self.sample_rate_hz
 
     @property
     def mono(self) -> NDArray[np.float32]:
-        """Mean of the channels [t].
+        """Return the mean of the channels, ``[t]``.
 
         >>> Recording(samples=np.array([[1, 0], [0.5, -1]], np.float32), sample_rate_hz=8000).mono
         array([ 0.5 , -0.25], dtype=float32)
@@ -65,16 +73,18 @@ class Recording:
 
 
 def check_shape(path: Path | None, *, n_samples: int, n_channels: int, sample_rate_hz: int) -> None:
-    """Refuse a recording by its size and rate, which a header tells before anything is allocated.
+    """Refuse a recording whose size or sample rate is out of range.
+
+    These numbers stand in the header of a file, so the check comes before any memory is allocated.
 
     Args:
-        path: Where the recording comes from, if from a file.
-        n_samples: Number of time samples t.
-        n_channels: Number of channels c.
-        sample_rate_hz: Samples per second.
+        path: the file that the recording comes from, if any, for the message.
+        n_samples: number of samples t of each channel.
+        n_channels: number of channels c.
+        sample_rate_hz: samples per second.
 
     Raises:
-        InputError: One of them is out of range.
+        InputError: one of them is out of range.
     """
     name = _label(path)
     if n_samples == 0:
@@ -105,13 +115,15 @@ def check_content(recording: Recording) -> None:
     """Refuse a recording in which there is nothing to separate.
 
     Args:
-        recording: At least one sample long.
+        recording: at least one sample long.
 
     Raises:
-        InputError: It is silent, constant, cancels in its mean, or holds numbers that are no sound.
+        InputError: the recording is silent or constant, its channels cancel in their mean, or it
+            holds numbers that are no sound (NaN, infinite, beyond ``_LOUDEST``).
     """
     name, samples = _label(recording.path), recording.samples
-    # [2, c]; a NaN anywhere makes both extremes of its channel NaN, and some NaN warn in the cast.
+    # Least and greatest sample of every channel, [2, c]. One NaN makes both of its channel NaN;
+    # some kinds of NaN warn when they are cast to float64.
     with np.errstate(invalid="ignore"):
         extremes = np.stack([samples.min(axis=0), samples.max(axis=0)]).astype(np.float64)
     if not (np.abs(extremes) < _LOUDEST).all():
@@ -134,4 +146,5 @@ def check_content(recording: Recording) -> None:
 
 
 def _label(path: Path | None) -> str:
+    """Return what an error message calls the recording."""
     return "the recording" if path is None else str(path)

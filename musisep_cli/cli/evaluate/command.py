@@ -1,4 +1,4 @@
-"""`musisep evaluate`: any separation against references."""
+"""`musisep evaluate`: its arguments and options, and where its result goes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def evaluate(
         typer.Argument(
             metavar="STEMS [REFS]",
             exists=True,
-            help="A folder of stems and a folder of references, file names do not matter. With"
-            " --refs: any number of folders, each a separation of its own, or files that together"
-            " are one.",
+            help="A folder of stems and a folder of references; the names of their files do not"
+            " matter. With --refs: any number of folders, each a separation of its own, or files"
+            " that together are one separation.",
         ),
     ],
     refs: Annotated[
@@ -32,15 +32,17 @@ def evaluate(
             "--refs",
             "-r",
             exists=True,
-            help="References, a folder or files (repeat the option). Of a folder that has a"
-            " subfolder with the name of a separation, that subfolder counts.",
+            help="The references: a folder, or files (repeat the option). If the folder has a"
+            " subfolder with the name of a separation, the references of that separation are taken"
+            " from there.",
         ),
     ] = None,
     bss: Annotated[
         Literal["v2", "v3"],
         typer.Option(
-            help="BSS Eval: v2 allows a gain, as the paper's figures do; v3 a filter of 512 taps,"
-            " as in many older papers (slow, and it holds whole recordings in memory)."
+            help="Version of BSS Eval: v2 allows a gain, as the figures of the paper do; v3 allows"
+            " a filter of 512 taps, as in many older papers (slow, and it needs the whole"
+            " recordings in memory)."
         ),
     ] = "v2",
     mix: Annotated[
@@ -48,37 +50,41 @@ def evaluate(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="The unprocessed mixture, whose SDR is the floor. Default: a mix* among the"
-            " references or the stems.",
+            help="The unprocessed mixture, whose SDR is the floor. Default: the file named mix*"
+            " among the references or the stems.",
         ),
     ] = None,
     ceiling: Annotated[
-        bool, typer.Option("--ceiling", help="Add the ideal ratio mask, the ceiling of masking.")
+        bool,
+        typer.Option("--ceiling", help="Also score the ideal ratio mask, the ceiling of masking."),
     ] = False,
     align: Annotated[
         bool, typer.Option("--align", help="Shift every stem by its estimated lag (up to 1 s).")
     ] = False,
     seeds: Annotated[
-        bool, typer.Option("--seeds", help="Score every seed of a run, and show their spread.")
+        bool, typer.Option("--seeds", help="Score every seed of a run and show their spread.")
     ] = False,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Fail where files would be resampled, padded, cut or mixed down."
+            "--strict", help="Fail if files would be resampled, padded, cut or mixed down."
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a line per reference.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV, one line per reference.")
+    ] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No messages but errors on stderr.")
+        bool, typer.Option("--quiet", "-q", help="Print no messages on stderr except errors.")
     ] = False,
 ) -> None:
     """Score separations against references: SDR, SIR, SAR, and pitch where there are annotations.
 
-    Files in a folder whose names start with residual or mix are not taken for stems.
+    Files in a folder whose names start with residual or mix are not taken as stems.
 
-    Results go to stdout, messages to stderr; exit code 1: something could not be scored.
+    Results go to stdout and messages to stderr. The exit code is 1 if something could not be
+    scored.
     """
     if as_json + as_csv + as_markdown > 1:
         raise typer.BadParameter("choose one of --json, --csv and --markdown.")
@@ -109,7 +115,7 @@ def evaluate(
 
 @contextmanager
 def _progress(messages: Console, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """What to call with the name of every take: on a terminal it shows in a live line."""
+    """Lend a function to call with the name of every take; a terminal shows it in a live line."""
     if quiet or not messages.is_terminal:
         yield lambda name: None
         return
@@ -120,7 +126,7 @@ def _progress(messages: Console, *, quiet: bool) -> Iterator[Callable[[str], Non
 
 
 def _show(result: Evaluation, *, as_json: bool, as_csv: bool, as_markdown: bool) -> None:
-    """Prints the result on stdout, in one of four forms."""
+    """Print the result on stdout in one of four forms."""
     from musisep_cli.cli.evaluate import report, tables
 
     if as_json:

@@ -1,13 +1,14 @@
-"""Report of an evaluation for programs: JSON and CSV; and its notices in words."""
+"""Report of an evaluation: for programs as JSON and CSV, and its notices for people."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from musisep_cli.cli.output import with_finite_numbers
 
 if TYPE_CHECKING:
     from musisep_cli.evaluation import Evaluation
@@ -34,10 +35,15 @@ CSV_COLUMNS = (
     "overall_accuracy",
     "note",
 )
+"""Columns of the CSV: a line says which take, which reference and stem, and all their scores."""
 
 
 def to_json(result: Evaluation) -> str:
-    """The whole result; an infinite number is the string "inf" or "-inf", a missing one null."""
+    """Return the whole result as JSON.
+
+    An infinite score becomes the text "inf" or "-inf", since JSON has no such number; a missing
+    score becomes null.
+    """
     document = {
         "definitions": result.options.definitions(),
         "takes": [_take(take) for take in result.takes],
@@ -45,11 +51,11 @@ def to_json(result: Evaluation) -> str:
         "seeds": [_seeds(summary) for summary in result.seeds],
         "failed": [asdict(failed) for failed in result.failed],
     }
-    return json.dumps(_finite(document), indent=2, allow_nan=False)
+    return json.dumps(with_finite_numbers(document, stand_in=str), indent=2, allow_nan=False)
 
 
 def _take(take: TakeResult) -> dict[str, object]:
-    """One take with its means."""
+    """Return one take with its means as a JSON object."""
     document = asdict(take)
     document["mean"] = asdict(take.mean)
     document["mean_over"] = f"{len(take.scored)} of {len(take.references)} references"
@@ -57,7 +63,7 @@ def _take(take: TakeResult) -> dict[str, object]:
 
 
 def _seeds(summary: SeedSummary) -> dict[str, object]:
-    """Spread over the seeds, with the ranking as a list."""
+    """Return the spread over the seeds of a run as a JSON object, its ranking as a list."""
     document = asdict(summary)
     document["objectives"] = [
         {"seed": seed, "objective": objective} for seed, objective in summary.objectives.items()
@@ -65,19 +71,8 @@ def _seeds(summary: SeedSummary) -> dict[str, object]:
     return document
 
 
-def _finite(value: object) -> object:
-    """The value with infinities as strings: JSON has no such number."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    if isinstance(value, float) and math.isinf(value):
-        return str(value)
-    return value
-
-
 def to_csv(result: Evaluation) -> str:
-    """A line per reference, without means; empty where there is nothing."""
+    """Return a CSV with one line per reference and no means; missing values are empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -90,7 +85,7 @@ def to_csv(result: Evaluation) -> str:
 
 
 def _line(each: ReferenceResult) -> dict[str, object]:
-    """One reference in flat form."""
+    """Return the columns of one reference."""
     flat = asdict(each)
     for group in ("scores", "pitch"):
         flat |= flat.pop(group) or {}
@@ -98,7 +93,10 @@ def _line(each: ReferenceResult) -> dict[str, object]:
 
 
 def notices(result: Evaluation) -> list[str]:
-    """What to tell the user: of one take with its name, of several once for all of them."""
+    """Return the notices for the user, each once.
+
+    A notice of one take among several begins with the name of that take.
+    """
     takes_of: dict[str, list[str]] = {}
     for take in result.takes:
         left_out = f"not scored as stems or references: {', '.join(take.left_out)}."

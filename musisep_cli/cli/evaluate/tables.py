@@ -1,4 +1,4 @@
-"""Tables of an evaluation for people: on a terminal, and in Markdown."""
+"""Tables of an evaluation: for people on a terminal, and in Markdown."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from musisep_cli.cli.output import PLAIN_WIDTH
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from musisep_cli.evaluation import Evaluation
     from musisep_cli.evaluation.results import Ratios, ReferenceResult, SeedSummary, TakeResult
 
-PLAIN_WIDTH = 200
-"""Width where there is no terminal to ask: a table in a file is not folded."""
 NAME_WIDTH = 12
-"""Names up to this are not folded on a narrow terminal."""
+"""Number of characters up to which a name is not folded on a narrow terminal."""
 RATIOS = {
     "sdr_db": "SDR",
     "sir_db": "SIR",
@@ -24,7 +24,7 @@ RATIOS = {
     "sdr_improvement_db": "gain",
     "ceiling_sdr_db": "mask",
 }
-"""Fields of ``Ratios`` and their headings."""
+"""Fields of ``Ratios``, each with the heading of its column."""
 PITCH = {
     "raw_pitch_accuracy": "raw pitch",
     "raw_chroma_accuracy": "raw chroma",
@@ -32,7 +32,7 @@ PITCH = {
     "voicing_false_alarm": "false alarms",
     "overall_accuracy": "overall",
 }
-"""Fields of ``MelodyScores`` and their headings."""
+"""Fields of ``MelodyScores``, each with the heading of its column."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Grid:
     """A table before it is drawn.
 
     Attributes:
-        title: above it.
-        columns: headings.
-        rows: cells as text; a single cell is a heading over the rows that follow.
-        n_names: columns from the left that hold names; the others are numbers.
-        footnotes: below it.
+        title: line above the table.
+        columns: headings of the columns.
+        rows: texts of the cells; a row of one cell is a heading over the rows that follow it.
+        n_names: number of columns from the left that hold names; the others hold numbers.
+        footnotes: lines below the table.
     """
 
     title: str
@@ -54,7 +54,7 @@ class Grid:
     footnotes: tuple[str, ...] = ()
 
     def without_empty_columns(self) -> Grid:
-        """Only the columns in which some row says something."""
+        """Return the table without columns of numbers in which every cell is empty."""
         kept = [
             index
             for index in range(len(self.columns))
@@ -66,7 +66,7 @@ class Grid:
 
 
 def grids(result: Evaluation) -> list[Grid]:
-    """All tables of a result that have something to show."""
+    """Return the tables of a result that have something to show."""
     tables = [_seed_grid(result, summary) for summary in result.seeds]
     if not result.seeds:
         tables.append(_score_grid(result))
@@ -75,22 +75,22 @@ def grids(result: Evaluation) -> list[Grid]:
     return [table.without_empty_columns() for table in tables]
 
 
-def _decibels(value: float | None) -> str:
-    """Text of a score.
+def _score(value: float | None) -> str:
+    """Return the text of a score in dB, empty if there is none.
 
-    >>> _decibels(-1e-9), _decibels(float("-inf")), _decibels(None)
+    >>> _score(-1e-9), _score(float("-inf")), _score(None)
     ('0.00', '-inf', '')
     """
     return "" if value is None else f"{value:z.2f}"
 
 
 def _ratio_cells(ratios: Ratios) -> list[str]:
-    """Cells of all ratios."""
-    return [_decibels(getattr(ratios, name)) for name in RATIOS]
+    """Return the cells of all ratios."""
+    return [_score(getattr(ratios, name)) for name in RATIOS]
 
 
 def _score_grid(result: Evaluation) -> Grid:
-    """A row per reference, a mean per take, and a mean of all."""
+    """Return the table of scores: a row per reference, a mean per take, and a mean of all takes."""
     rows: list[tuple[str, ...]] = []
     for take in result.takes:
         rows += _take_heading(result, take)
@@ -105,34 +105,34 @@ def _score_grid(result: Evaluation) -> Grid:
 
 
 def _take_heading(result: Evaluation, take: TakeResult) -> list[tuple[str, ...]]:
-    """A row with the take's name, where there are several and the title does not say it."""
+    """Return a row with the take's name if there are several; one is named in the title."""
     return [(take.name,)] if len(result.takes) > 1 else []
 
 
 def _reference_cells(each: ReferenceResult) -> tuple[str, ...]:
-    """Cells of one reference."""
+    """Return the cells of one reference."""
     lag = f"{each.lag_samples:+d}" if each.lag_samples else ""
     return (each.reference, each.stem or "", *_ratio_cells(each.scores), lag, each.note)
 
 
 def _mean_name(take: TakeResult) -> str:
-    """What the mean of a take is over, said where it is not over all."""
+    """Return the name of a take's mean, with its number of references if some have no score."""
     n_scored, n_all = len(take.scored), len(take.references)
     return "mean" if n_scored == n_all else f"mean of {n_scored} of {n_all}"
 
 
 def _measure(result: Evaluation) -> str:
-    """Measure and unit."""
+    """Return the name of the measure and its unit."""
     return f"{result.options.definitions()['measure']}, dB"
 
 
 def _title(result: Evaluation, text: str) -> str:
-    """The text, with the name of the take if there is only one."""
+    """Return a title, with the name of the take if there is only one."""
     return f"{result.takes[0].name}: {text}" if len(result.takes) == 1 else text
 
 
 def _definitions(result: Evaluation) -> str:
-    """What the numbers are, without those that are not shown."""
+    """Return the definitions of all numbers that are shown."""
     hidden = {name for name in RATIOS if getattr(result.mean, name) is None} | {"measure"}
     return "; ".join(
         f"{RATIOS.get(name, name.replace('_', ' '))}: {text}"
@@ -142,7 +142,7 @@ def _definitions(result: Evaluation) -> str:
 
 
 def _pitch_grid(result: Evaluation) -> Grid:
-    """A row per reference with a pitch score, and a line for all pitches of a take together."""
+    """Return the table of pitch scores: a row per reference, and a footnote per take."""
     rows: list[tuple[str, ...]] = []
     for take in result.takes:
         rows += _take_heading(result, take)
@@ -157,13 +157,13 @@ def _pitch_grid(result: Evaluation) -> Grid:
         for take in result.takes
         if take.multipitch
     )
-    definition = "measures: melody and multipitch of mir_eval, right within 50 cents; parts of 1"
+    definition = "measures: melody and multipitch of mir_eval, right within 50 cents; from 0 to 1"
     columns = ("reference", *PITCH.values())
     return Grid(_title(result, "pitch"), columns, rows, 1, (*together, definition))
 
 
 def _seed_grid(result: Evaluation, summary: SeedSummary) -> Grid:
-    """A row per seed of one run, in the order of the blind ranking."""
+    """Return the table of a run's seeds: a row per seed, in the order of the blind ranking."""
     takes = [take for take in result.takes if take.group == summary.take]
     order = list(summary.objectives)
     takes.sort(key=lambda take: order.index(take.seed) if take.seed in order else len(order))
@@ -175,7 +175,7 @@ def _seed_grid(result: Evaluation, summary: SeedSummary) -> Grid:
 
 
 def _seed_row(take: TakeResult, summary: SeedSummary) -> tuple[str, ...]:
-    """Mean scores of one seed, and what it is."""
+    """Return the cells of one seed: its mean scores, and whether it was chosen or is the best."""
     labels = {summary.chosen_seed: "chosen blind", summary.best_seed: "best"}
     if summary.chosen_seed == summary.best_seed:
         labels[summary.best_seed] = "chosen blind, and best"
@@ -185,29 +185,29 @@ def _seed_row(take: TakeResult, summary: SeedSummary) -> tuple[str, ...]:
         labels.get(take.seed, ""),
         "" if objective is None else f"{objective:.5g}",
         *_ratio_cells(take.mean)[:3],
-        " / ".join(_decibels(each.scores.sdr_db) or "-" for each in take.references),
+        " / ".join(_score(each.scores.sdr_db) or "-" for each in take.references),
     )
 
 
 def _spread(summary: SeedSummary) -> Iterator[str]:
-    """The spread in words."""
+    """Yield the spread over the seeds in words, and how good the blind choice was."""
     yield (
-        f"mean SDR over {summary.n_seeds} seeds: {_decibels(summary.mean_sdr_db)} dB, standard"
-        f" deviation {_decibels(summary.std_sdr_db) or '-'}, from"
-        f" {_decibels(summary.worst_sdr_db)} to {_decibels(summary.best_sdr_db)}"
+        f"mean SDR over {summary.n_seeds} seeds: {_score(summary.mean_sdr_db)} dB, standard"
+        f" deviation {_score(summary.std_sdr_db) or '-'}, from"
+        f" {_score(summary.worst_sdr_db)} to {_score(summary.best_sdr_db)}"
     )
     if summary.chosen_seed is None:
         yield "no manifest.json: which seed was chosen is not known"
     else:
-        chosen = _decibels(summary.chosen_sdr_db) or "no score"
+        chosen = _score(summary.chosen_sdr_db) or "no score"
         yield (
             f"chosen blind: seed {summary.chosen_seed} ({chosen}); best by the references:"
-            f" seed {summary.best_seed} ({_decibels(summary.best_sdr_db)})"
+            f" seed {summary.best_seed} ({_score(summary.best_sdr_db)})"
         )
 
 
 def print_tables(result: Evaluation) -> None:
-    """Draws the tables on stdout."""
+    """Draw the tables on stdout."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -218,7 +218,7 @@ def print_tables(result: Evaluation) -> None:
 
 
 def _print_grid(console: Console, grid: Grid) -> None:
-    """Draws one table; names are plain text, whatever brackets they hold."""
+    """Draw one table; brackets in names are drawn as they are, not read as markup."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -246,12 +246,12 @@ def _print_grid(console: Console, grid: Grid) -> None:
 
 
 def to_markdown(result: Evaluation) -> str:
-    """The tables with pipes."""
+    """Return the tables in Markdown."""
     return "\n\n".join(_markdown_grid(grid) for grid in grids(result))
 
 
 def _markdown_grid(grid: Grid) -> str:
-    """One table with a heading and its footnotes."""
+    """Return one table in Markdown with its title and footnotes."""
     rules = [":--" if index < grid.n_names else "--:" for index in range(len(grid.columns))]
     lines = [f"**{grid.title}**", "", _pipes(grid.columns), _pipes(rules)]
     padding = ("",) * len(grid.columns)
@@ -260,7 +260,7 @@ def _markdown_grid(grid: Grid) -> str:
 
 
 def _pipes(cells: Sequence[str]) -> str:
-    r"""One row; a pipe in a name is escaped.
+    r"""Return one row of a table in Markdown; a pipe in a name is escaped.
 
     >>> print(_pipes(["a|b", "1.0"]))
     | a\|b | 1.0 |

@@ -44,7 +44,7 @@ def write_notes(
     if midi is not None:
         path = _target(midi, f"{name}.mid")
         with atomic_path(path) as temporary:
-            temporary.write_bytes(to_midi(lines, names))
+            temporary.write_bytes(to_midi(lines, names, findings.separation.dictionary))
         yield path
 
 

@@ -11,12 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from musisep_cli.cli.inspect.job import DictionaryReport, Report, SoundReport
-from musisep_cli.cli.progress import clock, span
+from musisep_cli.cli.progress import span
 from musisep_cli.inspection.estimate import Estimate
 from musisep_cli.inspection.findings import Findings, Instrument, most_alike, thinned
 from musisep_cli.inspection.sound import Sound
 from musisep_cli.methods.learned_dictionary import dictionary_table
 from musisep_cli.methods.method import Table as LearnedTable
+from musisep_cli.sound.notation import clock
 
 
 def parts(report: Report) -> Iterator[str | RenderableType]:

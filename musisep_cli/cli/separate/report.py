@@ -15,12 +15,13 @@ from rich.text import Text
 
 from musisep_cli import __version__
 from musisep_cli.cli.output import Messages, show
-from musisep_cli.cli.progress import clock, show_progress
+from musisep_cli.cli.progress import show_progress
 from musisep_cli.cli.separate import tables, warnings
 from musisep_cli.inspection.estimate import Estimate, Measured
 from musisep_cli.machine.device import describe
 from musisep_cli.methods import registry
 from musisep_cli.run.folder import made_seeds
+from musisep_cli.sound.notation import clock
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Job, Outcome

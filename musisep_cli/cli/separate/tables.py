@@ -12,10 +12,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from musisep_cli.cli.progress import clock, span
+from musisep_cli.cli.progress import span
 from musisep_cli.methods import registry
 from musisep_cli.run.folder import manifest as manifests
 from musisep_cli.run.settings.compose import remembered
+from musisep_cli.sound.notation import clock
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Outcome

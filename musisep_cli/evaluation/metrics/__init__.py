@@ -1,18 +1,19 @@
 """Measures of a separation against references: numbers in, numbers out.
 
-| noun | module |
+| what | module |
 | --- | --- |
-| blocks of signals, so that an hour needs no more memory than a second | ``blocks`` |
-| BSS Eval v2, a gain only: the paper's SDR, SIR, SAR | ``bss_eval`` |
-| BSS Eval v3, a filter of 512 taps, through mir_eval | ``bss_eval_v3`` |
-| which stem belongs to which reference | ``assignment`` |
-| lag between stem and reference | ``lag`` |
-| ideal ratio mask, the ceiling of masking | ``ratio_mask`` |
-| pitch tracks against annotations, through mir_eval | ``pitch`` |
+| signals in blocks, so that an hour needs no more memory than a second | ``blocks`` |
+| BSS Eval v2, which allows a gain: the paper's SDR, SIR, SAR | ``bss_eval`` |
+| BSS Eval v3, which allows a filter of 512 taps, through mir_eval | ``bss_eval_v3`` |
+| which estimate belongs to which reference | ``assignment`` |
+| by how many samples an estimate is late | ``lag`` |
+| ideal ratio mask, the best that masking can reach | ``ratio_mask`` |
+| pitch tracks against annotated ones, through mir_eval | ``pitch`` |
 
-Axes: ``i`` references, ``j`` estimates (the same number or another), ``c`` channels, ``t`` samples,
-``n`` frames, ``f`` bins. Ratios of energies are in dB; ``inf`` is a perfect estimate and ``-inf``
-one without a trace of its reference. No measure is ever NaN: what cannot be scored is named.
+Axes: ``i`` references, ``j`` estimates (of another number perhaps), ``c`` channels, ``t`` samples,
+``n`` frames, ``f`` bins. Ratios of energies are in dB: ``inf`` for a perfect estimate, and ``-inf``
+for one without a trace of its reference. No measure is ever NaN: signals that cannot be scored are
+marked as silent.
 """
 
 from musisep_cli.evaluation.metrics.assignment import best_assignment

@@ -1,4 +1,4 @@
-"""Blocks: references and estimates, a stretch of samples at a time."""
+"""Blocks: references and estimates side by side, some seconds at a time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 BLOCK_SAMPLES = 2**17
-"""Samples of a block, about 3 s: small beside any memory, large beside the cost of a call."""
+"""Samples of a block, about 3 s: little memory, and much work beside the cost of a call."""
 
 
 class Block(NamedTuple):
-    """One stretch of all signals; all blocks but the last are of one length.
+    """The same samples of all signals; all blocks but the last have the same length.
 
     Attributes:
-        reference: ``[i, c, t]``.
-        estimate: ``[j, c, t]``.
+        reference: samples of the references, ``[i, c, t]``.
+        estimate: samples of the estimates, ``[j, c, t]``.
     """
 
     reference: NDArray[np.float64]
@@ -25,13 +25,22 @@ class Block(NamedTuple):
 
 
 BlockSource = Callable[[], Iterable[Block]]
-"""Starts reading from the first sample, as often as it is called: a measure may need two passes."""
+"""A function that returns all blocks from the first one on. It can be called several times, since a
+measure may need two passes."""
 
 
 def array_blocks(
     *, reference: ArrayLike, estimate: ArrayLike, block_samples: int = BLOCK_SAMPLES
 ) -> BlockSource:
-    """Cuts whole arrays, ``[i, t]`` and ``[j, t]`` or with channels ``[i, c, t]``, into blocks.
+    """Cut whole arrays into blocks.
+
+    Args:
+        reference: ``[i, t]``, or with channels ``[i, c, t]``.
+        estimate: ``[j, t]`` or ``[j, c, t]``, with the same channels and samples.
+        block_samples: length of a block.
+
+    Raises:
+        ValueError: the shapes do not fit together.
 
     >>> source = array_blocks(reference=np.ones((2, 6)), estimate=np.ones((3, 6)), block_samples=4)
     >>> [(block.reference.shape, block.estimate.shape) for block in source()]
@@ -53,7 +62,7 @@ def array_blocks(
 
 
 def _with_channels(signals: ArrayLike) -> NDArray[np.float64]:
-    """Float64 signals ``[i, c, t]`` of ``[i, t]`` or ``[i, c, t]``."""
+    """Return signals ``[i, t]`` or ``[i, c, t]`` as float64 ``[i, c, t]``."""
     array = np.asarray(signals, dtype=np.float64)
     if array.ndim not in (2, 3):
         raise ValueError(f"signals of shape {array.shape}: [i, t] or [i, c, t] is needed")
@@ -61,9 +70,11 @@ def _with_channels(signals: ArrayLike) -> NDArray[np.float64]:
 
 
 def with_margin(blocks: Iterable[Block], margin: int) -> Iterator[Block]:
-    """Every block with ``margin`` samples of its neighbours on both sides, zeros at the ends.
+    """Widen every block by samples of its neighbours on both sides, and by zeros at the ends.
 
-    The margin is at most the length of a block.
+    Args:
+        blocks: consecutive blocks.
+        margin: samples on each side, at most the length of a block.
 
     >>> source = array_blocks(reference=[[1.0, 2, 3, 4, 5]], estimate=[[0.0] * 5], block_samples=2)
     >>> [block.reference[0, 0].tolist() for block in with_margin(source(), 1)]
@@ -80,7 +91,7 @@ def with_margin(blocks: Iterable[Block], margin: int) -> Iterator[Block]:
 
 
 def _widened(before: Block | None, current: Block, after: Block | None, margin: int) -> Block:
-    """``current`` between the end of ``before`` and the start of ``after``."""
+    """Return a block between the end of the one before and the start of the one after it."""
 
     def widened(side: int) -> NDArray[np.float64]:
         middle = current[side]

@@ -1,8 +1,8 @@
 """BSS Eval v3: SDR, SIR and SAR with a filter of 512 taps as the allowed distortion.
 
-The measure of many papers between 2006 and 2018, here through mir_eval, for comparison with them.
-It forgives delays up to 511 samples and any equaliser of that length, so its figures are higher
-than those of v2.
+Many papers between 2006 and 2018 give this measure; here mir_eval computes it, for comparison with
+them. It forgives delays of up to 511 samples and any equaliser of that length, so its figures are
+higher than those of v2.
 """
 
 from __future__ import annotations
@@ -13,18 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.evaluation.metrics.blocks import Block, BlockSource, array_blocks
-from musisep_cli.evaluation.metrics.bss_eval import PairScores, bss_eval_v2, decibels
+from musisep_cli.evaluation.metrics.bss_eval import PairScores, bss_eval_v2, energy_ratio_db
 
 FILTER_TAPS = 512
-"""Length of the filter, fixed in mir_eval."""
+"""Length of the filter in samples, which mir_eval fixes."""
 PERFECT_DB = 200.0
-"""A ratio above this is rounding noise: mir_eval solves a system of 512 i unknowns."""
+"""Ratio in dB above which the noise is rounding error of mir_eval, which solves for 512 i unknowns:
+such a ratio counts as infinite."""
 
 
 def bss_eval_v3(source: BlockSource) -> PairScores:
-    """Scores all pairs of the signals in ``source``, which are held in memory as a whole."""
+    """Score all pairs of references and estimates, which are read into memory as a whole.
+
+    Args:
+        source: the signals.
+
+    Returns:
+        SDR, SIR and SAR of all pairs.
+
+    Raises:
+        ValueError: the signals have no samples.
+    """
     whole = _joined(source)
-    # Silence and dependence are the same question for both versions, and v2 answers it.
+    # Which signals are silent or dependent does not depend on the version: v2 tells.
     gains = bss_eval_v2(array_blocks(reference=whole.reference, estimate=whole.estimate))
     shape = gains.sdr_db.shape
     sdr, sir, sar = (np.full(shape, -np.inf) for _ in range(3))
@@ -37,7 +48,7 @@ def bss_eval_v3(source: BlockSource) -> PairScores:
 
 
 def _joined(source: BlockSource) -> Block:
-    """All blocks as one."""
+    """Return all blocks joined to one."""
     blocks = list(source())
     if not blocks:
         raise ValueError("nothing to score: the signals have no samples")
@@ -48,10 +59,10 @@ def _joined(source: BlockSource) -> Block:
 
 
 def _channels_in_a_row(signals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Signals ``[i, c, t]`` as ``[i, c (t + taps)]``.
+    """Return signals ``[i, c, t]`` with their channels one after another, ``[i, c (t + taps)]``.
 
-    The zeros between the channels keep the filter of one from reaching into the next, so the fit
-    is the least squares over all channels with one filter, as v2 fits one gain.
+    Zeros between the channels keep the filtered end of one out of the next. So mir_eval fits one
+    filter to all channels by least squares, as v2 fits one gain.
     """
     if signals.shape[1] == 1:
         return signals[:, 0]
@@ -62,15 +73,19 @@ def _channels_in_a_row(signals: NDArray[np.float64]) -> NDArray[np.float64]:
 def _one_estimate(
     references: NDArray[np.float64], estimate: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """SDR, SIR, SAR, each ``[i]``, of ``estimate [1, t]`` against every one of ``references``.
+    """Return SDR, SIR and SAR, each ``[i]``, of one estimate against every reference.
 
-    mir_eval pairs equally many of both, and tries all n! orders on request. The same estimate n
-    times, without the search, gives one column of the table of pairs.
+    mir_eval scores pairs, of as many estimates as references. Given the same estimate i times, and
+    not asked to search for the best order, it returns one column of the table of all pairs.
+
+    Args:
+        references: ``[i, t]``.
+        estimate: ``[1, t]``.
     """
     from mir_eval import separation
 
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
-        # Announced for removal in mir_eval 0.9; musisep asks for an earlier one.
+        # mir_eval warns that 0.9 will drop the module; musisep requires an earlier version.
         warnings.simplefilter("ignore", FutureWarning)
         sdr, sir, sar, _ = separation.bss_eval_sources(
             references, np.repeat(estimate, len(references), axis=0), compute_permutation=False
@@ -79,7 +94,7 @@ def _one_estimate(
 
 
 def _without_noise(ratio_db: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ratios with inf for those that are rounding noise."""
+    """Return the ratios with inf in place of those above ``PERFECT_DB``."""
     energy_ratio = 10 ** (np.clip(ratio_db, -2 * PERFECT_DB, 2 * PERFECT_DB) / 10)
     rounding = np.array(10 ** (-PERFECT_DB / 10))
-    return decibels(energy_ratio, np.where(ratio_db > PERFECT_DB, 0.0, 1.0), rounding)
+    return energy_ratio_db(energy_ratio, np.where(ratio_db > PERFECT_DB, 0.0, 1.0), rounding)

@@ -1,10 +1,13 @@
-"""Pitch: found tracks against annotated ones, with mir_eval's melody and multipitch measures.
+"""Pitch: scores of found pitch tracks against annotated ones, by mir_eval.
 
-A pitch counts as right within half a semitone (50 cents).
+A found pitch counts as right within half a semitone (50 cents) of the annotated one.
+
+Axes: ``n`` frames, ``v`` notes that sound at once.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,24 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 RANGE_HZ = (20.0, 5000.0)
-"""Tones that mir_eval's multipitch measures accept; others count as none."""
+"""Lowest and highest pitch in Hz that mir_eval's multipitch measures accept; no other is scored."""
 
 
 @dataclass(frozen=True)
 class PitchTrack:
-    """What one instrument plays over time.
+    """The pitches of one instrument over time.
 
     Attributes:
-        time_s: uniform and rising, ``[n]``.
-        f0_hz: one column for every simultaneous note, ``[n, v]``. 0 is silence; a negative value
-            is the pitch of a frame judged silent, which counts for pitch but not for voicing.
+        time_s: time of every frame in s, uniform and rising, ``[n]``.
+        f0_hz: pitches in Hz, one column for every note that sounds at once, ``[n, v]``. 0 is
+            silence. A negative value is the pitch of a frame that was found to be silent: it is
+            scored as a pitch, but not as a sounding frame.
     """
 
     time_s: NDArray[np.float64]
     f0_hz: NDArray[np.float64]
 
     def at(self, time_s: NDArray[np.float64]) -> PitchTrack:
-        """The track at other times: the nearest frame, silence beyond the ends.
+        """Return the track at other times (in s): the nearest frame, and silence beyond the ends.
 
         >>> track = PitchTrack(np.array([0.0, 1.0]), np.array([[100.0], [200.0]]))
         >>> track.at(np.array([0.4, 0.6, 5.0])).f0_hz.tolist()
@@ -42,63 +46,84 @@ class PitchTrack:
         return PitchTrack(time_s, np.where(inside[:, None], nearest, 0.0))
 
     def melody(self) -> NDArray[np.float64]:
-        """The highest note of every frame, ``[n]``."""
+        """Return the highest note of every frame with its sign, in Hz, ``[n]``."""
         highest = np.abs(self.f0_hz).argmax(axis=1)
         return np.take_along_axis(self.f0_hz, highest[:, None], axis=1)[:, 0]
 
 
 @dataclass(frozen=True)
 class MelodyScores:
-    """One instrument's track, each measure 0 to 1 (Salamon et al., IEEE SPM 31(2), 2014)."""
+    """Scores of one instrument's track, each from 0 to 1 (Salamon et al., IEEE SPM 31(2), 2014)."""
 
     raw_pitch_accuracy: float
-    """Of the frames in which the reference sounds, those with the right pitch."""
+    """Share of frames with the right pitch, among those in which the reference sounds."""
     raw_chroma_accuracy: float
-    """The same, with octave errors forgiven."""
+    """Share of frames with the right pitch up to octaves, among the same frames."""
     voicing_recall: float
-    """Of the frames in which the reference sounds, those found to sound."""
+    """Share of frames that were found to sound, among those in which the reference sounds."""
     voicing_false_alarm: float
-    """Of the frames in which the reference is silent, those found to sound."""
+    """Share of frames that were found to sound, among those in which the reference is silent."""
     overall_accuracy: float
-    """Of all frames, those right in both."""
+    """Share of all frames in which both the pitch and whether it sounds are right."""
 
 
 @dataclass(frozen=True)
 class MultipitchScores:
-    """All instruments together, each measure 0 to 1 (Poliner & Ellis, EURASIP JASP, 2007)."""
+    """Scores of all instruments together, each from 0 to 1 (Poliner & Ellis, EURASIP JASP 2007)."""
 
     precision: float
-    """Of the found pitches, those that are right."""
+    """Share of right pitches among those that were found."""
     recall: float
-    """Of the annotated pitches, those that were found."""
+    """Share of found pitches among those that are annotated."""
     accuracy: float
-    """Right ones over right, wrong and missed ones."""
+    """Number of right pitches over that of right, wrong and missed ones."""
 
 
 def melody_scores(*, reference: PitchTrack, estimate: PitchTrack) -> MelodyScores | None:
-    """Scores ``estimate`` at the times of ``reference``; None where the reference never sounds."""
+    """Score a pitch track at the times of its reference, by the highest note of every frame.
+
+    Args:
+        reference: the annotated track.
+        estimate: the found track.
+
+    Returns:
+        The scores; None if the reference never sounds.
+    """
     from mir_eval import melody
 
     pitch_hz = reference.melody()
     if not (pitch_hz > 0).any():
         return None
     found_hz = estimate.at(reference.time_s).melody()
-    # Sampled at the same times, so mir_eval interpolates nothing.
+    # Both tracks have the same times here, so mir_eval does not interpolate.
     voicing = melody.to_cent_voicing(reference.time_s, pitch_hz, reference.time_s, found_hz)
     reference_voicing, _, estimate_voicing, _ = voicing
-    return MelodyScores(
-        raw_pitch_accuracy=float(melody.raw_pitch_accuracy(*voicing)),
-        raw_chroma_accuracy=float(melody.raw_chroma_accuracy(*voicing)),
-        voicing_recall=float(melody.voicing_recall(reference_voicing, estimate_voicing)),
-        voicing_false_alarm=float(melody.voicing_false_alarm(reference_voicing, estimate_voicing)),
-        overall_accuracy=float(melody.overall_accuracy(*voicing)),
-    )
+    with warnings.catch_warnings():
+        # mir_eval warns of a track that never sounds; its scores, of voicing 0, say that already.
+        warnings.simplefilter("ignore", UserWarning)
+        return MelodyScores(
+            raw_pitch_accuracy=float(melody.raw_pitch_accuracy(*voicing)),
+            raw_chroma_accuracy=float(melody.raw_chroma_accuracy(*voicing)),
+            voicing_recall=float(melody.voicing_recall(reference_voicing, estimate_voicing)),
+            voicing_false_alarm=float(
+                melody.voicing_false_alarm(reference_voicing, estimate_voicing)
+            ),
+            overall_accuracy=float(melody.overall_accuracy(*voicing)),
+        )
 
 
 def multipitch_scores(
     *, references: Sequence[PitchTrack], estimates: Sequence[PitchTrack]
 ) -> MultipitchScores | None:
-    """Scores all pitches of every frame of the first reference; None where none ever sounds."""
+    """Score the pitches of all tracks together at the times of the first reference.
+
+    Args:
+        references: the annotated tracks, at least one.
+        estimates: the found tracks, at least one.
+
+    Returns:
+        The scores; None if no reference ever sounds.
+    """
     from mir_eval import multipitch
 
     time_s = references[0].time_s
@@ -112,7 +137,7 @@ def multipitch_scores(
 def _sounding(
     tracks: Sequence[PitchTrack], time_s: NDArray[np.float64]
 ) -> list[NDArray[np.float64]]:
-    """Sounding pitches of all tracks together, frame by frame."""
+    """Return the sounding pitches of all tracks in every frame, in Hz."""
     f0_hz = np.concatenate([track.at(time_s).f0_hz for track in tracks], axis=1)
     low, high = RANGE_HZ
     return [row[(row >= low) & (row <= high)] for row in f0_hz]

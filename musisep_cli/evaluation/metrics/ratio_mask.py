@@ -1,11 +1,14 @@
-"""Ideal ratio mask: what masking the mixture could reach at best, knowing the references.
+"""Ideal ratio mask: the separation that knows the references and only masks the mixture.
 
-In a short-time Fourier transform, every value of the mixture Y is shared out in proportion to the
-magnitudes of the references S_i:
+It is the ceiling of all methods that mask. Every value of the short-time Fourier transform Y of the
+mixture is shared out in proportion to the magnitudes of the references S_i:
 
-    X_i = Y |S_i| / sum_k |S_k|
+    X_i = Y |S_i| / sum_k |S_k|        (1)
 
-Hann window of about 93 ms (4096 samples at 44.1 kHz), hop of a quarter, the phase of the mixture.
+The window is a Hann window of about 93 ms (4096 samples at 44.1 kHz), the hop a quarter of it, and
+the phase that of the mixture.
+
+Axes: ``i`` references, ``c`` channels, ``t`` samples, ``f`` bins, ``n`` frames.
 """
 
 from __future__ import annotations
@@ -19,13 +22,14 @@ from numpy.typing import NDArray
 from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES, Block, with_margin
 
 WINDOW_S = 4096 / 44100
-"""The window's length is the power of two of samples nearest to this time."""
+"""Length in s that the window comes near to: its samples are the nearest power of two."""
 HOPS_PER_WINDOW = 4
-"""A block is a whole number of hops, so its frames are those of the whole recording."""
+"""Hops in a window. A block is a whole number of hops, so that frames of blocks are also frames of
+the whole recording."""
 
 
 def window_samples(sample_rate_hz: int) -> int:
-    """Window of the transform.
+    """Return the length of the window in samples.
 
     >>> [window_samples(rate) for rate in (16000, 22050, 44100, 48000)]
     [2048, 2048, 4096, 4096]
@@ -34,18 +38,19 @@ def window_samples(sample_rate_hz: int) -> int:
 
 
 def masked_blocks(blocks: Iterable[Block], sample_rate_hz: int) -> Iterator[Block]:
-    """Blocks with the masked mixture as estimates.
+    """Mask the mixture block by block.
 
     Args:
-        blocks: references ``[i, c, t]`` and as the one estimate the mixture, ``[1, c, t]``, in
-            blocks of a whole number of hops.
-        sample_rate_hz: of the samples; it sets the window.
+        blocks: the references ``[i, c, t]``, and the mixture as the only estimate, ``[1, c, t]``;
+            their length is a whole number of hops.
+        sample_rate_hz: samples per second, which set the length of the window.
 
     Yields:
-        The references, and one estimate for each of them, ``[i, c, t]``.
+        The references, and as estimates the masked mixture of each, ``[i, c, t]``.
     """
     window = window_samples(sample_rate_hz)
-    # Frames that touch a block reach one window beyond it; with those, borders leave no trace.
+    # Frames that touch a block reach up to one window beyond it. With that margin the borders of
+    # blocks leave no trace.
     for block in with_margin(blocks, window):
         estimate = _mask(block.reference, block.estimate[0], window)
         inner = slice(window, block.reference.shape[-1] - window)
@@ -55,13 +60,20 @@ def masked_blocks(blocks: Iterable[Block], sample_rate_hz: int) -> Iterator[Bloc
 def _mask(
     reference: NDArray[np.float64], mixture: NDArray[np.float64], window: int
 ) -> NDArray[np.float64]:
-    """The ``mixture [c, t]`` shared out to the ``reference [i, c, t]``."""
+    """Return Eq. (1) as signals ``[i, c, t]``.
+
+    Args:
+        reference: ``[i, c, t]``.
+        mixture: ``[c, t]``.
+        window: length of the window in samples.
+    """
     from scipy.signal import istft, stft
 
     overlap = window - window // HOPS_PER_WINDOW
-    magnitude = np.abs(stft(reference, nperseg=window, noverlap=overlap)[2])  # i, c, f, n
-    spectrum = stft(mixture, nperseg=window, noverlap=overlap)[2]  # c, f, n
+    magnitude = np.abs(stft(reference, nperseg=window, noverlap=overlap)[2])  # |S_i|, [i, c, f, n]
+    spectrum = stft(mixture, nperseg=window, noverlap=overlap)[2]  # Y, [c, f, n]
     total = magnitude.sum(axis=0)
+    # The fraction of Eq. (1), 0 where all references are silent.
     share = np.divide(magnitude, total, out=np.zeros_like(magnitude), where=total > 0)
     signal: NDArray[np.float64] = istft(share * spectrum, nperseg=window, noverlap=overlap)[1]
     return signal[..., : reference.shape[-1]]

@@ -1,9 +1,7 @@
-"""Notes from pitch tracks, and their MIDI file read back."""
+"""Notes from pitch tracks: melodies, vibrato, glitches, repeats, and their CSV."""
 
 import csv
 import io
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from musisep_cli.evaluation.annotations import read_notes
-from musisep_cli.inspection.midi import TICKS_PER_S, to_midi, variable_length
 from musisep_cli.inspection.note_list import CSV_COLUMNS, Note, PitchTracks, find_notes, to_csv
 
 HOP_S = 512 / 48_000
@@ -147,69 +144,3 @@ def test_the_csv_is_read_by_evaluate(tmp_path: Path) -> None:
     (tmp_path / "notes.csv").write_text(text)
     read = read_notes(tmp_path / "notes.csv")
     assert_allclose([note[2] for note in read["a"]], [note.f0_hz for note in notes[0]], rtol=1e-4)
-
-
-def parse(data: bytes) -> tuple[int, list[list[tuple[int, bytes]]]]:
-    """Ticks per quarter, and for every track its messages with their ticks."""
-    assert data[:4] == b"MThd"
-    size, form, n_tracks, division = struct.unpack(">IHHH", data[4:14])
-    assert (size, form) == (6, 1)
-    tracks, at = [], 14
-    for _ in range(n_tracks):
-        assert data[at : at + 4] == b"MTrk"
-        (length,) = struct.unpack(">I", data[at + 4 : at + 8])
-        tracks.append(list(messages(data[at + 8 : at + 8 + length])))
-        at += 8 + length
-    assert at == len(data)
-    return division, tracks
-
-
-def messages(body: bytes) -> Iterator[tuple[int, bytes]]:
-    at = tick = 0
-    while at < len(body):
-        delta = 0
-        while True:
-            delta = delta << 7 | body[at] & 0x7F
-            at += 1
-            if not body[at - 1] & 0x80:
-                break
-        tick += delta
-        size = 3 + body[at + 2] if body[at] == 0xFF else 3
-        yield tick, body[at : at + size]
-        at += size
-    assert body[-3:] == b"\xff\x2f\x00"
-
-
-def test_midi_gives_the_notes_back() -> None:
-    notes = find_notes(tracks_of(played(*MELODY), played((0.7, 2.0, 80.5))))
-    division, (tempo, *lines) = parse(to_midi(notes, ["flöte", "b"]))
-    assert division * 1_000_000 // int.from_bytes(tempo[0][1][3:], "big") == TICKS_PER_S
-    assert lines[0][0][1] == b"\xff\x03\x06" + "flöte".encode()
-    for channel, (line, track) in enumerate(zip(notes, lines, strict=True)):
-        bends = [m[1] | m[2] << 7 for _, m in track if m[0] == 0xE0 | channel]
-        on = [(tick, m[1], m[2]) for tick, m in track if m[0] == 0x90 | channel]
-        off = [(tick, m[1]) for tick, m in track if m[0] == 0x80 | channel]
-        cents = [200 * (bend - 8192) / 8192 for bend in bends]
-        assert_allclose(cents, [note.detune_cents for note in line], atol=0.05)
-        assert [key for _, key, _ in on] == [note.midi for note in line]
-        assert all(1 <= velocity <= 127 for *_, velocity in on)
-        starts = [tick / TICKS_PER_S for tick, *_ in on]
-        assert_allclose(starts, [note.onset_s for note in line], atol=1 / TICKS_PER_S)
-        ends = [tick / TICKS_PER_S for tick, _ in off]
-        assert_allclose(ends, [note.offset_s for note in line], atol=1 / TICKS_PER_S)
-
-
-def test_midi_of_many_instruments_leaves_out_the_drums() -> None:
-    note = Note(onset_s=0.0, offset_s=1.0, f0_hz=440.0, level_db=0.0)
-    _, (_, *lines) = parse(to_midi([[note]] * 16, [str(n) for n in range(16)]))
-    channels = [m[0] & 0x0F for line in lines for _, m in line if m[0] >> 4 == 9]
-    assert channels == [*range(9), *range(10, 16), 0]
-
-
-def test_midi_of_notes_at_and_beyond_its_bounds() -> None:
-    low = Note(onset_s=0.0, offset_s=1e-5, f0_hz=5.0, level_db=-200.0)
-    high = Note(onset_s=2e5, offset_s=2e5 + 1, f0_hz=20_000.0, level_db=0.0)
-    _, (_, line) = parse(to_midi([[low, high]], ["x"]))
-    on = [(m[1], m[2]) for _, m in line if m[0] == 0x90]
-    assert on == [(0, 1), (127, 127)]
-    assert variable_length(200_000 * TICKS_PER_S)[0] & 0x80

@@ -1,9 +1,10 @@
-"""Viterbi's algorithm: against all paths, whatever the blocks."""
+"""Viterbi's algorithm: against all paths, whatever the blocks, and against librosa's."""
 
 import itertools
 from contextlib import closing
 from typing import Any, TypeAlias
 
+import librosa
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,6 +48,26 @@ def test_the_cheapest_path_is_the_best_of_all_whatever_the_blocks(
         path, cost = cheapest(costs, in_blocks(transitions))
     assert path.tolist() == list(best)
     assert cost == pytest.approx(totals[best])
+
+
+@given(SEEDS, st.integers(2, 40), st.integers(2, 8))
+def test_the_path_is_the_one_that_librosa_finds_in_probabilities(
+    seed: int, n_steps: int, n_states: int
+) -> None:
+    # A cost is minus the logarithm of a probability: the cheapest path is the most probable one.
+    generator = np.random.default_rng(seed)
+    emission = generator.random((n_states, n_steps))
+    transition = generator.dirichlet(np.ones(n_states), n_states)
+    start = generator.dirichlet(np.ones(n_states))
+    costs = -np.log(emission.T)
+    costs[0] -= np.log(start)
+    steps = np.broadcast_to(-np.log(transition), (n_steps - 1, n_states, n_states))
+    path, cost = cheapest(costs, in_blocks(steps))
+    expected, log_probability = librosa.sequence.viterbi(
+        emission, transition, p_init=start, return_logp=True
+    )
+    assert path.tolist() == expected.tolist()
+    assert cost == pytest.approx(-float(np.ravel(log_probability)[0]), abs=1e-6)
 
 
 def test_transitions_have_a_direction() -> None:

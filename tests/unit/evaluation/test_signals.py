@@ -1,0 +1,67 @@
+"""Signals: the files of a take side by side, shifted and masked as asked."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from musisep_cli.errors import InputError
+from musisep_cli.evaluation.metrics import Block
+from musisep_cli.evaluation.signals import open_signals
+from tests.unit.evaluation.made import noise, signals_of, take_of
+
+REFERENCES = {"a": noise(seed=1), "b": noise(seed=2)}
+STEMS = [noise(seed=3), noise(seed=4)]
+
+
+def whole(blocks: Iterable[Block]) -> tuple[np.ndarray, np.ndarray]:
+    """References and estimates, ``[i, t]`` and ``[j, t]``."""
+    listed = list(blocks)
+    return (
+        np.concatenate([block.reference for block in listed], axis=-1)[:, 0],
+        np.concatenate([block.estimate for block in listed], axis=-1)[:, 0],
+    )
+
+
+def test_the_files_stand_side_by_side(tmp_path: Path) -> None:
+    signals = signals_of(tmp_path, references=REFERENCES, stems=STEMS, mix=noise(seed=5))
+    assert signals.duration_s == 1.0
+    references, estimates = whole(signals.stem_blocks())
+    assert_array_equal(references, np.stack(list(REFERENCES.values())))
+    assert_array_equal(estimates, np.stack(STEMS))
+    _, estimates = whole(signals.blocks(ceiling=False))
+    assert_array_equal(estimates, np.stack([*STEMS, noise(seed=5)]))
+
+
+def test_only_the_stems_are_shifted(tmp_path: Path) -> None:
+    signals = signals_of(tmp_path, references=REFERENCES, stems=STEMS, mix=noise(seed=5))
+    shifted = replace(signals, lags_samples=(100, -100))
+    references, estimates = whole(shifted.blocks(ceiling=False))
+    assert_array_equal(references, np.stack(list(REFERENCES.values())))
+    assert_array_equal(estimates[0], np.append(STEMS[0][100:], np.zeros(100)))
+    assert_array_equal(estimates[1], np.append(np.zeros(100), STEMS[1][:-100]))
+    assert_array_equal(estimates[2], noise(seed=5))
+
+
+@pytest.mark.parametrize("with_mix", [True, False])
+def test_masks_share_out_the_mixture_or_the_sum_of_the_references(
+    tmp_path: Path, with_mix: bool
+) -> None:
+    mix = 0.5 * sum(REFERENCES.values()) if with_mix else None
+    signals = signals_of(tmp_path, references=REFERENCES, stems=STEMS, mix=mix)
+    _, estimates = whole(signals.blocks(ceiling=True))
+    assert len(estimates) == 4 + with_mix
+    gain = 0.5 if with_mix else 1.0
+    assert_allclose(estimates[-2:].sum(0), gain * sum(REFERENCES.values()), atol=1e-9)
+
+
+def test_changes_of_files_are_told_or_refused(tmp_path: Path) -> None:
+    take = take_of(tmp_path, references=REFERENCES, stems=[noise(7_000), noise()])
+    _, notices = open_signals(take, strict=False)
+    assert len(notices) == 1
+    assert "padded with 1000 samples" in notices[0]
+    with pytest.raises(InputError, match="--strict"):
+        open_signals(take, strict=True)
