@@ -7,13 +7,15 @@ for a slice will do: an hour's frames take no more memory than a block of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from musisep_cli.frames.leaves import from_leaves, leafwise, leaves
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -47,16 +49,11 @@ class FrameRows:
 
     def __getitem__(self, frames: Any) -> Self:
         """Some frames: a slice, or whatever else picks rows of the fields."""
-        this: Any = self
-        part: Self = replace(this, **{f.name: getattr(this, f.name)[frames] for f in fields(this)})
-        return part
+        return leafwise(lambda values: values[frames], self)
 
     def beside(self, *others: Self) -> Self:
         """With others of the same frames, where fields are tensors: their second axes in a row."""
-        kind: Any = type(self)
-        columns = zip(*(vars(rows).values() for rows in (self, *others)), strict=True)
-        whole: Self = kind(*(torch.cat(column, 1) for column in columns))
-        return whole
+        return leafwise(lambda *columns: torch.cat(columns, 1), self, *others)
 
     def only(self, chosen: NDArray[np.int64]) -> Self:
         """With one entry of the fields' second axis per frame, ``[n]``; the axis stays."""
@@ -133,18 +130,18 @@ class Frames(Generic[Found]):
     The whole is reserved at the first block: joined at the end, it would be held twice.
 
     Args:
-        kind: a dataclass of tensors whose first axis is that of the frames.
+        kind: a dataclass whose ``leaves`` are tensors with the frames as their first axis.
         n_frames: of the whole recording.
     """
 
     def __init__(self, kind: type[Found], n_frames: int) -> None:
-        self.kind: Any = kind
+        self.kind = kind
         self.n_frames, self.n_done = n_frames, 0
         self.held: dict[str, Tensor] = {}
 
     def add(self, found: Found) -> None:
         """What was found in the next frames."""
-        block = {field.name: getattr(found, field.name) for field in fields(self.kind)}
+        block = leaves(found)
         (n_frames,) = {len(values) for values in block.values()}
         for name, values in block.items():
             if name not in self.held:
@@ -154,5 +151,5 @@ class Frames(Generic[Found]):
 
     def joined(self) -> Found:
         """All that was found so far."""
-        found: Found = self.kind(**{name: held[: self.n_done] for name, held in self.held.items()})
-        return found
+        done = {name: held[: self.n_done] for name, held in self.held.items()}
+        return from_leaves(self.kind, done)

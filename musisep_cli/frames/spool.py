@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import fields
 from io import FileIO
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from musisep_cli.errors import CheckpointError, OutputError
+from musisep_cli.frames.leaves import from_leaves, leaves
 from musisep_cli.machine.files import TEMPORARY
 
 Found = TypeVar("Found")
@@ -178,13 +178,13 @@ class SpooledFrames(Generic[Found]):
     """What is found in consecutive frames, ``Framewise``, in a file.
 
     Args:
-        kind: a dataclass of tensors whose first axis is that of the frames.
+        kind: a dataclass whose ``leaves`` are tensors with the frames as their first axis.
         spool: where they go, or are already.
         device: where they are wanted.
     """
 
     def __init__(self, kind: type[Found], spool: Spool, device: torch.device) -> None:
-        self.kind: Any = kind
+        self.kind = kind
         self.spool, self.device = spool, device
 
     def add(self, found: Found) -> None:
@@ -193,7 +193,7 @@ class SpooledFrames(Generic[Found]):
         Raises:
             OutputError: the disk is full.
         """
-        columns = {f.name: getattr(found, f.name).cpu().numpy() for f in fields(self.kind)}
+        columns = {name: values.cpu().numpy() for name, values in leaves(found).items()}
         row = np.dtype([(name, x.dtype, x.shape[1:]) for name, x in columns.items()])
         (n_frames,) = {len(values) for values in columns.values()}
         rows = np.empty(n_frames, row)
@@ -209,11 +209,11 @@ class SpooledFrames(Generic[Found]):
         """What was found in some consecutive frames."""
         rows = self.spool[frames]
         # Copied, or else torch refuses strides that are no multiple of an element.
-        columns = {f.name: rows[f.name].copy() for f in fields(self.kind)}
-        found: Found = self.kind(
-            **{name: torch.from_numpy(x).to(self.device) for name, x in columns.items()}
+        columns = {name: rows[name].copy() for name in rows.dtype.names or ()}
+        return from_leaves(
+            self.kind,
+            {name: torch.from_numpy(x).to(self.device) for name, x in columns.items()},
         )
-        return found
 
 
 def _refusal(place: Path, error: OSError) -> OutputError:

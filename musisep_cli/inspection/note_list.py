@@ -26,6 +26,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli.tones.tracks import PitchTracks
+
 Values = NDArray[np.float64]
 
 SHORTEST_S = 0.06
@@ -44,28 +46,6 @@ CSV_COLUMNS = (
     "stem", "onset_s", "offset_s", "midi", "detune_cents", "velocity", "note", "f0_hz", "level_db",
 )  # fmt: skip
 """The first six as in the ``notes.csv`` of references, which `musisep evaluate` reads."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PitchTracks:
-    """What a ``pitch.csv`` holds.
-
-    Attributes:
-        times_s: middle of every frame, ``[n]``.
-        f0_hz: ``[i, n]``.
-        amplitude: of a tone's peak in the spectrum, half of a sine's amplitude, ``[i, n]``.
-        on: whether the instrument plays, ``[i, n]``.
-    """
-
-    times_s: Values
-    f0_hz: Values
-    amplitude: Values
-    on: NDArray[np.bool_]
-
-    @property
-    def hop_s(self) -> float:
-        """Time from frame to frame."""
-        return float(np.diff(self.times_s).mean()) if len(self.times_s) > 1 else 0.01
 
 
 @dataclass(frozen=True, kw_only=True)

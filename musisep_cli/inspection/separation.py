@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
 from musisep_cli.inspection.kinds import is_file, read_json
-from musisep_cli.inspection.note_list import PitchTracks
 from musisep_cli.run.folder.layout import MANIFEST, RESIDUAL
 from musisep_cli.run.folder.manifest import FORMAT
 from musisep_cli.tones import dictionary
+from musisep_cli.tones.tracks import PitchTracks
 
 PITCH_COLUMNS = ("instrument", "time_s", "f0_hz", "amplitude", "on")
 CURVE_COLUMNS = ("iteration", "objective", "dictionary", "direct", "agreement", "n_skipped")

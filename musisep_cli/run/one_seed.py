@@ -33,7 +33,7 @@ from musisep_cli.methods.decoding.held_notes import Held, with_held
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
 from musisep_cli.methods.decoding.path import Decoding, order_like
 from musisep_cli.methods.decoding.rehearsal import Labels, Rehearsal
-from musisep_cli.methods.decoding.rounds import N_ROUNDS, transcribe
+from musisep_cli.methods.decoding.rounds import N_ROUNDS, Rounds
 from musisep_cli.methods.decoding.search import Searcher, set_fit
 from musisep_cli.methods.policy import warmstart
 from musisep_cli.methods.policy.listening import Listener
@@ -328,18 +328,17 @@ class _Run:
                 held, SpooledFrames(Hypotheses, spool, self.spectra.mean.device), pause
             )
 
-        return transcribe(
-            self._search(stage),
-            self.spectra.of_mean,
-            self.frame,
-            self.config.decoding,
-            self.config.dictionary,
-            self.seed,
+        rounds = Rounds(
+            frame=self.frame,
+            config=self.config.decoding,
+            dictionary=self.config.dictionary,
+            seed=self.seed,
             widen=widen if search.held_nats > 0 else None,
             scratch=self.journal.scratch,
             pause=pause,
             reached=reached,
         )
+        return rounds.decode(self._search(stage), self.spectra.of_mean)
 
 
 def new_policy(config: Config, frame: GaborFrame) -> Policy:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from musisep_cli.frames.framewise import BLOCK_FRAMES
 from musisep_cli.stems import levels
 from musisep_cli.stems.partials import Complex, Heard
+from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.peaks import Peaks
 from musisep_cli.tones.tones import Tones
 
@@ -73,14 +74,12 @@ class ResynthesisConfig:
     Without, each channel is separated by itself."""
 
 
-def window_scales(tones: Tones, config: ResynthesisConfig) -> Tensor:
-    """Length of the windows in which some frames of ``NotesAround`` are seen, ``[n]``.
+def window_scales(tones: NeighbourTones, config: ResynthesisConfig) -> Tensor:
+    """Return the length of the window of every frame relative to the frame's own, ``[n]``.
 
-    Relative to the frame's: shorter where they hold other notes besides those of the instruments.
+    Shorter where a frame holds other notes besides those of the instruments.
     """
-    own = tones.on.shape[1] // 3
-    changing = (tones.on[:, own:] > 0).any(1)
-    return torch.where(changing, config.change_window, 1.0)
+    return torch.where(tones.changing, config.change_window, 1.0)
 
 
 def seen_alike(scales: Tensor) -> list[Tensor]:
@@ -97,29 +96,29 @@ class Seen:
     """A stretch of frames with those around it.
 
     Attributes:
-        tones: of all of them, ``[n, t]``.
+        tones: of all of them, ``[n, i]``.
         channels: complex, ``[n, c, f]``.
         own: which of them are the stretch.
     """
 
-    tones: Tones
+    tones: NeighbourTones
     channels: Tensor
     own: slice
 
 
 @dataclass(frozen=True)
-class Alone:
+class WindowFit:
     """Frames that are seen in one window, each by itself; ``j`` are all harmonics of all tones.
 
     Attributes:
-        pitches: of the tones, set to where their harmonics are strongest, ``[n, t]``.
+        tones: with pitches set to where their harmonics are strongest, ``[n, t]``.
         channels: complex, ``[n, c, f]``.
         peaks: of the harmonics, ``[n, j]``.
         expected: what they should be, ``[n, j]``.
         noise: what the tone model misses around them, ``[n, j]``.
     """
 
-    pitches: Tones
+    tones: Tones
     channels: Tensor
     peaks: Peaks
     expected: Tensor
@@ -149,9 +148,9 @@ class Alone:
     @property
     def seen(self) -> Tensor:
         """How far the tones are seen for themselves, ``[n, t]``."""
-        return levels.seen(self.peaks, self.expected, self.pitches.on.shape[1])
+        return levels.seen(self.peaks, self.expected, self.tones.on.shape[1])
 
-    def louder(self, factors: Tensor) -> Alone:
+    def louder(self, factors: Tensor) -> WindowFit:
         """With the first tones louder by some factors ``[n, i]``."""
         expected = self._of_tones(self.expected).clone()
         expected[:, : factors.shape[1]] *= factors[..., None]
@@ -159,10 +158,10 @@ class Alone:
 
     def _of_tones(self, values: Tensor) -> Tensor:
         """Values ``[n, j]`` as ``[n, t, h]``."""
-        of_tones: Tensor = values.unflatten(1, (self.pitches.on.shape[1], -1))
+        of_tones: Tensor = values.unflatten(1, (self.tones.on.shape[1], -1))
         return of_tones
 
-    def with_noise(self, coefficients: Tensor, rest_noise: float) -> Alone:
+    def with_noise(self, coefficients: Tensor, rest_noise: float) -> WindowFit:
         """With the noise that a fit to the mean of the channels leaves, ``[n, j]``."""
         rest = self.channels.mean(1) - self.peaks.render(coefficients)
         least = LEAST_RELATIVE_NOISE * self.expected
@@ -170,11 +169,11 @@ class Alone:
 
     def heard(self, n_harmonics: int) -> list[Heard]:
         """Every frame's harmonics, to be followed."""
-        n_tones = self.pitches.on.shape[1]
+        n_tones = self.tones.on.shape[1]
         tones, numbers = np.divmod(np.arange(n_tones * n_harmonics), n_harmonics)
         columns = (self.peaks.positions, self.expected)
         positions, expected = (values.double().cpu().numpy() for values in columns)
-        f0_bins = self.pitches.f0_bins.double().cpu().numpy()
+        f0_bins = self.tones.f0_bins.double().cpu().numpy()
         grams = self.peaks.gram().double().cpu().numpy()
         return [
             Heard(

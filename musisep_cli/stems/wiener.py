@@ -35,11 +35,13 @@ import torch
 from torch import Tensor
 
 from musisep_cli.frames.framewise import Frames
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.stems.fitting import Fitted, Fitter
 from musisep_cli.stems.one_window import seen_alike, window_scales
 from musisep_cli.tones.dictionary import amplitude_estimate
 from musisep_cli.tones.joint_fit import JointFit, peaks_of
+from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.objective import ObjectiveConfig, objective
 from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
@@ -73,26 +75,26 @@ class Refiner:
         """
         n_done = self.transcript.n_done
         block = slice(n_done, n_done + channels.shape[1])
-        tones = self.fitter[block]
-        scales = window_scales(tones.pitches, self.config)
+        fitted = self.fitter[block]
+        scales = window_scales(NeighbourTones.split(fitted.tones), self.config)
         alike = seen_alike(scales)
         parts = [
-            self._explained(tones[rows], float(scales[rows[0]]), channels[:, rows])
+            self._explained(fitted[rows], float(scales[rows[0]]), channels[:, rows])
             for rows in alike
         ]
         order = torch.cat(alike).argsort()
-        columns = zip(*(vars(played).values() for _, played in parts), strict=True)
-        self.transcript.add(Transcript(*(torch.cat(column)[order] for column in columns)))
+        transcripts = (transcript for _, transcript in parts)
+        self.transcript.add(leafwise(lambda *rows: torch.cat(rows)[order], *transcripts))
         return torch.cat([stems for stems, _ in parts], 2)[:, :, order]
 
     def _explained(
-        self, tones: Fitted, scale: float, channels: Tensor
+        self, fitted: Fitted, scale: float, channels: Tensor
     ) -> tuple[Tensor, Transcript]:
         """Stems ``[i, c, n, f]`` of frames that are seen in one window, and what was played."""
-        pitches = self.fitter.tones.sounding(tones.pitches)
-        coefficients = tones.coefficients[:, : pitches.on.shape[1]]
+        tones = NeighbourTones.split(fitted.tones).sounding
+        coefficients = fitted.coefficients[:, : tones.on.shape[1]]
         n_bins, width = channels.shape[-1], self.frame.ideal_width_bins / scale
-        peaks = peaks_of(pitches, n_harmonics=self.n_harmonics, width=width, n_bins=n_bins)
+        peaks = peaks_of(tones, n_harmonics=self.n_harmonics, width=width, n_bins=n_bins)
         in_channels = [JointFit(peaks, c).tones for c in coefficients.unbind(-1)]
         stems = self._by_instrument(torch.stack(in_channels, 2))  # n, i, c, f
         # A fit is linear in the spectrum: the mean's is the mean of the channels'.
@@ -102,7 +104,7 @@ class Refiner:
             stems = stems + self._shared(rest, of_mean)
         mean = channels.mean(0)
         heard = audible(mean)[:, None, None, None]
-        return (stems * heard).permute(1, 2, 0, 3), self._played(pitches, mean, of_mean)
+        return (stems * heard).permute(1, 2, 0, 3), self._played(tones, mean, of_mean)
 
     def _shared(self, rest: Tensor, fit: JointFit) -> Tensor:
         """Of what the tones leave over ``[n, c, f]`` that of every instrument, ``[n, i, c, f]``."""
@@ -117,26 +119,24 @@ class Refiner:
         together: Tensor = tones.unflatten(1, (-1, self.n_instruments)).sum(1)
         return together
 
-    def _played(self, pitches: Tones, spectra: Tensor, direct: JointFit) -> Transcript:
+    def _played(self, tones: Tones, spectra: Tensor, direct: JointFit) -> Transcript:
         """What was played, and how well that explains the frames ``[n, f]`` (Eq. 21)."""
-        players = self.fitter.tones.players(pitches)
+        players = self.fitter.notes.players(tones)
         relative = self.dictionary.T[players].expand_as(direct.coefficients.real)
-        amplitude = amplitude_estimate(direct.coefficients, relative) * pitches.on
+        amplitude = amplitude_estimate(direct.coefficients, relative) * tones.on
         phase = direct.coefficients / magnitude(direct.coefficients).clamp_min(1e-12)
         from_dictionary = replace(direct, coefficients=amplitude[..., None] * relative * phase)
         found = objective(
             reference=spectra,
             dictionary_tones=from_dictionary.tones,
             direct_tones=direct.tones,
-            on=pitches.on,
+            on=tones.on,
             config=self.objective_config,
         )
         own = slice(0, self.n_instruments)
         return Transcript(
-            f0_bins=pitches.f0_bins[:, own],
-            inharmonicity=pitches.inharmonicity[:, own],
+            tones=tones[:, own],
             amplitude=amplitude[:, own],
-            on=pitches.on[:, own],
             objective=found.total,
             audible=audible(spectra),
         )

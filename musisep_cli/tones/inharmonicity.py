@@ -58,7 +58,7 @@ class Inharmonicity:
     @classmethod
     def learn(
         cls,
-        played: Framewise[Tones],
+        tones: Framewise[Tones],
         spectra: Framewise[Tensor],
         frame: GaborFrame,
         n_harmonics: int,
@@ -66,24 +66,24 @@ class Inharmonicity:
         """From as much of a recording as timbres are learned from.
 
         Args:
-            played: the tones of all frames, ``[n, i]``.
+            tones: of all frames, ``[n, i]``.
             spectra: of all frames, ``[n, f]``.
             frame: the representation.
             n_harmonics: of a tone.
         """
-        on = played[:1].on
+        on = tones[:1].on
         values = LEAST * 2 ** (torch.arange(PER_OCTAVE * N_OCTAVES + 1) / PER_OCTAVE)
         values = torch.cat([torch.zeros(1), values]).to(on)  # b
         n_instruments = on.shape[1]
         first_rows = N_SEMITONES * torch.arange(n_instruments, device=on.device)
         gains = on.new_zeros(n_instruments * N_SEMITONES, len(values))
         every = slice(None, None, LEARNED_HOPS)
-        for part in excerpt(len(played), EXCERPT_STRETCHES, STRETCH_FRAMES):
+        for part in excerpt(len(tones), EXCERPT_STRETCHES, STRETCH_FRAMES):
             for block in stretches(part, LEARNED_HOPS * BLOCK_FRAMES):
-                tones = played[block][every]
-                gain = _gains(tones, spectra[block][every], values, frame, n_harmonics)
-                rows = (first_rows + _rows(tones, frame)).flatten()
-                sounding = (tones.on > 0).flatten()
+                heard = tones[block][every]
+                gain = _gains(heard, spectra[block][every], values, frame, n_harmonics)
+                rows = (first_rows + _rows(heard, frame)).flatten()
+                sounding = (heard.on > 0).flatten()
                 gains.index_add_(0, rows[sounding], gain[sounding])
         total = nearness(NEAR_SEMITONES, on) @ gains.view(n_instruments, N_SEMITONES, -1)
         n_frames = total[..., :1]  # a frame's gain with b = 0 is 1

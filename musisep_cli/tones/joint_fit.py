@@ -39,7 +39,7 @@ class JointFit:
     @classmethod
     def of(
         cls,
-        pitches: Tones,
+        tones: Tones,
         spectra: Tensor,
         *,
         n_harmonics: int,
@@ -49,15 +49,15 @@ class JointFit:
         """Least squares of all harmonics of all tones on the mixture.
 
         Args:
-            pitches: the tones.
+            tones: what to fit, ``[k, i]``.
             spectra: complex, ``[k, f]``.
             n_harmonics: of every tone.
             width: sigma of all peaks in bins.
             tikhonov: weight of |c_h|^2, one for all or ``[k, i h]``.
         """
-        peaks = peaks_of(pitches, n_harmonics=n_harmonics, width=width, n_bins=spectra.shape[-1])
+        peaks = peaks_of(tones, n_harmonics=n_harmonics, width=width, n_bins=spectra.shape[-1])
         coefficients = harmonic_coefficients(peaks, spectra, tikhonov=tikhonov)
-        return cls(peaks, coefficients.view(*pitches.on.shape, n_harmonics))
+        return cls(peaks, coefficients.view(*tones.on.shape, n_harmonics))
 
     @cached_property
     def tones(self) -> Tensor:
@@ -74,13 +74,13 @@ class JointFit:
         return _rendered(self.peaks.widened(math.sqrt(2)), heights * self.coefficients)
 
 
-def peaks_of(pitches: Tones, *, n_harmonics: int, width: float, n_bins: int) -> Peaks:
+def peaks_of(tones: Tones, *, n_harmonics: int, width: float, n_bins: int) -> Peaks:
     """The harmonics of all tones of every set, as if they were those of one, ``[k, i h]``.
 
     A tone that is off has its harmonics far outside the spectrum, where they are 0.
     """
-    positions = harmonic_positions(pitches.f0_bins, pitches.inharmonicity, n_harmonics)
-    positions = torch.where(pitches.on[..., None] > 0, positions, FAR_BINS).flatten(1)
+    positions = harmonic_positions(tones.f0_bins, tones.inharmonicity, n_harmonics)
+    positions = torch.where(tones.on[..., None] > 0, positions, FAR_BINS).flatten(1)
     widths = positions.new_full(positions.shape[:1], width)
     return Peaks.around(positions, widths, n_bins, between=(width, width))
 
@@ -95,26 +95,26 @@ def _rendered(peaks: Peaks, coefficients: Tensor) -> Tensor:
     return torch.stack(spectra, 1)
 
 
-def refined_pitch(pitches: Tones, matched: Tensor, fit: JointFit) -> Tensor:
+def refined_pitch(tones: Tones, matched: Tensor, fit: JointFit) -> Tensor:
     """Where each tone's harmonics are strongest when the others are taken away, ``[k, i]``.
 
     The filter is linear: the others are taken away after it.
 
     Args:
-        pitches: the tones, each to be found within ``PITCH_REACH_BINS``.
+        tones: each to be found within ``PITCH_REACH_BINS``.
         matched: the spectra after ``matched_filter``, complex, ``[k, f]``.
         fit: of these tones to these spectra.
     """
-    tones = fit.matched_tones()
-    rest = matched - tones.sum(1)
+    fitted = fit.matched_tones()
+    rest = matched - fitted.sum(1)
     columns = [
         strongest_pitch(
-            magnitude(rest + tones[:, i]),
-            pitches.f0_bins[:, i],
-            pitches.inharmonicity[:, i],
+            magnitude(rest + fitted[:, i]),
+            tones.f0_bins[:, i],
+            tones.inharmonicity[:, i],
             n_harmonics=fit.coefficients.shape[-1],
         )
-        for i in range(tones.shape[1])
+        for i in range(fitted.shape[1])
     ]
     return torch.stack(columns, 1)
 

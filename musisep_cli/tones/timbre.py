@@ -74,7 +74,7 @@ class Comb:
     @classmethod
     def of(
         cls,
-        pitches: Tones,
+        tones: Tones,
         instruments: Tensor,
         semitones: Tensor,
         spectra: Tensor,
@@ -88,15 +88,15 @@ class Comb:
         widths away.
 
         Args:
-            pitches: of all tones, ``[n, t]``.
+            tones: all tones of the frames, ``[n, t]``.
             instruments: that play them, ``[t]``.
             semitones: MIDI numbers, ``[n, t]``.
             spectra: complex, ``[n, f]``.
             n_harmonics: of every tone.
             width: sigma of a peak in bins.
         """
-        positions = harmonic_positions(pitches.f0_bins, pitches.inharmonicity, n_harmonics)
-        sounding = (pitches.on > 0)[..., None] & (positions <= spectra.shape[-1] - 1)
+        positions = harmonic_positions(tones.f0_bins, tones.inharmonicity, n_harmonics)
+        sounding = (tones.on > 0)[..., None] & (positions <= spectra.shape[-1] - 1)
         places = positions.flatten(1)  # n, j
         rows = places[:, None].expand(-1, positions.shape[1], -1).contiguous()  # n, t, j
         above = torch.searchsorted(positions.contiguous(), rows).clamp(1, n_harmonics - 1)
@@ -252,42 +252,55 @@ def _between_bins(values: Tensor, positions: Tensor) -> Tensor:
 
 
 def comb_of(
-    pitches: Tones,
-    instruments: Tensor,
+    tones: Tones,
     spectra: Tensor,
+    *,
+    instruments: Tensor,
     frame: GaborFrame,
     n_harmonics: int,
-    width: float | None = None,
+    width_bins: float | None = None,
 ) -> Comb:
-    """Frames ``[n, f]`` at the harmonics of their tones ``[n, t]``, by instruments ``[t]``.
+    """Sample each spectrum at every harmonic of its tones.
 
-    Peaks are ``width`` bins wide; of the frame's own windows they have the ideal width.
+    Args:
+        tones: of the frames, ``[n, t]``.
+        spectra: complex, ``[n, f]``.
+        instruments: that play the tones, ``[t]``.
+        frame: the representation.
+        n_harmonics: of every tone.
+        width_bins: sigma of the peaks; None for that of the frame's own windows.
     """
     return Comb.of(
-        pitches,
+        tones,
         instruments,
-        pitch_semitones(pitches.f0_bins, frame),
+        pitch_semitones(tones.f0_bins, frame),
         spectra,
         n_harmonics=n_harmonics,
-        width=width or frame.ideal_width_bins,
+        width=width_bins or frame.ideal_width_bins,
     )
 
 
 def learn_timbres(
-    around: NotesAround, spectra: Framewise[Tensor], dictionary: Tensor, frame: GaborFrame
+    notes: NotesAround, spectra: Framewise[Tensor], dictionary: Tensor, frame: GaborFrame
 ) -> Timbres:
-    """The timbres of all instruments, from as much of the recording as it takes.
+    """Learn the timbres of all instruments, from as much of the recording as it takes.
 
     Args:
-        around: all tones.
+        notes: the tones of all frames.
         spectra: of all frames, ``[n, f]``.
         dictionary: D, ``[h, i]``.
         frame: the representation.
     """
     n_harmonics, _ = dictionary.shape
     combs = [
-        comb_of(around[block], around.instruments, spectra[block], frame, n_harmonics)
-        for part in excerpt(len(around), EXCERPT_STRETCHES, STRETCH_FRAMES)
+        comb_of(
+            notes[block].in_a_row,
+            spectra[block],
+            instruments=notes.instruments,
+            frame=frame,
+            n_harmonics=n_harmonics,
+        )
+        for part in excerpt(len(notes), EXCERPT_STRETCHES, STRETCH_FRAMES)
         for block in stretches(part, BLOCK_FRAMES)
     ]
     return Timbres.learn(dictionary, combs)

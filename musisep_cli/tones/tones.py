@@ -1,6 +1,6 @@
 """Tones: what a frame is made of (paper, Section 2.1).
 
-Axes: ``n`` frames or sets of tones, ``i`` tones of one.
+Axes: ``n`` frames, ``i`` tones of a frame, usually one of every instrument.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ NOTE_SEMITONES = 0.7
 
 @dataclass(frozen=True)
 class Tones(FrameRows):
-    """The tones of every set.
+    """The tones of some frames, each field of the same shape, ``[n, i]`` unless said otherwise.
 
     Attributes:
-        on: u, 0 or 1, ``[k, i]``.
-        f0_bins: f_1, ``[k, i]``.
-        inharmonicity: b, ``[k, i]``.
+        on: u, whether the tone sounds: bool, or 0 and 1 in the type of the pitches.
+        f0_bins: f_1, the pitch in bins; where a tone is off it means nothing.
+        inharmonicity: b of Eq. 3, how far the harmonics are spread; 0 for exact multiples.
     """
 
     on: Tensor

@@ -28,7 +28,7 @@ from musisep_cli.methods.decoding.decoded import Decoded, dictionary_of_timbres
 from musisep_cli.methods.decoding.held_notes import Held, with_held
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
 from musisep_cli.methods.decoding.path import Decoding
-from musisep_cli.methods.decoding.rounds import transcribe
+from musisep_cli.methods.decoding.rounds import Rounds
 from musisep_cli.methods.decoding.search import SearchConfig, Searcher, set_fit
 from musisep_cli.methods.policy import warmstart
 from musisep_cli.run.one_seed import new_policy
@@ -148,15 +148,14 @@ class _Scene:
         known = config.search, config.run.precision, config.decoding, seed
         if known not in self.decoded:
             started = time.monotonic()
-            wider, decoding = transcribe(
-                found,
-                self.spectra.of_mean,
-                self.frame,
-                config.decoding,
-                config.dictionary,
-                seed,
+            rounds = Rounds(
+                frame=self.frame,
+                config=config.decoding,
+                dictionary=config.dictionary,
+                seed=seed,
                 widen=partial(self._widen, config) if config.search.held_nats > 0 else None,
             )
+            wider, decoding = rounds.decode(found, self.spectra.of_mean)
             self.decoded[known] = wider, decoding, time.monotonic() - started
         return self.decoded[known]
 

@@ -15,11 +15,14 @@ Axes: ``n`` frames, ``i`` instruments, ``f`` bins, ``h`` harmonics.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from musisep_cli.frames.framewise import BLOCK_FRAMES, Framewise, excerpt, stretches
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.methods.decoding.decoded import Decoded
 from musisep_cli.methods.decoding.rehearsal import Labels
 from musisep_cli.tones.notes import NotesAround
@@ -37,7 +40,7 @@ BEST_SHARE = 0.8
 
 
 def clear_labels(
-    played: Decoded,
+    decoded: Decoded,
     spectra: Framewise[Tensor],
     centres: Tensor,
     dictionary: Tensor,
@@ -49,7 +52,7 @@ def clear_labels(
     """The frames whose tones are clear, from as much of the recording as timbres are learned from.
 
     Args:
-        played: what was decoded.
+        decoded: the tones of all frames.
         spectra: of all frames, ``[n, f]``.
         centres: of all frames, in samples, ``[n]``.
         dictionary: D, ``[h, i]``.
@@ -58,31 +61,27 @@ def clear_labels(
         faint: a tone fainter than this share of the usual loud one, or of the loudest in its frame,
             counts as a rest.
     """
-    parts = excerpt(len(played), EXCERPT_STRETCHES, STRETCH_FRAMES)
+    parts = excerpt(len(decoded), EXCERPT_STRETCHES, STRETCH_FRAMES)
     loudness = torch.cat(
-        [played.loudness(block) for part in parts for block in stretches(part, BLOCK_FRAMES)]
+        [decoded.loudness(block) for part in parts for block in stretches(part, BLOCK_FRAMES)]
     )
     usual = usual_level(loudness)
-    timbres = learn_timbres(NotesAround(played, note_reach), spectra, dictionary, frame)
-    labels, steady, misfits = [], [], []
+    timbres = learn_timbres(NotesAround(decoded, note_reach), spectra, dictionary, frame)
+    labelled, steady, misfits = [], [], []
     for part in parts:
         for block in stretches(part, BLOCK_FRAMES):
             wide = slice(max(block.start - STEADY_FRAMES, 0), block.stop + STEADY_FRAMES)
-            decoded = played[wide]
-            around = without_faint(decoded, played.loudness(wide), faint, usual)
+            tones = decoded[wide]
+            loud = without_faint(tones, decoded.loudness(wide), faint, usual)
             here = slice(block.start - wide.start, block.stop - wide.start)
-            semitones = pitch_semitones(around.f0_bins, frame)
-            steady.append(goes_on(around.on > 0, semitones)[here])
-            misfits.append(_misfit(decoded[here], spectra[block], timbres, frame))
-            tones = around[here]
-            labels.append((centres[block], tones.on, tones.f0_bins, tones.inharmonicity))
-    centres_of, on, f0_bins, inharmonicity = (
-        torch.cat(column) for column in zip(*labels, strict=True)
-    )
-    chosen = clear(on > 0, torch.cat(steady), torch.cat(misfits))
-    on, f0_bins = on[chosen], f0_bins[chosen]
-    passage = passages(on > 0, pitch_semitones(f0_bins, frame))
-    return Labels(centres_of[chosen], on, f0_bins, inharmonicity[chosen], passage)
+            steady.append(goes_on(loud.on > 0, pitch_semitones(loud.f0_bins, frame))[here])
+            misfits.append(_misfit(tones[here], spectra[block], timbres, frame))
+            labelled.append(loud[here])
+    tones = leafwise(lambda *rows: torch.cat(rows), *labelled)
+    chosen = clear(tones.on > 0, torch.cat(steady), torch.cat(misfits))
+    tones = tones[chosen]
+    passage = passages(tones.on > 0, pitch_semitones(tones.f0_bins, frame))
+    return Labels(torch.cat([centres[part] for part in parts])[chosen], tones, passage)
 
 
 def usual_level(loudness: Tensor) -> Tensor:
@@ -95,9 +94,9 @@ def usual_level(loudness: Tensor) -> Tensor:
 
 
 def without_faint(tones: Tones, loudness: Tensor, faint: float, usual: Tensor) -> Tones:
-    """Tones ``[n, i]`` with rests where they can hardly be heard."""
+    """Return tones ``[n, i]`` with rests where they can hardly be heard."""
     least = faint * torch.maximum(usual, loudness.amax(1, keepdim=True))
-    return Tones(tones.on * (loudness > least), tones.f0_bins, tones.inharmonicity)
+    return replace(tones, on=tones.on * (loudness > least))
 
 
 def goes_on(on: Tensor, semitones: Tensor) -> Tensor:
@@ -155,4 +154,5 @@ def _misfit(tones: Tones, spectra: Tensor, timbres: Timbres, frame: GaborFrame) 
     """
     n_instruments, _, n_harmonics = timbres.table.shape
     instruments = torch.arange(n_instruments, device=spectra.device)
-    return timbres.misfit(comb_of(tones, instruments, spectra, frame, n_harmonics))
+    comb = comb_of(tones, spectra, instruments=instruments, frame=frame, n_harmonics=n_harmonics)
+    return timbres.misfit(comb)

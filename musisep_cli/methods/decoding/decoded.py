@@ -5,7 +5,7 @@ Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments, ``h`` harmon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,12 +38,8 @@ class Decoded:
     def __getitem__(self, block: slice) -> Tones:
         """Of some consecutive frames, ``[n, i]``."""
         found, chosen = self._chosen(block)
-        f0_bins = found.f0_bins[chosen]
-        return Tones(
-            on=found.on[chosen].to(f0_bins.dtype),
-            f0_bins=f0_bins,
-            inharmonicity=found.inharmonicity[chosen],
-        )
+        tones = found.tones[chosen]
+        return replace(tones, on=tones.on.to(tones.f0_bins.dtype))
 
     def loudness(self, block: slice) -> Tensor:
         """How loud they are, 0 for those that are off, ``[n, i]``."""
@@ -53,7 +49,7 @@ class Decoded:
     def _chosen(self, block: slice) -> tuple[Hypotheses, tuple[Tensor, Tensor, Tensor]]:
         """Some frames' hypotheses, and which of their tones were chosen."""
         found = self.found[block]
-        device = found.on.device
+        device = found.log_prob.device
         frames = torch.arange(len(found), device=device)[:, None]
         chosen = torch.from_numpy(self.decoding.hypotheses[block]).to(device)[:, None]
         return found, (frames, chosen, torch.from_numpy(self.decoding.tones[block]).to(device))
@@ -66,7 +62,7 @@ def candidates_of(found: Hypotheses, frame: GaborFrame, *, places: bool) -> Cand
     return Candidates(
         log_prob=found.log_prob.cpu().numpy(),
         misfit=found.misfit.cpu().numpy(),
-        pitch_semitones=pitch_semitones(found.f0_bins, frame).cpu().numpy(),
+        pitch_semitones=pitch_semitones(found.tones.f0_bins, frame).cpu().numpy(),
         loudness=found.loudness.cpu().numpy(),
         timbres=timbres.flatten(-2).cpu().numpy(),
     )

@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from musisep_cli.frames.framewise import Derived, Framewise, Together, stretches
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.frames.spool import SpooledFrames
 from musisep_cli.methods.decoding.decoded import Decoded
 from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.methods.decoding.path import Decoding
-from musisep_cli.tones.notes import NotesAround
+from musisep_cli.tones.notes import NeighbourTones, NotesAround
 from musisep_cli.tones.tones import Tones
 
 HELD_FRAMES = 8
@@ -62,10 +63,10 @@ class Held:
     def __getitem__(self, block: slice) -> Hypotheses:
         """Of some consecutive frames, ``2 (i + 1)`` each; those that are none have no tones."""
         channels = self.channels[block]
-        sets, are_new = held_sets(self.notes[block])
+        tones, are_new = held_tones(self.notes[block])
         chosen = self.found[block].only(self.decoding.hypotheses[block]).log_prob  # n, 1
         frames = are_new.nonzero()[:, 0]
-        each = sets[are_new][:, None]
+        each = tones[are_new][:, None]
         fitted = self.fit(chosen[frames] - self.nats, each, channels[frames])
 
         def in_place(values: Tensor) -> Tensor:
@@ -73,31 +74,35 @@ class Held:
             whole[are_new] = values[:, 0]
             return whole
 
-        held = Hypotheses(*(in_place(values) for values in vars(fitted).values()))
+        held = leafwise(in_place, fitted)
         log_prob = torch.where(are_new, held.log_prob, 2 * LEAST_LOG_PROB)
         return replace(held, log_prob=log_prob).heard(audible(channels.mean(1)))
 
 
-def held_sets(tones: Tones) -> tuple[Tones, Tensor]:
-    """Sets of tones with notes from before or after, and which of them are new ones.
+def held_tones(tones: NeighbourTones) -> tuple[Tones, Tensor]:
+    """Return sets of tones with notes from before or after, and which of them are new ones.
 
     Args:
-        tones: of some frames, and the notes around, as of ``NotesAround``, ``[n, 3 i]``.
+        tones: of some frames, with the other notes near by, ``[n, i]``.
 
     Returns:
         ``[n, s, i]`` and bool ``[n, s]``.
     """
-    n_instruments = tones.on.shape[1] // 3
-    alone = torch.eye(n_instruments, device=tones.on.device)
+    n_instruments = tones.own.on.shape[1]
+    alone = torch.eye(n_instruments, device=tones.own.on.device)
     asked = torch.cat([alone, torch.ones_like(alone[:1])]).bool()  # s, i
     least = torch.where(asked.all(1), min(2, n_instruments), 1)  # one note held is held alone
-    own, held, are_new = tones[:, None, :n_instruments], [], []
-    for side in (slice(n_instruments, 2 * n_instruments), slice(2 * n_instruments, None)):
-        other = tones[:, None, side]
-        taken = asked & (other.on > 0)  # n, s, i
+    held, are_new = [], []
+    for others in (tones.before, tones.after):
+        taken = asked & (others.on[:, None] > 0)  # n, s, i
         are_new.append(taken.sum(-1) >= least)
-        pairs = zip(vars(other).values(), vars(own).values(), strict=True)
-        held.append(Tones(*(torch.where(taken, new, old) for new, old in pairs)))
+        held.append(
+            leafwise(
+                lambda new, old, chosen=taken: torch.where(chosen, new[:, None], old[:, None]),
+                others,
+                tones.own,
+            )
+        )
     return held[0].beside(held[1]), torch.cat(are_new, 1)
 
 

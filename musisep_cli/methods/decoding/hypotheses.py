@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from musisep_cli.frames.framewise import FrameRows
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.tones.coefficients import coefficients_in_channels
 from musisep_cli.tones.joint_fit import JointFit, matched_filter, refined_pitch
 from musisep_cli.tones.objective import ObjectiveConfig, lifted_magnitude
@@ -37,9 +38,7 @@ class Hypotheses(FrameRows):
         log_prob: of the set under the policy, whatever the order of its tones, ``[n, s]``.
         misfit: of the lifted magnitudes when all tones are fitted at once, relative to the frame,
             ``[n, s]``.
-        on: whether there is a tone, bool ``[n, s, i]``.
-        f0_bins: pitch, ``[n, s, i]``.
-        inharmonicity: b, ``[n, s, i]``.
+        tones: of every set, ``on`` as bool, ``[n, s, i]``.
         loudness: sum of the absolute harmonic amplitudes, ``[n, s, i]``.
         timbre: sqrt|c_h| with length 1, or 0 where there is no tone, half precision,
             ``[n, s, i, h]``.
@@ -49,19 +48,17 @@ class Hypotheses(FrameRows):
 
     log_prob: Tensor
     misfit: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     loudness: Tensor
     timbre: Tensor
     place: Tensor
 
     def heard(self, audible: Tensor) -> Hypotheses:
         """Without tones in the frames that are not audible, bool ``[n]``."""
-        on = self.on & audible[:, None, None]
+        on = self.tones.on & audible[:, None, None]
         return replace(
             self,
-            on=on,
+            tones=replace(self.tones, on=on),
             loudness=self.loudness * on,
             timbre=self.timbre * on[..., None],
             place=self.place * on[..., None],
@@ -85,7 +82,7 @@ class SetFit:
     refined_pitch: bool
 
     @torch.no_grad()
-    def __call__(self, log_prob: Tensor, sets: Tones, channels: Tensor) -> Hypotheses:
+    def __call__(self, log_prob: Tensor, tones: Tones, channels: Tensor) -> Hypotheses:
         """All tones of every set fitted to the frame at once, twice if their pitches are refined.
 
         The network's pitches are good to about half a bin, which at the tenth harmonic is five.
@@ -93,26 +90,26 @@ class SetFit:
 
         Args:
             log_prob: of the sets, ``[n, s]``.
-            sets: their tones, ``[n, s, i]``.
+            tones: of every set, ``[n, s, i]``.
             channels: complex ``[n, c, f]``.
         """
         width, spectra = self.width_bins, channels.mean(1)
         each = partial(Tensor.repeat_interleave, repeats=log_prob.shape[1], dim=0)
         rows = each(spectra)  # k, f
-        pitches = Tones(*(values.flatten(0, 1) for values in vars(sets).values()))
+        of_rows = leafwise(lambda values: values.flatten(0, 1), tones)  # k, i
         fit_to = partial(
             JointFit.of, spectra=rows, n_harmonics=self.n_harmonics, width=width, tikhonov=TIKHONOV
         )
-        fit = fit_to(pitches)
+        fit = fit_to(of_rows)
         if self.refined_pitch:
             matched = each(matched_filter(spectra, width))
-            pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, fit))
-            fit = fit_to(pitches)
-        amplitudes = magnitude(fit.coefficients) * pitches.on[..., None]
+            of_rows = replace(of_rows, f0_bins=refined_pitch(of_rows, matched, fit))
+            fit = fit_to(of_rows)
+        amplitudes = magnitude(fit.coefficients) * of_rows.on[..., None]
         loudness = amplitudes.sum(-1)
         tiny = torch.finfo(amplitudes.dtype).tiny
         timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
-        in_channels = _in_channels(fit, each(channels)) * pitches.on[..., None]
+        in_channels = _in_channels(fit, each(channels)) * of_rows.on[..., None]
         place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
         misfit = relative_misfit(rows, fit.tones.sum(1), self.objective)
 
@@ -122,9 +119,7 @@ class SetFit:
         return Hypotheses(
             log_prob=log_prob,
             misfit=by_frame(misfit),
-            on=sets.on > 0,
-            f0_bins=by_frame(pitches.f0_bins),
-            inharmonicity=sets.inharmonicity,
+            tones=Tones(tones.on > 0, by_frame(of_rows.f0_bins), tones.inharmonicity),
             loudness=by_frame(loudness),
             timbre=by_frame(timbre).half(),
             place=by_frame(place),

@@ -111,8 +111,8 @@ def least_cost(_excerpt: Excerpt, labelled: Sequence[Decoding]) -> Decoding:
     return labelled[0]
 
 
-def _go_on() -> None:
-    """Nothing ends the work."""
+def go_on() -> None:
+    """Go on: nothing ends the work."""
 
 
 def decode(
@@ -122,7 +122,7 @@ def decode(
     *,
     judge: Judge = least_cost,
     scratch: Callable[[], Spool] = Spool.temporary,
-    pause: Callable[[], None] = _go_on,
+    pause: Callable[[], None] = go_on,
 ) -> Decoding:
     """The cheapest path through all frames.
 
@@ -159,7 +159,7 @@ def decode_again(
     config: DecodingConfig,
     *,
     scratch: Callable[[], Spool] = Spool.temporary,
-    pause: Callable[[], None] = _go_on,
+    pause: Callable[[], None] = go_on,
 ) -> Decoding:
     """The cheapest path where it is known how each instrument would sound at every pitch.
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.leaves import from_leaves, leaves
 from musisep_cli.machine.portions import Portions
 from musisep_cli.methods.decoding.stopping import CHECK_STEPS, MOST_HELD, Stopping, held_out
 from musisep_cli.methods.policy.forced import Forced, ForcedConfig, forced_rollout
@@ -43,23 +44,19 @@ class Labels(FrameRows):
 
     Attributes:
         centres: of the frames, in samples, ``[n]``.
-        on: whether the instrument plays, 0 or 1, ``[n, i]``.
-        f0_bins: pitch, ``[n, i]``.
-        inharmonicity: b, ``[n, i]``.
+        tones: what the instruments play, ``[n, i]``.
         passage: frames in which the same notes sound have the same number, ``[n]``.
     """
 
     centres: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     passage: Tensor
 
     @classmethod
     def none(cls, n_instruments: int) -> Labels:
-        """Of no frame."""
+        """Return the labels of no frame."""
         empty, numbers = torch.zeros(0, n_instruments), torch.zeros(0, dtype=torch.long)
-        return cls(numbers, empty, empty, empty, numbers)
+        return cls(numbers, Tones(empty, empty, empty), numbers)
 
     def drawn(self, n: int) -> Labels:
         """``n`` random ones, or all, in random order."""
@@ -184,10 +181,9 @@ class Rehearsal:
 
     def _forced(self, labels: Labels) -> Forced:
         """What the network makes of frames along their tones."""
-        known = Tones(labels.on, labels.f0_bins, labels.inharmonicity)
         spectra = self.frame.analyse(self.signal, labels.centres)[:, : self.frame.n_network_bins]
         return forced_rollout(
-            self.policy, spectra, known, self.dictionary, ForcedConfig().tolerance_bins
+            self.policy, spectra, labels.tones, self.dictionary, ForcedConfig().tolerance_bins
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -196,8 +192,8 @@ class Rehearsal:
             "iteration": self.iteration,
             "n_skipped": self.n_skipped,
             "queue": self.queue.clone(),  # a view, with which all it was cut from would be saved
-            "labels": dict(vars(self.labels)),
-            "held": dict(vars(self.held)),
+            "labels": leaves(self.labels),
+            "held": leaves(self.held),
             "stopping": self.stopping.state_dict(),
             "dictionary": self.dictionary,
             "policy": self.policy.state_dict(),
@@ -210,7 +206,7 @@ class Rehearsal:
         self.queue = state["queue"]
         device = self.signal.device
         self.labels, self.held = (
-            Labels(**{name: x.to(device) for name, x in state[part].items()})
+            from_leaves(Labels, {name: x.to(device) for name, x in state[part].items()})
             for part in ("labels", "held")
         )
         self.stopping.load_state_dict(state["stopping"])

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.machine.threads import CALLERS_OWN, Threads
 from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
@@ -173,18 +174,21 @@ def _moves(n_tones: int, config: SearchConfig) -> list[_Move]:
 
 @dataclass(frozen=True)
 class _Sets:
-    """Sets that are not complete yet, ``[n, s]``; the tones that are missing are off.
+    """Sets of tones that are not complete yet.
 
-    ``explanation`` holds them as rollouts ``[k]``, for the network to go on from.
+    Attributes:
+        policy: the network that goes on with them.
+        dictionary: one that has no say, ``[h, i]``.
+        explanation: the sets as rollouts ``[k]``, for the network to go on from.
+        log_prob: of the sets, ``[n, s]``.
+        tones: those that are missing are off, ``[n, s, i]``.
     """
 
     policy: Policy
     dictionary: Tensor
     explanation: Explanation
     log_prob: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
 
     @classmethod
     def none(cls, policy: Policy, spectra: Tensor, n_harmonics: int) -> _Sets:
@@ -195,15 +199,8 @@ class _Sets:
             dictionary=dictionary,
             explanation=Explanation.blank(spectra, dictionary),
             log_prob=blank[..., 0],
-            on=blank.bool(),
-            f0_bins=blank,
-            inharmonicity=blank,
+            tones=Tones(blank.bool(), blank, blank),
         )
-
-    @property
-    def tones(self) -> Tones:
-        """Those of every set, ``[n, s, i]``."""
-        return Tones(self.on, self.f0_bins, self.inharmonicity)
 
     @property
     def lowest_bins(self) -> float:
@@ -220,11 +217,11 @@ class _Sets:
         mass = peak_log_mass(distribution.logits)
         mass[:, : math.ceil(self.lowest_bins)] = 2 * LEAST_LOG_PROB
         proposals = mass.topk(beam)  # k, c
-        tones = _Tones.read(self.policy, distribution, proposals.indices)
-        sounding = proposals.values + functional.logsigmoid(tones.on_logit)
-        resting = functional.logsigmoid(-tones.on_logit[:, :1])
+        next_tones = _NextTones.read(self.policy, distribution, proposals.indices)
+        sounding = proposals.values + functional.logsigmoid(next_tones.on_logit)
+        resting = functional.logsigmoid(-next_tones.on_logit[:, :1])
         if place > 0:
-            rested = ~self.on[..., place - 1].flatten()[:, None]
+            rested = ~self.tones.on[..., place - 1].flatten()[:, None]
             sounding = sounding.masked_fill(rested, LEAST_LOG_PROB)
             resting = resting.masked_fill(rested, 0.0)
         steps = torch.cat([sounding, resting], 1).view(n_frames, n_sets, -1)
@@ -235,22 +232,18 @@ class _Sets:
             parents[:, :, :beam, place] = tone.view(n_frames, n_sets, beam).to(values.dtype)
             return parents.flatten(1, 2)
 
-        on = children(self.on, torch.ones_like(tones.f0_bins))
-        f0_bins = children(self.f0_bins, tones.f0_bins)
-        inharmonicity = children(self.inharmonicity, tones.inharmonicity)
-        log_prob = merged((self.log_prob[..., None] + steps).flatten(1), on * f0_bins)
+        tones = leafwise(children, self.tones, next_tones.tones)
+        log_prob = merged((self.log_prob[..., None] + steps).flatten(1), tones.on * tones.f0_bins)
         best = log_prob.topk(min(n_kept, log_prob.shape[1]))  # n, s
-        chosen = best.indices[..., None].expand(-1, -1, on.shape[-1])
+        chosen = best.indices[..., None].expand(-1, -1, tones.on.shape[-1])
         kept = replace(
             self,
             log_prob=best.values.clamp_min(LEAST_LOG_PROB),
-            on=on.gather(1, chosen),
-            f0_bins=f0_bins.gather(1, chosen),
-            inharmonicity=inharmonicity.gather(1, chosen),
+            tones=leafwise(lambda values: values.gather(1, chosen), tones),
         )
         if place + 1 == self.policy.n_instruments:
             return kept
-        parents = torch.arange(n_frames, device=on.device)[:, None] * n_sets
+        parents = torch.arange(n_frames, device=log_prob.device)[:, None] * n_sets
         parents = parents + best.indices // (beam + 1)
         child = best.indices % (beam + 1)
         return kept._followed(
@@ -286,41 +279,53 @@ class _Sets:
 
     def moved(self, fitted: Hypotheses, moves: Sequence[_Move]) -> _Sets:
         """The most probable set, as it was fitted, with one tone moved, a set for every move."""
-        n_tones = self.on.shape[-1]
-        sources = torch.arange(n_tones, device=self.on.device).repeat(len(moves), 1)
-        factors = self.f0_bins.new_ones(len(moves), n_tones)
+        n_tones = self.tones.on.shape[-1]
+        sources = torch.arange(n_tones, device=self.log_prob.device).repeat(len(moves), 1)
+        factors = self.tones.f0_bins.new_ones(len(moves), n_tones)
         for row, move in enumerate(moves):
             sources[row, move.tone], factors[row, move.tone] = move.source, move.factor
         return replace(
             self,
             log_prob=self.log_prob[:, :1] - factors.new_tensor([move.nats for move in moves]),
-            on=self.on[:, 0][:, sources],
-            f0_bins=(fitted.f0_bins[:, 0][:, sources] * factors).clamp_min(self.lowest_bins),
-            inharmonicity=self.inharmonicity[:, 0][:, sources],
+            tones=Tones(
+                on=self.tones.on[:, 0][:, sources],
+                f0_bins=(fitted.tones.f0_bins[:, 0][:, sources] * factors).clamp_min(
+                    self.lowest_bins
+                ),
+                inharmonicity=self.tones.inharmonicity[:, 0][:, sources],
+            ),
         )
 
 
 @dataclass(frozen=True)
-class _Tones:
-    """Candidates for the next tone, each ``[k, c]``."""
+class _NextTones:
+    """Candidates for the next tone of every set.
+
+    Attributes:
+        on_logit: of whether it is there at all, ``[k, c]``.
+        tones: what each is if it is there, ``[k, c]``.
+    """
 
     on_logit: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
 
     @classmethod
-    def read(cls, policy: Policy, distribution: ToneDistribution, bins: Tensor) -> _Tones:
-        """What the network says of the tones at some bins ``[k, c]``."""
+    def read(cls, policy: Policy, distribution: ToneDistribution, bins: Tensor) -> _NextTones:
+        """Return what the network says of the tones at some bins ``[k, c]``."""
         n_sets, n_candidates = bins.shape
         sets = torch.arange(n_sets, device=bins.device).repeat_interleave(n_candidates)
         each = distribution.continued(sets)
         action = each.at(torch.zeros_like(sets), bins.flatten())
         raw = each.read(action)
         f0_bins = action.bin + offset_bins(raw[:, Output.OFFSET], policy.parameter_config)
+        f0_bins = f0_bins.clamp_min(1.0).view_as(bins)
         return cls(
             on_logit=(raw[:, Output.ON_LOGIT] + policy.parameter_config.on_bias).view_as(bins),
-            f0_bins=f0_bins.clamp_min(1.0).view_as(bins),
-            inharmonicity=action.inharmonicity.to(f0_bins.dtype).view_as(bins),
+            tones=Tones(
+                on=torch.ones_like(f0_bins),
+                f0_bins=f0_bins,
+                inharmonicity=action.inharmonicity.to(f0_bins.dtype).view_as(bins),
+            ),
         )
 
 

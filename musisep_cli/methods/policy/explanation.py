@@ -5,12 +5,14 @@ Axes: ``k`` rollouts, ``i`` instruments, ``f`` bins, ``h`` harmonics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.methods.policy.sampling import one_hot
+from musisep_cli.tones.tones import Tones
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,7 @@ class Tone:
 
     Attributes:
         instrument: eta, counted from 0, ``[k]``.
-        on: u, 0 or 1, ``[k]``.
-        f0_bins: pitch nu + nu~, ``[k]``.
-        inharmonicity: b, ``[k]``.
+        tones: u (0 or 1), pitch nu + nu~ and b, with gradient, ``[k]``.
         amplitude: a, ``[k]``.
         width: sigma in bins, ``[k]``.
         harmonics: absolute values of the coefficients c_h, ``[k, h]``.
@@ -30,9 +30,7 @@ class Tone:
     """
 
     instrument: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     amplitude: Tensor
     width: Tensor
     harmonics: Tensor
@@ -49,10 +47,8 @@ class Explanation:
         dictionary_tones: y_j, ``[k, i, f]``.
         direct_tones: y_dir_j, ``[k, i, f]``.
         playing: whether the instrument has its tone, bool ``[k, i]``.
-        on: u_j, 0 or 1, ``[k, i]``.
-        f0_bins: ``[k, i]``.
-        inharmonicity: ``[k, i]``.
-        amplitude: ``[k, i]``.
+        tones: u_j (0 or 1), pitches and b, ``[k, i]``.
+        amplitude: a, ``[k, i]``.
         width: in bins, ``[k, i]``.
         harmonics: absolute values of the coefficients c_h, ``[k, i, h]``.
         log_prob: flattened log-probability of all choices, ``[k]``.
@@ -63,9 +59,7 @@ class Explanation:
     dictionary_tones: Tensor
     direct_tones: Tensor
     playing: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     amplitude: Tensor
     width: Tensor
     harmonics: Tensor
@@ -84,9 +78,7 @@ class Explanation:
             dictionary_tones=tones,
             direct_tones=tones,
             playing=slots.bool(),
-            on=slots,
-            f0_bins=slots,
-            inharmonicity=slots,
+            tones=Tones(slots, slots, slots),
             amplitude=slots,
             width=slots,
             harmonics=slots.new_zeros(*slots.shape, n_harmonics),
@@ -98,11 +90,11 @@ class Explanation:
         """Each rollout ``n`` times in a row, ``[n k, ...]``."""
         if n == 1:
             return self
-        return Explanation(*(getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)))
+        return leafwise(lambda values: values.repeat_interleave(n, 0), self)
 
     def taken(self, rollouts: Tensor) -> Explanation:
         """The explanations of some rollouts ``[k]``, in this order."""
-        return Explanation(*(getattr(self, f.name)[rollouts] for f in fields(self)))
+        return leafwise(lambda values: values[rollouts], self)
 
     def add(self, tone: Tone, log_prob: Tensor, plain_log_prob: Tensor) -> Explanation:
         """One tone more, in its instrument's slot."""
@@ -117,9 +109,7 @@ class Explanation:
             dictionary_tones=put(tone.dictionary_spectrum, self.dictionary_tones),
             direct_tones=put(tone.direct_spectrum, self.direct_tones),
             playing=self.playing | slot,
-            on=put(tone.on, self.on),
-            f0_bins=put(tone.f0_bins, self.f0_bins),
-            inharmonicity=put(tone.inharmonicity, self.inharmonicity),
+            tones=leafwise(put, tone.tones, self.tones),
             amplitude=put(tone.amplitude, self.amplitude),
             width=put(tone.width, self.width),
             harmonics=put(tone.harmonics, self.harmonics),

@@ -161,7 +161,7 @@ def _next_tone(
         instrument=line,
         bin=torch.where(any_left, true_bins[rows, line], best),
         inharmonicity=known.inharmonicity[rows, line].double(),
-        on=any_left.to(explanation.on.dtype),
+        on=any_left.to(explanation.tones.on.dtype),
     )
     raw = distribution.read(action)
     near = (best[:, None] - true_bins).abs() <= tolerance_bins

@@ -42,10 +42,8 @@ class Listener:
         mean = channels.mean(0)
         explanation, actions = self.policy.predict(mean, self.dictionary)
         found = Transcript(
-            f0_bins=explanation.f0_bins,
-            inharmonicity=explanation.inharmonicity,
+            tones=explanation.tones,
             amplitude=explanation.amplitude,
-            on=explanation.on,
             objective=explanation_objective(explanation, self.policy).total,
             audible=audible(mean),
         )

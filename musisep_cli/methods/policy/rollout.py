@@ -32,6 +32,7 @@ from musisep_cli.tones.coefficients import harmonic_coefficients
 from musisep_cli.tones.dictionary import amplitude_estimate, timbre_misfit
 from musisep_cli.tones.objective import ObjectiveConfig, lift
 from musisep_cli.tones.peaks import Peaks, harmonic_positions, magnitude
+from musisep_cli.tones.tones import Tones
 
 PHASE_FLOOR = 1e-6
 """Below this amplitude a harmonic's phase fades out: the derivative of c / |c| stays finite."""
@@ -67,15 +68,13 @@ class Fit:
     """The peaks of a tone, and what they are worth in the artificial spectrum.
 
     Attributes:
-        f0_bins: pitch nu + nu~, ``[k]``.
-        inharmonicity: b, ``[k]``.
+        tones: u, pitch nu + nu~ and b, ``[k]``.
         width: sigma in bins, ``[k]``.
         peaks: g_h.
         coefficients: c_h, complex ``[k, h]``.
     """
 
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     width: Tensor
     peaks: Peaks
     coefficients: Tensor
@@ -134,7 +133,7 @@ class Policy(nn.Module):
             distribution, explanation = self.propose(explanation, dictionary, n_children)
             # Filled in on the device: to copy numbers there, the host waits for it.
             each = torch.cat([spectra.real.new_full((1,), exponent) for exponent in exponents])
-            exponent = each.repeat(len(explanation.on) // len(exponents))
+            exponent = each.repeat(len(explanation.playing) // len(exponents))
             action = distribution.sample(exponent)
             raw = distribution.read(action)
             explanation = explanation.add(
@@ -244,7 +243,8 @@ class Policy(nn.Module):
             residual = explanation.reference - explanation.direct_tones.sum(1)
             artificial = residual * (1 + correction(artificial))
         coefficients = harmonic_coefficients(peaks, artificial, tikhonov=self.config.tikhonov)
-        return Fit(f0_bins, inharmonicity, width, peaks, coefficients)
+        tones = Tones(action.on, f0_bins, inharmonicity)
+        return Fit(tones, width, peaks, coefficients)
 
     def tone(
         self,
@@ -262,9 +262,7 @@ class Policy(nn.Module):
         phase = fit.coefficients / (harmonics.square() + PHASE_FLOOR**2).sqrt()
         return Tone(
             instrument=action.instrument,
-            on=action.on,
-            f0_bins=fit.f0_bins,
-            inharmonicity=fit.inharmonicity,
+            tones=fit.tones,
             amplitude=amplitude,
             width=fit.width,
             harmonics=harmonics,

@@ -263,6 +263,6 @@ def explanation_objective(explanation: Explanation, policy: Policy) -> Objective
         reference=explanation.reference,
         dictionary_tones=explanation.dictionary_tones,
         direct_tones=explanation.direct_tones,
-        on=explanation.on,
+        on=explanation.tones.on,
         config=policy.objective_config,
     )

@@ -109,7 +109,7 @@ def assert_same(first: SeedResult, second: SeedResult) -> None:
     assert first.checkpoint == second.checkpoint
     assert first.curve == second.curve
     assert first.objective == second.objective
-    for name in ("f0_hz", "amplitude", "on", "inharmonicity"):
+    for name in ("f0_hz", "amplitude", "on"):
         assert getattr(first.pitch, name).tobytes() == getattr(second.pitch, name).tobytes()
 
 
