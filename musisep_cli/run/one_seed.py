@@ -48,7 +48,7 @@ from musisep_cli.sound.blockwise import Shelf, Stems, in_memory
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.waveforms import Explain, resynthesise
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.dictionary import load, start_dictionary
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.tracks import Transcript, pitch_tracks
@@ -184,7 +184,7 @@ class _Run:
             self.config.resynthesis,
             self.threads,
         )
-        refiner = Refiner(fitter, dictionary, self.config.objective)
+        refiner = WienerFilter(fitter, dictionary, self.config.objective)
 
         def explain(channels: Tensor) -> Tensor:
             stems = refiner.explain(channels)

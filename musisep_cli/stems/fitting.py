@@ -1,11 +1,15 @@
 """Fitting: the decoded tones of all frames, fitted to the mixture together.
 
-The most probable harmonics c_h of ``refinement``. First every frame is for itself: what the
-timbres lead to expect of its harmonics, every pitch where its harmonics are strongest, and the
-noise n around a harmonic, which is what a fit leaves over there. A tone that others hide is as loud
-as in the frames around (``levels``). Then the harmonics are followed from frame to frame
-(``partials``), which tells those apart that are too near for one window; the noise is measured once
-more, and in stereo every instrument is taken from where it sounds (``places``).
+How the most probable harmonics c_h of the Wiener filter (``wiener``, Eq. 4) are found:
+
+1. Every frame by itself (``one_window``). The timbres say what to expect of its harmonics
+   (``tones.timbre``). All tones are fitted, each pitch is set to where its harmonics are strongest,
+   and they are fitted again; what the fit leaves over around a harmonic is its noise n.
+2. A tone that others hide is taken to be as loud as in the frames around (``levels``).
+3. Harmonics are followed from frame to frame (``partials``), which tells those apart that are too
+   near for one window. How far they turn between frames is learned from their phases.
+4. The noise is measured once more, and all is fitted a last time; in stereo, every instrument is
+   taken from where it sounds (``stereo``).
 
 Axes: ``n`` frames, ``i`` instruments, ``t`` tones of a frame, ``h`` harmonics, ``j`` those of all
 tones of a frame, ``f`` bins, ``c`` channels.
@@ -51,23 +55,25 @@ from musisep_cli.tones.timbre import LEARNED_HOPS, comb_of, learn_timbres
 from musisep_cli.tones.tones import Tones
 
 TUNINGS = 2
-"""Of the harmonics' frequencies, by their phases."""
+"""How often frequencies are re-estimated from phase advance."""
 FOLLOWED_FRAMES, FOLLOWED_REACH = 4 * BLOCK_FRAMES, 32
-"""Harmonics are followed through so many frames at once, and so many more at both ends: from 0.3 s
-away little is heard of them."""
-EXCERPT_STRETCHES = 16
-"""Places are learned from as many blocks of frames from all over a recording."""
+"""Number of frames through which harmonics are followed at once, and of frames more at both ends:
+what is 0.3 s away hardly matters."""
+EXCERPT_BLOCKS = 16
+"""Number of blocks of frames, from all over a recording, that places are learned from."""
 PLACE_ROUNDS = 4
-"""Of learning the places from the tones' coefficients, and these with the places in turn."""
+"""How often places are learned from the coefficients and coefficients with the places, in turn."""
+TINY = 1e-12
+"""Least magnitude of the strongest harmonic, so that nothing is divided by 0 in silence."""
 
 
 @dataclass(frozen=True)
 class Fitted(FrameRows):
-    """The tones of some frames, fitted.
+    """The tones of some frames with their fitted harmonics.
 
     Attributes:
         tones: own, before and after in a row, as of ``NeighbourTones``, ``[n, t]``.
-        coefficients: in every channel, complex ``[n, t, h, c]``.
+        coefficients: c in every channel, complex ``[n, t, h, c]``.
     """
 
     tones: Tones
@@ -91,19 +97,21 @@ class Fitted(FrameRows):
 
 
 class Fitter:
-    """The fitted tones of all frames, a block at a time; cheap only from the first to the last.
+    """The fitted tones of all frames, a block at a time.
+
+    Blocks are to be asked for in order: a stretch of frames is fitted once and then forgotten.
 
     Args:
         notes: the tones of all frames.
         channels: spectra of all frames, ``[n, c, f]``, for timbres and places.
-        in_windows: gives the same in windows of some lengths, ``[n]``.
+        in_windows: gives the same in windows of other lengths relative to the frame's, ``[n]``.
         dictionary: D, ``[h, i]``.
         frame: the representation.
         config: how tones become stems.
-        threads: fit the frames, before they are asked for.
+        threads: where stretches are fitted before they are asked for.
 
     Attributes:
-        scales: lengths of all frames' windows, ``[n]``.
+        scales: length of every frame's window relative to the frame's own, ``[n]``.
     """
 
     def __init__(
@@ -146,10 +154,10 @@ class Fitter:
         return leafwise(lambda *columns: torch.cat(columns), *parts)
 
     def _stretch(self, start: int) -> Fitted:
-        """The fitted frames from one on; those after it are begun, if there are threads for it."""
+        """Return the fitted stretch that starts at a frame; begin those after it on the threads."""
         ahead = self.threads.n if self.threads.n > 1 else 0
         stop = min(start + (1 + ahead) * FOLLOWED_FRAMES, len(self))
-        # What is read is read here: a file has one place at which it is read.
+        # Frames are read in this thread: a file has one place at which it is read.
         self._begun = {
             first: self._begun.get(first) or self.threads.begin(self._follow, self._seen(first))
             for first in range(start, stop, FOLLOWED_FRAMES)
@@ -157,11 +165,11 @@ class Fitter:
         return self._begun[start].result()
 
     def _learned_places(self, channels: Framewise[Tensor]) -> Places:
-        """Places from the tones' coefficients, these with the places in turn."""
+        """Learn the places from the coefficients and these with the places, in turn."""
         every = slice(None, None, LEARNED_HOPS)
         fits = [
             self._window_fit(self.notes[block][every], 1.0, channels[block][every])
-            for part in excerpt(len(channels), EXCERPT_STRETCHES, BLOCK_FRAMES)
+            for part in excerpt(len(channels), EXCERPT_BLOCKS, BLOCK_FRAMES)
             for block in stretches(part, BLOCK_FRAMES)
         ]
         places = Places.anywhere(self.n_instruments, channels[:1])
@@ -180,7 +188,7 @@ class Fitter:
         return places
 
     def _seen(self, start: int) -> Seen:
-        """The stretch of frames from one on, and the frames around it, which have their say."""
+        """Return the stretch that starts at a frame, with the frames around it."""
         stop = min(start + FOLLOWED_FRAMES, len(self))
         before = min(FOLLOWED_REACH, start)
         wide = slice(start - before, min(stop + FOLLOWED_REACH, len(self)))
@@ -248,6 +256,7 @@ class Fitter:
         mean, width = channels.mean(1), self.frame.ideal_width_bins / scale
         sounding = tones.sounding
         expected = self._expected(sounding, mean, width)
+        # n^2 / p of the Wiener filter, with one noise for all of a frame: none is measured yet.
         fitted = partial(JointFit.of, n_harmonics=self.n_harmonics, width=width)
         prior = (self.config.timbre_noise * expected.amax(1, keepdim=True) / expected).square()
         first = fitted(sounding, mean, tikhonov=prior)
@@ -268,5 +277,5 @@ class Fitter:
             width_bins=width,
         )
         expected = self.timbres.expected(comb).flatten(1)
-        strongest = expected.amax(1, keepdim=True).clamp_min(1e-12)
+        strongest = expected.amax(1, keepdim=True).clamp_min(TINY)
         return expected.clamp_min(LEAST_EXPECTED * strongest)

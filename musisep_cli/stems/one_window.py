@@ -1,4 +1,6 @@
-"""One window: frames that are fitted each by itself, before their harmonics are followed.
+"""One window: a fit of frames that are seen in windows of one length, each frame by itself.
+
+It is where following the harmonics from frame to frame (``partials``) starts from.
 
 Axes: ``n`` frames, ``t`` tones of a frame, ``h`` harmonics, ``j`` those of all tones of a frame,
 ``f`` bins, ``c`` channels.
@@ -26,13 +28,15 @@ from musisep_cli.tones.peaks import Peaks
 from musisep_cli.tones.tones import Tones
 
 LEAST_EXPECTED = 1e-4
-"""Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
+"""Least expected magnitude, relative to a frame's strongest harmonic: an expectation of 0 would
+forbid a harmonic whatever the recording says."""
 NOISE_REACH = 2.0
-"""The noise around a harmonic is the mean over this many widths to both sides."""
+"""Widths to both sides of a harmonic over which the power of the noise is averaged."""
 LEAST_NOISE = 0.03
-"""Relative to where a frame has most of it: nowhere is there less."""
+"""Least noise around a harmonic, relative to the most in the frame."""
 LEAST_RELATIVE_NOISE = 0.01
-"""Relative to what a harmonic should be, so that the normal equations are never singular."""
+"""Least noise, relative to the expected magnitude of the harmonic: the normal equations are never
+singular then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +87,7 @@ def window_scales(tones: NeighbourTones, config: ResynthesisConfig) -> Tensor:
 
 
 def seen_alike(scales: Tensor) -> list[Tensor]:
-    """The frames that are seen in one window, at most a block of them at a time."""
+    """Return the frames of every window length ``scales [n]``, at most a block at a time."""
     return [
         rows
         for scale in scales.unique()
@@ -93,12 +97,12 @@ def seen_alike(scales: Tensor) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Seen:
-    """A stretch of frames with those around it.
+    """A stretch of frames together with those around it.
 
     Attributes:
         tones: of all of them, ``[n, i]``.
         channels: complex, ``[n, c, f]``.
-        own: which of them are the stretch.
+        own: rows of the stretch itself.
     """
 
     tones: NeighbourTones
@@ -108,14 +112,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class WindowFit:
-    """Frames that are seen in one window, each by itself; ``j`` are all harmonics of all tones.
+    """A fit of frames that are seen in windows of one length, each frame by itself.
 
     Attributes:
         tones: with pitches set to where their harmonics are strongest, ``[n, t]``.
         channels: complex, ``[n, c, f]``.
         peaks: of the harmonics, ``[n, j]``.
-        expected: what they should be, ``[n, j]``.
-        noise: what the tone model misses around them, ``[n, j]``.
+        expected: sqrt(p_h), the magnitudes that the timbres lead to expect, ``[n, j]``.
+        noise: n_h, what the tone model misses around each, a magnitude, ``[n, j]``.
     """
 
     tones: Tones
@@ -128,7 +132,8 @@ class WindowFit:
     def products(self) -> Tensor:
         """<g_h, Y> in every channel, complex ``[n, j, c]``.
 
-        In float64: where two harmonics all but coincide, the equations make much of a rounding.
+        In float64: where two harmonics nearly coincide, the equations are nearly singular and
+        amplify rounding.
         """
         peaks = replace(self.peaks, values=self.peaks.values.double())
         channels = self.channels.to(torch.complex128).unbind(1)
@@ -136,39 +141,44 @@ class WindowFit:
 
     @cached_property
     def kept(self) -> NDArray[np.bool_]:
-        """Which harmonics are in the spectrum, ``[n, j]``; those of tones that are off are not."""
+        """Whether a harmonic is within the spectrum, ``[n, j]``; those of tones off are not."""
         kept: NDArray[np.bool_] = (self.peaks.positions <= self.peaks.n_bins - 1).cpu().numpy()
         return kept
 
     @property
     def levels(self) -> Tensor:
-        """Of the tones, ``[n, t]``."""
+        """Levels of the tones: the sum of their expected magnitudes, ``[n, t]``."""
         return self._of_tones(self.expected).sum(2)
 
     @property
     def seen(self) -> Tensor:
-        """How far the tones are seen for themselves, ``[n, t]``."""
+        """How far each tone is seen apart from the others, from 0 to 1, ``[n, t]``."""
         return levels.seen(self.peaks, self.expected, self.tones.on.shape[1])
 
     def louder(self, factors: Tensor) -> WindowFit:
-        """With the first tones louder by some factors ``[n, i]``."""
+        """Return the fit with its first tones expected louder by factors ``[n, i]``."""
         expected = self._of_tones(self.expected).clone()
         expected[:, : factors.shape[1]] *= factors[..., None]
         return replace(self, expected=expected.flatten(1))
 
     def _of_tones(self, values: Tensor) -> Tensor:
-        """Values ``[n, j]`` as ``[n, t, h]``."""
+        """Return values ``[n, j]`` as ``[n, t, h]``."""
         of_tones: Tensor = values.unflatten(1, (self.tones.on.shape[1], -1))
         return of_tones
 
     def with_noise(self, coefficients: Tensor, rest_noise: float) -> WindowFit:
-        """With the noise that a fit to the mean of the channels leaves, ``[n, j]``."""
+        """Return the fit with the noise that coefficients ``[n, j]`` of the mean channel leave.
+
+        Args:
+            coefficients: of the mean of the channels, complex ``[n, j]``.
+            rest_noise: what the noise is multiplied by.
+        """
         rest = self.channels.mean(1) - self.peaks.render(coefficients)
         least = LEAST_RELATIVE_NOISE * self.expected
         return replace(self, noise=(rest_noise * _noise(rest, self.peaks)).maximum(least))
 
     def heard(self, n_harmonics: int) -> list[Heard]:
-        """Every frame's harmonics, to be followed."""
+        """Return the harmonics of every frame, to be followed from frame to frame."""
         n_tones = self.tones.on.shape[1]
         tones, numbers = np.divmod(np.arange(n_tones * n_harmonics), n_harmonics)
         columns = (self.peaks.positions, self.expected)
@@ -189,23 +199,23 @@ class WindowFit:
         ]
 
     def rows_of(self, values: Tensor) -> list[NDArray[Any]]:
-        """Of every frame those of the harmonics there are, of values ``[n, j, ...]``."""
+        """Return of values ``[n, j, ...]`` those of every frame's harmonics that there are."""
         dtype = torch.complex128 if values.is_complex() else torch.float64
         rows = values.to(dtype).cpu().numpy()
         return [row[kept] for row, kept in zip(rows, self.kept, strict=True)]
 
     def dense(self, rows: Sequence[Complex]) -> Tensor:
-        """The reverse, ``[n, j, c]``, of coefficients: 0 for harmonics that there are not."""
+        """Return coefficients as ``[n, j, c]``, with 0 where ``rows_of`` leaves harmonics out."""
         values = np.zeros((*self.kept.shape, rows[0].shape[1]), np.complex64)
         values[self.kept] = np.concatenate(rows)
         return torch.from_numpy(values).to(self.channels)
 
 
 def _noise(rest: Tensor, peaks: Peaks) -> Tensor:
-    """Root mean square of what is left over around every harmonic, ``[n, t h]``.
+    """Return the root mean square of what is left over around every harmonic, ``[n, j]``.
 
     Args:
-        rest: complex, ``[n, f]``.
+        rest: what the fit leaves over, complex ``[n, f]``.
         peaks: of the harmonics.
     """
     reach = math.floor(NOISE_REACH * float(peaks.widths[0]))

@@ -14,9 +14,9 @@ from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.frames.gabor import GaborFrame
 
 LOWEST_HZ = 16.0
-"""Tones below, which nothing plays, count as this."""
+"""Hz: lower pitches, which nothing plays, count as this, so that their logarithm is finite."""
 NOTE_SEMITONES = 0.7
-"""Tones of an instrument that are further apart are two notes, not one with vibrato."""
+"""Semitones: tones of an instrument that are further apart are two notes, not one with vibrato."""
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,5 @@ class Tones(FrameRows):
 
 
 def pitch_semitones(f0_bins: Tensor, frame: GaborFrame) -> Tensor:
-    """MIDI numbers, of the shape of ``f0_bins``."""
+    """Return pitches in bins as MIDI numbers (69 for 440 Hz) with a fraction; of the same shape."""
     return 69 + 12 * torch.log2((f0_bins * frame.bin_hz).clamp_min(LOWEST_HZ) / 440)

@@ -1,4 +1,4 @@
-"""Transcript: what every instrument plays in every frame.
+"""Tracks: what every instrument plays in every frame, in bins and in Hz.
 
 Axes: ``n`` frames, ``i`` instruments.
 """

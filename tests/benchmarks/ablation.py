@@ -36,7 +36,7 @@ from musisep_cli.run.settings.compose import Settings, compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.waveforms import resynthesise
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.notes import NotesAround
 from tests.benchmarks.quality import CASES, mean_scores, references
 
@@ -181,7 +181,7 @@ class _Scene:
             config.resynthesis,
             self.threads,
         )
-        refiner = Refiner(fitter, dictionary, config.objective)
+        refiner = WienerFilter(fitter, dictionary, config.objective)
         samples, gain = self.spectra.samples, self.spectra.gain
         blocks = resynthesise(self.frame, samples, refiner.explain, gain, fitter.scales)
         return mean_scores(self.reference, torch.cat(list(blocks), 2)[:, 0].double().numpy())

@@ -1,8 +1,8 @@
-"""Hypotheses: sets of tones that a frame may hold, each fitted to it at once.
+"""Hypotheses: sets of tones that a frame may hold, each fitted to the frame.
 
 Departs from the paper (Section 3.8), where a frame has one set: the most probable tone after tone.
-Here several are kept, with what speaks for each, and which of them sounded is decided over all
-frames (``decoding``).
+Here several are kept, with the evidence for each, and which of them sounded is decided over all
+frames (``path``).
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` channels, ``f`` bins, ``h``
 harmonics; ``k = n s``, those of one frame in a row.
@@ -25,9 +25,9 @@ from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
 
 LEAST_LOG_PROB = -60.0
-"""Less probable sets are not told apart."""
+"""Nats: sets that are less probable are not told apart."""
 TIKHONOV = 1e-2
-"""Weight of the regularisation when all tones of a set are fitted at once."""
+"""Weight of |c_h|^2 where all tones of a set are fitted at once: c is finite where peaks meet."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,15 @@ class Hypotheses(FrameRows):
     """Sets of tones of every frame, the most probable first, those with a tone moved last.
 
     Attributes:
-        log_prob: of the set under the policy, whatever the order of its tones, ``[n, s]``.
-        misfit: of the lifted magnitudes when all tones are fitted at once, relative to the frame,
+        log_prob: log-probability of the set under the policy, whatever the order of its tones,
             ``[n, s]``.
+        misfit: distance of lifted magnitudes between the frame and the fit of all tones, relative
+            to that of silence, ``[n, s]``.
         tones: of every set, ``on`` as bool, ``[n, s, i]``.
         loudness: sum of the absolute harmonic amplitudes, ``[n, s, i]``.
-        timbre: sqrt|c_h| with length 1, or 0 where there is no tone, half precision,
+        timbre: sqrt|c_h| as a unit vector, or 0 where there is no tone, half precision,
             ``[n, s, i, h]``.
-        place: square root of how loud it is in every channel, with length 1, or 0 where there is no
+        place: square root of the loudness in every channel as a unit vector, or 0 where there is no
             tone, ``[n, s, i, c]``.
     """
 
@@ -54,7 +55,7 @@ class Hypotheses(FrameRows):
     place: Tensor
 
     def heard(self, audible: Tensor) -> Hypotheses:
-        """Without tones in the frames that are not audible, bool ``[n]``."""
+        """Return the hypotheses with all tones off where a frame is not ``audible [n]``."""
         on = self.tones.on & audible[:, None, None]
         return replace(
             self,
@@ -70,9 +71,9 @@ class SetFit:
     """How sets of tones are fitted to their frames.
 
     Attributes:
-        n_harmonics: of a tone.
+        n_harmonics: number of harmonics of a tone.
         width_bins: sigma of a peak.
-        objective: the lift, of what is compared.
+        objective: the lift under which frame and fit are compared.
         refined_pitch: whether pitches are set to where their harmonics are strongest.
     """
 
@@ -83,13 +84,13 @@ class SetFit:
 
     @torch.no_grad()
     def __call__(self, log_prob: Tensor, tones: Tones, channels: Tensor) -> Hypotheses:
-        """All tones of every set fitted to the frame at once, twice if their pitches are refined.
+        """Fit all tones of every set to its frame at once; twice if pitches are refined.
 
-        The network's pitches are good to about half a bin, which at the tenth harmonic is five.
+        The network's pitches are right to about half a bin, which at the tenth harmonic is five.
         After the first fit every pitch is set to where its harmonics are strongest.
 
         Args:
-            log_prob: of the sets, ``[n, s]``.
+            log_prob: log-probability of the sets, ``[n, s]``.
             tones: of every set, ``[n, s, i]``.
             channels: complex ``[n, c, f]``.
         """
@@ -111,9 +112,10 @@ class SetFit:
         timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
         in_channels = _in_channels(fit, each(channels)) * of_rows.on[..., None]
         place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
-        misfit = relative_misfit(rows, fit.tones.sum(1), self.objective)
+        misfit = relative_misfit(rows, fit.tone_spectra.sum(1), self.objective)
 
         def by_frame(values: Tensor) -> Tensor:
+            """Return values ``[k, ...]`` as ``[n, s, ...]``."""
             return values.view(*log_prob.shape, *values.shape[1:])
 
         return Hypotheses(
@@ -127,7 +129,7 @@ class SetFit:
 
 
 def _in_channels(fit: JointFit, channels: Tensor) -> Tensor:
-    """How loud every tone of a fit is in every channel ``[k, c, f]``, ``[k, i, c]``."""
+    """Return how loud every tone of a fit is in every channel ``[k, c, f]``, ``[k, i, c]``."""
     if channels.shape[1] == 1:
         return magnitude(fit.coefficients).sum(-1)[..., None]
     found = coefficients_in_channels(fit.peaks, channels.transpose(0, 1), tikhonov=TIKHONOV)
@@ -136,11 +138,11 @@ def _in_channels(fit: JointFit, channels: Tensor) -> Tensor:
 
 
 def relative_misfit(spectra: Tensor, explained: Tensor, config: ObjectiveConfig) -> Tensor:
-    """Distance of lifted magnitudes (Eq. 12), relative to that of silence, ``[k]``.
+    """Return the distance of lifted magnitudes (Eq. 12), relative to that of silence, ``[k]``.
 
     Args:
-        spectra: complex ``[k, f]``.
-        explained: sum of the tones, ``[k, f]``.
+        spectra: of the frames, complex ``[k, f]``.
+        explained: sum of the fitted tones, complex ``[k, f]``.
         config: the lift.
     """
     lifted = lifted_magnitude(spectra, config)

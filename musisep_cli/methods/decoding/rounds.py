@@ -1,13 +1,16 @@
-"""Transcription: from the hypotheses of all frames to what every instrument plays.
+"""Rounds: from the hypotheses of all frames to what every instrument plays.
 
-The first decoding knows an instrument by one timbre, whatever its pitch. From what it found, the
-timbres at all pitches are learned, and every hypothesis is heard again as if these instruments
-played it: levels alone are free. So decoded once more, octaves and rests come out better. What the
-first decoding found also tells of notes that sound on where no hypothesis has them (``held``).
+1. The first decoding knows an instrument by one timbre, whatever its pitch.
+2. What it found tells of notes that sound on where no hypothesis has them, and further hypotheses
+   are added (``held_notes``).
+3. The timbres at all pitches are learned from it, and every hypothesis gets another cost: how badly
+   it explains the frame if these instruments play it, at any levels. So decoded again, octaves and
+   rests come out better.
 
-The same is the judge of who plays what. With instruments of one register the first decoding may
-end in labels that mix two of them up, at less cost than the right ones have. But no timbres explain
-a mixture of two instruments as well as those of each explain its own tones.
+The third round also judges who plays what in the first. With instruments of one register, the
+cheapest decoding may mix two of them up. But one timbre learned from the tones of two instruments
+explains neither as well as the timbre of each explains its own, so that the right decoding costs
+least once more is known of the timbres.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments and tones of a hypothesis, ``a``
 assignments of tones to instruments, ``h`` harmonics, ``f`` bins, ``c`` channels.
@@ -46,9 +49,10 @@ from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.timbre import Timbres, comb_of, learn_timbres
 
 N_ROUNDS = 3
-"""Decoded, further hypotheses found, decoded once more."""
+"""Number of rounds that are reported: decoded, further hypotheses found, decoded again."""
 
 Widen: TypeAlias = Callable[[Framewise[Hypotheses], Decoding], Framewise[Hypotheses]]
+"""Takes hypotheses and what was chosen of them, and returns the hypotheses with further ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,7 @@ class Rounds:
         frame: the representation.
         config: weights.
         dictionary: how the dictionary starts that the timbres are learned from.
-        seed: of the random starts.
+        seed: seed of the random starts.
         widen: adds further hypotheses to those found, once they are decoded; None for none.
         scratch: opens a file for what a long recording needs besides.
         pause: called block after block; may raise to end the work.
@@ -92,7 +96,7 @@ class Rounds:
             only = self._first(found, least_cost)
             self.reached(N_ROUNDS)
             return found, only
-        first = self._first(found, partial(self._best_labels, found, spectra))
+        first = self._first(found, partial(self._best, found, spectra))
         self.reached(1)
         wider = self.widen(found, first) if self.widen else found
         self.reached(2)
@@ -128,35 +132,35 @@ class Rounds:
             pause=self.pause,
         )
 
-    def _best_labels(
+    def _best(
         self,
         found: Framewise[Hypotheses],
         spectra: Framewise[Tensor],
         excerpt: Excerpt,
-        labelled: Sequence[Decoding],
+        decodings: Sequence[Decoding],
     ) -> Decoding:
-        """Return the labels of an excerpt that cost least when they are decoded again."""
+        """Return the one of several decodings of an excerpt that costs least in the third round."""
         kept = Frames(Hypotheses, sum(part.stop - part.start for part in excerpt.parts))
         for part in excerpt.parts:
             kept.add(found[part].only(excerpt.hypotheses[part]))
         chosen, heard = kept.joined(), torch.cat([spectra[part] for part in excerpt.parts])
-        tried = [self._again(chosen, heard, first) for first in labelled]
+        tried = [self._again(chosen, heard, first) for first in decodings]
         return min(tried, key=lambda decoding: decoding.cost)
 
     def _candidates(self, found: Framewise[Hypotheses]) -> Framewise[Candidates]:
-        """Return hypotheses as they are decoded."""
+        """Return hypotheses in the form that is decoded."""
         return Derived(found, partial(candidates_of, frame=self.frame, places=self.config.places))
 
 
 @dataclass(frozen=True)
 class Misfits:
-    """How badly the instruments would explain the harmonics of every hypothesis, ``[n, s, a]``.
+    """How badly the instruments would explain every hypothesis, ``Framewise``, ``[n, s, a]``.
 
     Attributes:
         found: hypotheses of all frames.
-        spectra: of all frames, ``[n, f]``.
+        spectra: spectra of all frames, ``[n, f]``.
         frame: the representation.
-        timbres: of the instruments.
+        timbres: the timbres of the instruments.
     """
 
     found: Framewise[Hypotheses]
@@ -169,17 +173,18 @@ class Misfits:
         return len(self.found)
 
     def __getitem__(self, frames: slice) -> NDArray[np.floating[Any]]:
-        """Of some consecutive frames."""
+        """Return the misfits of some consecutive frames."""
         first, last, _ = frames.indices(len(self))
         blocks = stretches(slice(first, last), BLOCK_FRAMES)
         return np.concatenate([self._block(block) for block in blocks])
 
     def _block(self, block: slice) -> NDArray[np.floating[Any]]:
+        """Return the misfits of a block of frames."""
         found, spectra = self.found[block], self.spectra[block]
         n_frames, n_hypotheses, n_instruments = found.tones.on.shape
         tones = leafwise(lambda values: values.flatten(0, 1), found.tones)
         rows = spectra.repeat_interleave(n_hypotheses, 0)
-        # Of the tones: the inverse of which tones the instruments play.
+        # The instrument of each tone: the inverse of the tone of each instrument, ``[a, i]``.
         players = torch.from_numpy(np.argsort(assignments(n_instruments), 1)).to(rows.device)
         comb = comb_of(
             tones,

@@ -1,9 +1,9 @@
 """Search: the most probable sets of tones of every frame, by beam search.
 
-Departs from the paper (Section 3.8): it predicts one set, the most probable tone after tone. That
-choice cannot be taken back: a first tone an octave too low explains both instruments' harmonics
-and leaves nothing to the second. Here the network continues several sets at once, and the best of
-them are kept as the frame's ``hypotheses``.
+Departs from the paper (Section 3.8), which predicts one set, the most probable tone after tone.
+Such a choice cannot be taken back: a first tone an octave too low explains the harmonics of both
+instruments and leaves nothing to the second. Here the network continues several sets at once, and
+the best of them are kept as the frame's ``hypotheses``.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates for the next tone or
 channels, ``f`` bins, ``h`` harmonics; ``k = n s``, those of one frame in a row.
@@ -31,24 +31,23 @@ from musisep_cli.methods.policy.sampling import ToneDistribution
 from musisep_cli.tones.tones import Tones
 
 TOLERANCE_BINS = 1.5
-"""Tones this close are one tone: what the network's neighbouring bins say is added up."""
+"""Bins: tones this close to each other are one tone, and their probabilities are added."""
 PROPOSAL_REACH_BINS = 2
-"""A proposal is the most probable bin within this distance."""
+"""Bins to both sides among which a proposed bin is the most probable one."""
 LOWEST_WIDTHS = 3.0
-"""Lower tones, relative to the width of a peak, are not looked for: 22 Hz at the paper's window.
-Their harmonics run into each other, so that they fit any rumble, and no instrument plays them."""
+"""Least pitch, relative to the width of a peak: 22 Hz at the paper's window. The harmonics of lower
+tones run into each other, so that they fit any rumble, and no instrument plays them."""
 HIDING_HARMONICS, MOST_HIDING = range(2, 7), 10
-"""Where a tone is looked for that hides: at these harmonics of every other tone, the lowest first,
-and at so many in all."""
-
+"""Harmonics of every other tone at which a hidden tone is looked for, the lowest first, and the
+most places in all."""
 FRAMES_AT_ONCE = 8
-"""Frames searched in one go. The network's activations then fit into the processor's cache; blocks
-of 64 frames took twice the processor time, half of it the system's, for fresh memory."""
+"""Number of frames searched at once: the network's activations then fit into the processor's cache.
+Blocks of 64 took twice the processor time, half of it spent by the system on fresh memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """How many sets of tones are looked at (not in the paper)."""
+    """How many sets of tones are tried (not in the paper)."""
 
     beam: int = 5
     """Candidates for the next tone of a set, and sets that are continued."""
@@ -71,14 +70,14 @@ class SearchConfig:
 
 
 class Searcher:
-    """Looks for the most probable sets of tones of every frame.
+    """Searches frames for the most probable sets of tones, block after block in order.
 
     Args:
         policy: the network.
-        n_harmonics: of a tone.
-        config: how many sets.
-        keep: takes what is found in the next frames.
-        threads: search the frames.
+        n_harmonics: number of harmonics of a tone.
+        config: how many sets are tried.
+        keep: called with what is found in the next frames.
+        threads: where frames are searched.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class Searcher:
         self.keep, self.threads = keep, threads
 
     def listen(self, channels: Tensor) -> None:
-        """Search the next frames ``[n, c, f]``; in silence there are no tones."""
+        """Search the next frames ``[n, c, f]`` and keep what is found; no tones in silent ones."""
         blocks = channels.split(FRAMES_AT_ONCE)
         with self.policy.unet.unchanged():
             found = self.threads.map(self._search, blocks)
@@ -104,22 +103,23 @@ class Searcher:
             self.keep(hypotheses)
 
     def _search(self, block: Tensor) -> Hypotheses:
+        """Return the hypotheses of a few frames ``[n, c, f]``."""
         return search(self.policy, block, self.n_harmonics, self.config)
 
 
 @torch.no_grad()
 def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchConfig) -> Hypotheses:
-    """The most probable sets of tones of frames, found on the mean of their channels.
+    """Return the most probable sets of tones of frames, found on the mean of their channels.
 
-    A set's probability is the product of its tones' probabilities, each given the tones before, and
-    of that of a rest, summed over the orders in which the search met it. Whether there is a rest is
-    read where the network thinks the next tone most probable.
+    The probability of a set is the product of its tones' probabilities, each given the tones before
+    it, and of that of a rest, summed over the orders in which the search met the set. The
+    probability of a rest is read where the network thinks the next tone most probable.
 
     Args:
-        policy: one whose instruments are decided by timbre: it proposes tones, whoever plays them.
-        channels: complex ``[n, c, f]``.
-        n_harmonics: of a tone.
-        config: how many sets.
+        policy: a network that proposes tones, whoever plays them: instruments by timbre.
+        channels: spectra, complex ``[n, c, f]``.
+        n_harmonics: number of harmonics of a tone.
+        config: how many sets are tried.
     """
     found = _Sets.none(policy, channels.mean(1), n_harmonics)
     for place in range(policy.n_instruments):
@@ -135,7 +135,7 @@ def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchCon
 
 
 def set_fit(policy: Policy, n_harmonics: int, config: SearchConfig) -> SetFit:
-    """How the sets that the search finds are fitted."""
+    """Return the fit that the search compares its sets by."""
     return SetFit(
         n_harmonics=n_harmonics,
         width_bins=policy.ideal_width_bins,
@@ -145,7 +145,14 @@ def set_fit(policy: Policy, n_harmonics: int, config: SearchConfig) -> SetFit:
 
 
 class _Move(NamedTuple):
-    """A tone of a set put at a multiple of its own pitch or of another one's, the source's."""
+    """A tone of a set that is put at a multiple of its own pitch or of another tone's.
+
+    Attributes:
+        tone: number of the tone that is moved.
+        source: number of the tone whose pitch is multiplied.
+        factor: what it is multiplied by.
+        nats: by how much the set becomes less probable.
+    """
 
     tone: int
     source: int
@@ -154,9 +161,10 @@ class _Move(NamedTuple):
 
 
 def _moves(n_tones: int, config: SearchConfig) -> list[_Move]:
-    """Where the tones of the most probable set may be instead.
+    """Return the moves of a tone that are tried on the most probable set.
 
-    After a rest there are only rests: with the last tone, no other one is missing.
+    Only the last tone is looked for where it may hide: after a rest there are only rests, so that
+    with the last tone none is missing.
     """
     last = n_tones - 1
     octaves = [
@@ -204,21 +212,28 @@ class _Sets:
 
     @property
     def lowest_bins(self) -> float:
-        """No tone is lower."""
+        """The least pitch in bins."""
         return LOWEST_WIDTHS * self.policy.ideal_width_bins
 
     def extended(self, place: int, beam: int, n_kept: int) -> _Sets:
-        """Every set with one more tone or with a rest, the most probable ``n_kept`` of a frame.
+        """Return every set with one more tone or a rest, the ``n_kept`` most probable of a frame.
 
-        After a rest there are only rests: it says that nothing is left.
+        After a rest there are only rests: a rest says that nothing is left.
+
+        Args:
+            place: number of the tone that is added.
+            beam: number of candidates for it.
+            n_kept: number of sets of a frame that are kept.
         """
         n_frames, n_sets = self.log_prob.shape
+        # Candidates are the local maxima of the network's distribution over the bins.
         distribution, _ = self.policy.propose(self.explanation, self.dictionary)
         mass = peak_log_mass(distribution.logits)
         mass[:, : math.ceil(self.lowest_bins)] = 2 * LEAST_LOG_PROB
         proposals = mass.topk(beam)  # k, c
         next_tones = _NextTones.read(self.policy, distribution, proposals.indices)
         sounding = proposals.values + functional.logsigmoid(next_tones.on_logit)
+        # The last child of every set is a rest.
         resting = functional.logsigmoid(-next_tones.on_logit[:, :1])
         if place > 0:
             rested = ~self.tones.on[..., place - 1].flatten()[:, None]
@@ -227,7 +242,7 @@ class _Sets:
         steps = torch.cat([sounding, resting], 1).view(n_frames, n_sets, -1)
 
         def children(values: Tensor, tone: Tensor) -> Tensor:
-            """A tone's value in its place of every child; that of a rest is 0. ``[n, s c, i]``."""
+            """Return values with the next tone's in its place, 0 for a rest, ``[n, s c, i]``."""
             parents = values[:, :, None].repeat(1, 1, beam + 1, 1)  # n, s, c, i
             parents[:, :, :beam, place] = tone.view(n_frames, n_sets, beam).to(values.dtype)
             return parents.flatten(1, 2)
@@ -258,14 +273,14 @@ class _Sets:
         bins: Tensor,
         child: Tensor,
     ) -> _Sets:
-        """With the tones at ``place`` subtracted from what the network sees next.
+        """Return the sets with the tones at ``place`` subtracted from what the network sees.
 
         Args:
-            place: of the tones.
-            distribution: they were proposed by.
+            place: number of the tones that were added.
+            distribution: the one that proposed them.
             parents: rollout that each set continues, ``[k]``.
             bins: proposals of every parent, ``[parents, c]``.
-            child: the one that was taken, or c for a rest, ``[k]``.
+            child: proposal that was taken, or c for a rest, ``[k]``.
         """
         child = child.clamp_max(bins.shape[1] - 1)  # of a rest any: only rests follow
         distribution = distribution.continued(parents)
@@ -278,7 +293,7 @@ class _Sets:
         return replace(self, explanation=explanation.add(tone, unused, unused))
 
     def moved(self, fitted: Hypotheses, moves: Sequence[_Move]) -> _Sets:
-        """The most probable set, as it was fitted, with one tone moved, a set for every move."""
+        """Return the most probable set, as it was fitted, with a tone moved, once per move."""
         n_tones = self.tones.on.shape[-1]
         sources = torch.arange(n_tones, device=self.log_prob.device).repeat(len(moves), 1)
         factors = self.tones.f0_bins.new_ones(len(moves), n_tones)
@@ -311,7 +326,7 @@ class _NextTones:
 
     @classmethod
     def read(cls, policy: Policy, distribution: ToneDistribution, bins: Tensor) -> _NextTones:
-        """Return what the network says of the tones at some bins ``[k, c]``."""
+        """Return what the network says of tones at some bins ``[k, c]``."""
         n_sets, n_candidates = bins.shape
         sets = torch.arange(n_sets, device=bins.device).repeat_interleave(n_candidates)
         each = distribution.continued(sets)
@@ -330,16 +345,14 @@ class _NextTones:
 
 
 def peak_log_mass(logits: Tensor) -> Tensor:
-    """Log-probability of a bin with its two neighbours, at the local maxima; elsewhere very low.
+    """Return the log-probability of a bin with its two neighbours, at the local maxima, ``[k, f]``.
 
-    The maxima are those of the single bins. Where one bin has it all, the sums of three around it
-    are equal to the last bit, and would make three proposals of one.
+    Elsewhere it is very low. The maxima are those of the single bins: where one bin has all of the
+    probability, the sums of three around it are equal to the last bit, and would make three
+    proposals of one.
 
     Args:
-        logits: ``[k, f]``.
-
-    Returns:
-        ``[k, f]``.
+        logits: unnormalised log-probabilities of the bins, ``[k, f]``.
     """
     log_probs = functional.log_softmax(logits, -1)
     padded = functional.pad(log_probs, (1, 1), value=-torch.inf)
@@ -350,14 +363,13 @@ def peak_log_mass(logits: Tensor) -> Tensor:
 
 
 def merged(log_prob: Tensor, pitches: Tensor) -> Tensor:
-    """Equal sets made one: the most probable gets the sum, the others almost nothing.
+    """Return log-probabilities with equal sets made one, ``[n, s]``.
+
+    The most probable of equal sets gets the sum, the others almost nothing.
 
     Args:
-        log_prob: of every set, ``[n, s]``.
+        log_prob: log-probability of every set, ``[n, s]``.
         pitches: in bins, 0 for a rest, ``[n, s, i]``; their order does not matter.
-
-    Returns:
-        ``[n, s]``.
     """
     ordered = pitches.sort(-1).values
     distance = (ordered[:, :, None] - ordered[:, None]).abs().amax(-1)

@@ -1,4 +1,4 @@
-"""Explanation: the tones that a frame has been found to hold so far (paper, Section 3.2).
+"""Explanation: the tones that have been found in a frame so far (paper, Section 3.2).
 
 Axes: ``k`` rollouts, ``i`` instruments, ``f`` bins, ``h`` harmonics.
 """
@@ -20,7 +20,7 @@ class Tone:
     """One tone of every rollout: what was chosen, its valid values and its two spectra.
 
     Attributes:
-        instrument: eta, counted from 0, ``[k]``.
+        instrument: number eta of the instrument, from 0, ``[k]``.
         tones: u (0 or 1), pitch nu + nu~ and b, with gradient, ``[k]``.
         amplitude: a, ``[k]``.
         width: sigma in bins, ``[k]``.
@@ -68,7 +68,7 @@ class Explanation:
 
     @classmethod
     def blank(cls, spectra: Tensor, dictionary: Tensor) -> Explanation:
-        """No tone yet, for spectra ``[k, f]`` and a dictionary ``[h, i]``."""
+        """Return the explanation of spectra ``[k, f]`` by no tone, for a dictionary ``[h, i]``."""
         n_harmonics, n_instruments = dictionary.shape
         tones = spectra.new_zeros(len(spectra), n_instruments, spectra.shape[-1])
         slots = spectra.real.new_zeros(len(spectra), n_instruments)
@@ -87,20 +87,27 @@ class Explanation:
         )
 
     def repeat(self, n: int) -> Explanation:
-        """Each rollout ``n`` times in a row, ``[n k, ...]``."""
+        """Return each rollout ``n`` times in a row, ``[n k, ...]``."""
         if n == 1:
             return self
         return leafwise(lambda values: values.repeat_interleave(n, 0), self)
 
     def taken(self, rollouts: Tensor) -> Explanation:
-        """The explanations of some rollouts ``[k]``, in this order."""
+        """Return the explanations of some rollouts ``[k]``, in this order."""
         return leafwise(lambda values: values[rollouts], self)
 
     def add(self, tone: Tone, log_prob: Tensor, plain_log_prob: Tensor) -> Explanation:
-        """One tone more, in its instrument's slot."""
+        """Return the explanation with one tone more, in its instrument's slot.
+
+        Args:
+            tone: the tone.
+            log_prob: flattened log-probability of its choice, ``[k]``.
+            plain_log_prob: log-probability at r = 1, ``[k]``.
+        """
         slot = one_hot(tone.instrument, self.playing.shape[-1])  # k, i
 
         def put(value: Tensor, slots: Tensor) -> Tensor:
+            """Return ``slots [k, i, ...]`` with ``value [k, ...]`` in that of the instrument."""
             chosen = slot if value.ndim == 1 else slot[..., None]
             return torch.where(chosen, value[:, None], slots)
 

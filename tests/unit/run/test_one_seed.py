@@ -28,7 +28,7 @@ from musisep_cli.run.result import Progress, SeedResult
 from musisep_cli.run.settings.compose import Settings, compose
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.recording import Recording
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.dictionary import FORMAT
 from musisep_cli.tones.tones import Tones
 from tests.signals import harmonic_tone, melody
@@ -468,13 +468,13 @@ def test_a_run_never_explains_more_frames_at_once_than_a_block_has(
 ) -> None:
     # Blocks keep memory flat.
     lengths: list[int] = []
-    plain = Refiner.explain
+    plain = WienerFilter.explain
 
-    def explain(self: Refiner, channels: Tensor) -> Tensor:
+    def explain(self: WienerFilter, channels: Tensor) -> Tensor:
         lengths.append(channels.shape[1])
         return plain(self, channels)
 
-    monkeypatch.setattr(Refiner, "explain", explain)
+    monkeypatch.setattr(WienerFilter, "explain", explain)
     result, _ = run(panned_duet(), tiny())
     assert max(lengths) <= BLOCK_FRAMES
     assert sum(lengths) == len(result.pitch.times_s)

@@ -18,7 +18,7 @@ from musisep_cli.stems import fitting
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.one_window import ResynthesisConfig, window_scales
 from musisep_cli.stems.waveforms import resynthesise
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.objective import ObjectiveConfig
 from musisep_cli.tones.tones import Tones
@@ -87,18 +87,18 @@ def refiner(
     config: ResynthesisConfig,
     reach: int = 0,
     in_windows: Tensor | None = None,
-) -> Refiner:
+) -> WienerFilter:
     """With channels [n, c, f], also in the windows of changes of note if these are others."""
     dictionary = torch.from_numpy(np.stack([ODD, FALLING], 1)[:, : played.on.shape[1]]).float()
     tones = NotesAround(played, reach)
     in_windows = channels if in_windows is None else in_windows
     fitter = Fitter(tones, channels, lambda _: in_windows, dictionary, FRAME, config)
-    return Refiner(fitter, dictionary, ObjectiveConfig())
+    return WienerFilter(fitter, dictionary, ObjectiveConfig())
 
 
 def refined(
     played: Tones, mixture: Spectra, config: ResynthesisConfig, reach: int = 0
-) -> tuple[Spectra, Refiner]:
+) -> tuple[Spectra, WienerFilter]:
     """Stems [i, n, f] of one channel."""
     spectra = torch.from_numpy(mixture).to(torch.complex64)
     found = refiner(played, spectra[:, None], config, reach)
@@ -175,7 +175,7 @@ def test_whatever_the_tones_the_stems_are_finite_and_who_rests_gets_nothing(
     by_frame = channels.transpose(0, 1)
     config = replace(WIENER, steady_s=steady_s)
     fitter = Fitter(tones, by_frame, lambda _: by_frame, dictionary, FRAME, config)
-    found = Refiner(fitter, dictionary, ObjectiveConfig())
+    found = WienerFilter(fitter, dictionary, ObjectiveConfig())
     stems = found.explain(channels)
     assert bool(torch.isfinite(stems.abs()).all())
     # What fits and shares leave to no one is less than all there was.
