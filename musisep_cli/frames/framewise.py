@@ -122,6 +122,7 @@ def excerpt(n_frames: int, n_parts: int, length: int) -> list[slice]:
     """
     if n_frames <= n_parts * length:
         return [slice(0, n_frames)]
+    # Evenly spread from the first frame to the last.
     starts = [part * (n_frames - length) // (n_parts - 1) for part in range(n_parts)]
     return [slice(start, start + length) for start in starts]
 

@@ -103,6 +103,7 @@ class GaborFrame:
         Args:
             scales: length of each relative to the frame's own, at most 1, ``[n]``.
         """
+        # Few lengths are different: a window is computed once for each.
         different, which = scales.unique(return_inverse=True)
         zetas = self._zeta_samples * different.to(torch.float64)[:, None]
         window = torch.exp(-0.5 * (self._offsets / zetas).square())
@@ -218,6 +219,7 @@ class _Overlap:
             total[..., : self.tail.shape[-1]] = self.tail
         for n, frame in enumerate(frames.unbind(-2)):
             total[..., n * self.hop_samples : n * self.hop_samples + self.n_fft] += frame
+        # The next block's first frame begins here: what lies before is complete.
         n_done = n_frames * self.hop_samples
         start, self.start = self.start, self.start + n_done
         self.tail = total[..., n_done:]

@@ -99,6 +99,7 @@ class Spool:
             n_rows, digest = int(mark["rows"]), mark["sha256"]
         except (LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self.place}: its checkpoint does not describe it") from error
+        # Rows up to the mark must be there and be what they were; any after it are cut off.
         left = n_rows * row.itemsize
         if row.hasobject or not 0 <= left <= os.fstat(self.stream.fileno()).st_size:
             raise self._damage()
@@ -140,6 +141,7 @@ class Spool:
         """
         if self.n_rows == 0:
             self.dtype, self.shape = rows.dtype, rows.shape[1:]
+        # A write may take only part of the content; it is repeated until all is written.
         content = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
         self.hash.update(content)
         try:

@@ -147,6 +147,7 @@ class Fitter:
         first, last, _ = block.indices(len(self))
         parts = []
         while first < last:
+            # Stretches begin at fixed frames, whichever are asked for: none is fitted twice.
             start = first - first % FOLLOWED_FRAMES
             stop = min(last, start + FOLLOWED_FRAMES)
             parts.append(self._stretch(start)[first - start : stop - start])
@@ -177,6 +178,7 @@ class Fitter:
             products = torch.zeros_like(places.covariances)
             for fit in fits:
                 players = self.notes.players(fit.tones)
+                # stereo, (3): t = n^2 / p of every harmonic.
                 c = places.coefficients(
                     fit.peaks,
                     fit.channels.transpose(0, 1),
@@ -196,13 +198,16 @@ class Fitter:
 
     def _follow(self, seen: Seen) -> Fitted:
         """Return the tones of a stretch, their harmonics followed from frame to frame."""
+        # Steps 1 and 2 of the module's docstring.
         windows = self._levelled(self._in_windows(seen.tones, seen.channels), seen.tones.own)
+        # Step 3.
         partials = Partials(
             windows.by_frame(lambda fit: fit.heard(self.n_harmonics)),
             self.notes.instruments.cpu().numpy(),
             self.frame,
             self.config.steady_s,
         )
+        # Step 4.
         windows = self._with_noise_after(self._tuned(partials, windows), windows)
         coefficients = partials.coefficients(
             windows.by_frame(lambda fit: fit.rows_of(fit.products)),
@@ -259,6 +264,7 @@ class Fitter:
         # n^2 / p of the Wiener filter, with one noise for all of a frame: none is measured yet.
         fitted = partial(JointFit.of, n_harmonics=self.n_harmonics, width=width)
         prior = (self.config.timbre_noise * expected.amax(1, keepdim=True) / expected).square()
+        # The fit shows where each pitch is best, with the other tones removed; then it is repeated.
         first = fitted(sounding, mean, tikhonov=prior)
         matched = matched_filter(mean, width)
         tuned = replace(sounding, f0_bins=refined_pitch(sounding, matched, first))

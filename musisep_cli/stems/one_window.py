@@ -48,31 +48,30 @@ class ResynthesisConfig:
     it: what the tones leave over of the recording's own spectrum is shared out as well. Glides,
     onsets and breath, which no stationary peak can follow, then stay in the stems."""
     mask_width: float = 1.3
-    """With wiener: widths of the peaks that share out what is left over, in ideal widths."""
+    """With wiener: width of the peaks by which the rest is shared out, in ideal widths."""
     mask_floor: float = 1e-4
-    """With wiener: where the tones are below this share of the frame's highest peak, what there is
-    goes to the residual."""
+    """With wiener: share of the frame's highest peak below which the rest goes to the residual."""
     timbre_noise: float = 0.2
-    """Where tones are decoded: what the tone model is thought to miss, relative to a frame's
-    strongest harmonic, before the first fit has shown it. The more, the more is an instrument's
-    timbre believed against the mixture where two tones share a harmonic."""
+    """Where tones are decoded: noise of the first fit, relative to a frame's strongest harmonic:
+    what the tone model may miss. The more, the more an instrument's timbre is believed against the
+    mixture where two tones share a harmonic."""
     rest_noise: float = 1.5
-    """Where tones are decoded: what the tone model misses around a harmonic, relative to what a
-    fit has left there: it takes some of the noise for tones. Very high, and nothing is fitted: all
-    of the spectrum is shared out, as a mask does."""
+    """Where tones are decoded: noise around a harmonic, relative to what a fit has left there.
+    Above 1, for a fit takes some of the noise for tones. With a very high one nothing is fitted,
+    and all of the spectrum is shared out as by a mask."""
     steady_s: float = 0.5
-    """Where tones are decoded: how long a harmonic of a note is expected to go on as it is. The
-    longer, the nearer may be the frequencies of two that are told apart. 0: every frame is fitted
-    by itself."""
+    """Where tones are decoded: seconds for which a harmonic is expected to go on as it is. The
+    longer, the nearer the frequencies of two harmonics may be that are told apart. 0: every frame
+    is fitted by itself."""
     level_s: float = 0.085
-    """Where tones are decoded: for how long the level of a note is thought to be alike, where other
-    tones hide it. 0: every frame tells it for itself."""
+    """Where tones are decoded: seconds for which the level of a note is taken to be alike where
+    other tones hide it. 0: every frame tells it by itself."""
     stretched: bool = True
     """Where tones are decoded: whether it is learned how far an instrument's strings spread their
     harmonics, at every pitch. Without, they are where the network takes them to be."""
     change_window: float = 0.6
-    """Where tones are decoded: length of the window in frames that hold two notes of an instrument,
-    relative to the others'. 1: the same everywhere."""
+    """Where tones are decoded: length of the window where a frame holds two notes of an instrument,
+    relative to that of the other frames. 1: the same everywhere."""
     places: bool = True
     """Where tones are decoded: whether in stereo every instrument is taken from where it sounds.
     Without, each channel is separated by itself."""
@@ -173,6 +172,7 @@ class WindowFit:
             coefficients: of the mean of the channels, complex ``[n, j]``.
             rest_noise: what the noise is multiplied by.
         """
+        # What the fit leaves over around a harmonic, scaled, and never nothing.
         rest = self.channels.mean(1) - self.peaks.render(coefficients)
         least = LEAST_RELATIVE_NOISE * self.expected
         return replace(self, noise=(rest_noise * _noise(rest, self.peaks)).maximum(least))
@@ -180,6 +180,7 @@ class WindowFit:
     def heard(self, n_harmonics: int) -> list[Heard]:
         """Return the harmonics of every frame, to be followed from frame to frame."""
         n_tones = self.tones.on.shape[1]
+        # Harmonics j = t h in a row, by tone and number; those outside the spectrum are left out.
         tones, numbers = np.divmod(np.arange(n_tones * n_harmonics), n_harmonics)
         columns = (self.peaks.positions, self.expected)
         positions, expected = (values.double().cpu().numpy() for values in columns)
@@ -218,6 +219,7 @@ def _noise(rest: Tensor, peaks: Peaks) -> Tensor:
         rest: what the fit leaves over, complex ``[n, f]``.
         peaks: of the harmonics.
     """
+    # The power of the rest, averaged around every bin, read at the harmonics.
     reach = math.floor(NOISE_REACH * float(peaks.widths[0]))
     power = (rest * rest.conj()).real[:, None]
     mean = functional.avg_pool1d(power, 2 * reach + 1, stride=1, padding=reach)[:, 0]

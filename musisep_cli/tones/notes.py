@@ -89,6 +89,7 @@ class NotesAround:
 
     def __getitem__(self, block: slice) -> NeighbourTones:
         """Return the tones of some consecutive frames."""
+        # Read once, as far as the notes around may lie.
         first, last, _ = block.indices(len(self))
         wide = slice(max(first - self.reach, 0), min(last + self.reach, len(self)))
         tones = self.tones[wide]
@@ -109,11 +110,13 @@ def _next_notes(tones: Tones, here: Tensor, found: list[Tones], reach: int) -> T
         reach: how many frames are looked at, negative for those before.
     """
     nearest = replace(found[0], on=torch.zeros_like(found[0].on))
+    # From the nearest frame outwards: the first other note that is met is kept.
     for distance in range(1, abs(reach) + 1):
         frames = here + distance * (1 if reach > 0 else -1)
         others = tones[frames.clamp(0, len(tones) - 1)]
         is_new = (others.on > 0) & (nearest.on == 0)
         for each in found:
+            # A tone within NOTE_SEMITONES of one found already is the same note going on.
             semitones = 12 * torch.log2(others.f0_bins / each.f0_bins.clamp_min(LEAST_BINS)).abs()
             is_new &= (semitones > NOTE_SEMITONES) | (each.on == 0)
         nearest = leafwise(

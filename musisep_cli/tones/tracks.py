@@ -69,6 +69,7 @@ def pitch_tracks(
         n_samples: length of the recording.
         gain: what the recording was multiplied by for the analysis.
     """
+    # Where the recording is silent, nothing is on, whatever was decoded.
     tones, heard = transcript.tones, transcript.audible[:, None]
     f0_hz, amplitude, on = (
         values.T.cpu().numpy()

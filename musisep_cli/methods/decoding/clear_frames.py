@@ -82,6 +82,7 @@ def clear_labels(
             misfits.append(_misfit(tones[here], spectra[block], timbres, frame))
             labelled.append(loud[here])
     tones = leafwise(lambda *rows: torch.cat(rows), *labelled)
+    # Which frames are good enough is known only once all have been seen.
     chosen = clear(tones.on > 0, torch.cat(steady), torch.cat(misfits))
     tones = tones[chosen]
     passage = passages(tones.on > 0, pitch_semitones(tones.f0_bins, frame))
@@ -123,6 +124,7 @@ def goes_on(on: Tensor, semitones: Tensor) -> Tensor:
     """
     steady = torch.ones_like(on)
     frames = torch.arange(len(on), device=on.device)
+    # The frames around are looked at distance by distance, all frames at once.
     for distance in (*range(-STEADY_FRAMES, 0), *range(1, STEADY_FRAMES + 1)):
         others = (frames + distance).clamp(0, len(on) - 1)
         steady &= _same(on, semitones, on[others], semitones[others])

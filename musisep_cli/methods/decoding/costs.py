@@ -54,31 +54,35 @@ class DecodingConfig:
     """Cost of a frame whose harmonics have nothing in common with what the instruments' timbres at
     these pitches give: when it is decoded again, with the timbres learned; 0 decodes once."""
     weight_register: float = 0.1
-    """Cost of a tone one standard deviation from the instrument's mean pitch, times 2."""
+    """Weight of (3): half of it is the cost of a tone one standard deviation from the instrument's
+    mean pitch."""
     weight_rest: float = 1.5
     """Cost of an instrument that rests while others sound. A faint tone pays its share of it, or
     else a rest would always be cheaper than a tone that fits less than perfectly."""
     weight_leap: float = 0.5
-    """Cost of a leap is this times log(1 + semitones / leap_scale), at most leap_limit."""
+    """Cost of a leap, times log(1 + semitones / leap_scale_semitones)."""
     leap_scale_semitones: float = 0.5
+    """Semitones from which on a leap costs by its logarithm: a vibrato costs little."""
     leap_limit: float = 3.0
+    """Most that the logarithm of a leap counts: it may go anywhere in the end."""
     min_register_semitones: float = 2.0
-    """No register is learned narrower than this."""
+    """Least standard deviation of an instrument's pitch that is learned, in semitones."""
     note_reach: int = 4
-    """A note that an instrument ends or begins within so many frames sounds besides the frame's
-    own. 0 leaves one tone to an instrument at any time."""
+    """Number of frames to both sides from which a note that an instrument ends or begins sounds
+    into a frame, besides the frame's own. 0 leaves one tone to an instrument at any time."""
     places: bool = True
-    """Whether an instrument is known by its timbre in every channel, hence by where it sounds, or
-    by that in their mean."""
+    """Whether an instrument is known by its timbre in every channel, and so by where it sounds, or
+    by the timbre in the mean of the channels."""
     faint: float = 0.01
-    """A tone fainter than this share of the usual loud one has no say."""
+    """Share of the usual loudness below which a tone has no say."""
     starts: int = 12
-    """The first start is by pitch, the others by the timbres of one random frame each."""
+    """Number of first assignments of tones to instruments that are tried: one by pitch, the others
+    by the timbres of one random frame each."""
     judged: int = 8
-    """Most labels, of those that the starts lead to, that are compared by the timbres that follow
-    from them at all pitches. 1: the labels with the least cost are taken."""
+    """Most decodings, of those that the starts lead to, that are compared by the timbres at all
+    pitches that follow from them. 1: the one with the least cost is taken."""
     rounds: int = 12
-    """Most rounds of choosing and learning per start."""
+    """Most rounds of choosing and learning from each start."""
     final_rounds: int = 3
     """Most rounds on the whole recording, with all hypotheses."""
 

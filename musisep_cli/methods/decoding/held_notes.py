@@ -73,6 +73,7 @@ class Held:
         channels = self.channels[block]
         tones, are_new = held_tones(self.notes[block])
         chosen = self.found[block].only(self.decoding.hypotheses[block]).log_prob  # n, 1
+        # Only the new ones are fitted, each as the single hypothesis of its frame.
         frames = are_new.nonzero()[:, 0]
         each = tones[are_new][:, None]
         fitted = self.fit(chosen[frames] - self.nats, each, channels[frames])

@@ -96,6 +96,7 @@ class SetFit:
         """
         width, spectra = self.width_bins, channels.mean(1)
         each = partial(Tensor.repeat_interleave, repeats=log_prob.shape[1], dim=0)
+        # Every set is a row of its own, with its frame's spectrum.
         rows = each(spectra)  # k, f
         of_rows = leafwise(lambda values: values.flatten(0, 1), tones)  # k, i
         fit_to = partial(
@@ -106,9 +107,10 @@ class SetFit:
             matched = each(matched_filter(spectra, width))
             of_rows = replace(of_rows, f0_bins=refined_pitch(of_rows, matched, fit))
             fit = fit_to(of_rows)
-        amplitudes = magnitude(fit.coefficients) * of_rows.on[..., None]
+        amplitudes = magnitude(fit.coefficients) * of_rows.on[..., None]  # k, i, h
         loudness = amplitudes.sum(-1)
         tiny = torch.finfo(amplitudes.dtype).tiny
+        # |c_h| over their sum: its square root is a unit vector.
         timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
         in_channels = _in_channels(fit, each(channels)) * of_rows.on[..., None]
         place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
@@ -132,6 +134,7 @@ def _in_channels(fit: JointFit, channels: Tensor) -> Tensor:
     """Return how loud every tone of a fit is in every channel ``[k, c, f]``, ``[k, i, c]``."""
     if channels.shape[1] == 1:
         return magnitude(fit.coefficients).sum(-1)[..., None]
+    # Pitches are those found on the mean; only the coefficients are found in every channel.
     found = coefficients_in_channels(fit.peaks, channels.transpose(0, 1), tikhonov=TIKHONOV)
     tones = found.unflatten(-1, fit.coefficients.shape[1:])  # c, k, i, h
     return magnitude(tones).sum(-1).movedim(0, -1)

@@ -148,11 +148,14 @@ def decode(
         OutputError: the disk is full.
     """
     scene = _Scene(candidates, config, scratch, pause)
+    # 1.
     part = Excerpt.of(scene.path_of_anyone().hypotheses)
+    # 2. Each start is followed until it settles; those that end alike count once.
     of_part = _Scene(part.candidates(candidates), config, scratch, pause)
     settled = [of_part.settle(start, config.rounds) for start in of_part.starts(seed)]
     different = _distinct([_from_high_to_low(found) for found in settled])[: config.judged]
     best = judge(part, different) if len(different) > 1 else different[0]
+    # 3.
     return _from_high_to_low(scene.settle(best, config.final_rounds))
 
 
@@ -247,8 +250,9 @@ class _Scene:
         """Return first assignments: by pitch, then by likeness to timbres of random loud frames."""
         generator = np.random.default_rng(seed)
         frames = self.frames[:]
-        first = np.zeros(self.n_frames, np.int64)
+        first = np.zeros(self.n_frames, np.int64)  # the only hypothesis of every frame
         tones = [np.argsort(-frames.pitch[:, 0], axis=1)]
+        # Frames whose weakest tone is loud show the timbres of all instruments at once.
         weakest = frames.weights[:, 0].min(1)
         loud = np.flatnonzero(weakest >= np.quantile(weakest, 0.5))
         for frame in generator.choice(loud, self.config.starts - 1):
@@ -258,6 +262,7 @@ class _Scene:
 
     def path_of_anyone(self) -> Decoding:
         """Return the cheapest path as if all instruments were alike."""
+        # Then all assignments of a hypothesis cost the same.
         n_assignments = len(self.assignments)
         costs = partial(np.repeat, repeats=n_assignments, axis=-1)
         return self._cheapest(Derived(self.frames, lambda frames: costs(frames.evidence)))

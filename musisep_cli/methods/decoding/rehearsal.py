@@ -92,6 +92,7 @@ class Rehearsal:
         # In one memory layout, whatever it was made from: the last bits of sums depend on it.
         self.dictionary = dictionary.to(signal).clone(memory_format=torch.contiguous_format)
         self.weights = list(policy.parameters())
+        # No more labels are kept than the configured steps can draw.
         held = held_out(labels.passage)
         self.labels = labels[~held].drawn(config.iterations * config.batch_size)
         self.held = labels[held].drawn(MOST_HELD)
@@ -156,6 +157,7 @@ class Rehearsal:
         """Take a step on labels ``[b]``; one that is not finite is counted, but not applied."""
         self.iteration += 1
         parts = self.portions.map(self._rehearse, rows)
+        # Portions give sums over their labels: added up and divided, they are the batch's mean.
         for weight, *of_parts in zip(self.weights, *(found for found, _ in parts), strict=True):
             weight.grad = reduce(torch.add, of_parts) / len(rows)
         norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)

@@ -140,6 +140,7 @@ class Rounds:
         decodings: Sequence[Decoding],
     ) -> Decoding:
         """Return the one of several decodings of an excerpt that costs least in the third round."""
+        # Decoded again are the excerpt's frames alone, each with the hypothesis chosen in it.
         kept = Frames(Hypotheses, sum(part.stop - part.start for part in excerpt.parts))
         for part in excerpt.parts:
             kept.add(found[part].only(excerpt.hypotheses[part]))
@@ -183,9 +184,10 @@ class Misfits:
         found, spectra = self.found[block], self.spectra[block]
         n_frames, n_hypotheses, n_instruments = found.tones.on.shape
         tones = leafwise(lambda values: values.flatten(0, 1), found.tones)
-        rows = spectra.repeat_interleave(n_hypotheses, 0)
+        rows = spectra.repeat_interleave(n_hypotheses, 0)  # every hypothesis is a row of its own
         # The instrument of each tone: the inverse of the tone of each instrument, ``[a, i]``.
         players = torch.from_numpy(np.argsort(assignments(n_instruments), 1)).to(rows.device)
+        # Harmonics and overlaps are the same whoever plays: only timbres differ by assignment.
         comb = comb_of(
             tones,
             rows,

@@ -50,21 +50,22 @@ class SearchConfig:
     """How many sets of tones are tried (not in the paper)."""
 
     beam: int = 5
-    """Candidates for the next tone of a set, and sets that are continued."""
+    """Number of candidates for the next tone of a set, and of sets that are continued."""
     hypotheses: int = 12
-    """Sets of a frame that are kept. With both at 1 it is the most probable tone after tone."""
+    """Number of sets of a frame that are kept. With 1 here and for ``beam``, it is the most
+    probable tone after tone, as in the paper."""
     octave_nats: float = 10.0
-    """The most probable set is also tried with each tone an octave lower and higher, so much less
-    probable: the network's surest errors are octaves, of tones with a weak fundamental above all.
-    0: it is not."""
+    """Nats by which the most probable set with a tone an octave lower or higher is less probable.
+    It is tried because the network's surest errors are octaves, above all of tones with a weak
+    fundamental. 0: it is not tried."""
     hidden_nats: float = 10.0
-    """The last tone of the most probable set is also tried at the harmonics of the others, so much
-    less probable: a tone there has no harmonic of its own, and once the others are subtracted the
-    network finds nothing left of it. 0: it is not."""
+    """Nats by which the most probable set with its last tone at a harmonic of another is less
+    probable. It is tried because such a tone has no harmonic of its own, and once the others are
+    subtracted the network finds nothing left of it. 0: it is not tried."""
     held_nats: float = 5.0
-    """Once decoded, every frame is also tried with notes that are held from the frames before, or
-    begun before those after, so much less probable: a tone that the others cover is in no set of
-    its own frame. 0: it is not."""
+    """Nats by which a frame's tones with a note held from the frames before, or begun before those
+    after, are less probable. They are tried, once all is decoded, because a tone that the others
+    cover is in no set of its own frame. 0: they are not tried."""
     refined_pitch: bool = True
     """Whether pitches are set to where their harmonics are strongest before sets are compared."""
 
@@ -121,6 +122,7 @@ def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchCon
         n_harmonics: number of harmonics of a tone.
         config: how many sets are tried.
     """
+    # From no tone on, one more in every round, to as many as there are instruments.
     found = _Sets.none(policy, channels.mean(1), n_harmonics)
     for place in range(policy.n_instruments):
         last = place + 1 == policy.n_instruments
@@ -130,6 +132,7 @@ def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchCon
     moves = _moves(policy.n_instruments, config)
     if not moves:
         return hypotheses
+    # The most probable set again, with octaves and hidden tones that the network is blind to.
     moved = found.moved(hypotheses, moves)
     return hypotheses.beside(fit(moved.log_prob, moved.tones, channels))
 
@@ -200,6 +203,7 @@ class _Sets:
 
     @classmethod
     def none(cls, policy: Policy, spectra: Tensor, n_harmonics: int) -> _Sets:
+        """Return one set without tones for each of ``spectra [n, f]``."""
         dictionary = spectra.real.new_ones(n_harmonics, policy.n_instruments)  # has no say here
         blank = spectra.real.new_zeros(len(spectra), 1, policy.n_instruments)
         return cls(
@@ -229,12 +233,13 @@ class _Sets:
         # Candidates are the local maxima of the network's distribution over the bins.
         distribution, _ = self.policy.propose(self.explanation, self.dictionary)
         mass = peak_log_mass(distribution.logits)
-        mass[:, : math.ceil(self.lowest_bins)] = 2 * LEAST_LOG_PROB
+        mass[:, : math.ceil(self.lowest_bins)] = 2 * LEAST_LOG_PROB  # as good as never
         proposals = mass.topk(beam)  # k, c
         next_tones = _NextTones.read(self.policy, distribution, proposals.indices)
         sounding = proposals.values + functional.logsigmoid(next_tones.on_logit)
         # The last child of every set is a rest.
         resting = functional.logsigmoid(-next_tones.on_logit[:, :1])
+        # A set that has rested already goes on with a rest for certain.
         if place > 0:
             rested = ~self.tones.on[..., place - 1].flatten()[:, None]
             sounding = sounding.masked_fill(rested, LEAST_LOG_PROB)
@@ -248,6 +253,7 @@ class _Sets:
             return parents.flatten(1, 2)
 
         tones = leafwise(children, self.tones, next_tones.tones)
+        # The same tones in another order are the same set.
         log_prob = merged((self.log_prob[..., None] + steps).flatten(1), tones.on * tones.f0_bins)
         best = log_prob.topk(min(n_kept, log_prob.shape[1]))  # n, s
         chosen = best.indices[..., None].expand(-1, -1, tones.on.shape[-1])
@@ -258,6 +264,7 @@ class _Sets:
         )
         if place + 1 == self.policy.n_instruments:
             return kept
+        # From the number of a child, s c, back to its parent s and its proposal c.
         parents = torch.arange(n_frames, device=log_prob.device)[:, None] * n_sets
         parents = parents + best.indices // (beam + 1)
         child = best.indices % (beam + 1)
@@ -282,14 +289,15 @@ class _Sets:
             bins: proposals of every parent, ``[parents, c]``.
             child: proposal that was taken, or c for a rest, ``[k]``.
         """
-        child = child.clamp_max(bins.shape[1] - 1)  # of a rest any: only rests follow
+        # For a rest any proposal will do, for only rests follow it.
+        child = child.clamp_max(bins.shape[1] - 1)
         distribution = distribution.continued(parents)
         explanation = self.explanation.taken(parents)
         slot = torch.full_like(parents, place)
         action = distribution.at(slot, bins[parents, child])
         raw = distribution.read(action)
         tone = self.policy.tone(distribution, action, raw, explanation, self.dictionary)
-        unused = explanation.log_prob
+        unused = explanation.log_prob  # probabilities are kept by set, not in the explanation
         return replace(self, explanation=explanation.add(tone, unused, unused))
 
     def moved(self, fitted: Hypotheses, moves: Sequence[_Move]) -> _Sets:
@@ -297,6 +305,7 @@ class _Sets:
         n_tones = self.tones.on.shape[-1]
         sources = torch.arange(n_tones, device=self.log_prob.device).repeat(len(moves), 1)
         factors = self.tones.f0_bins.new_ones(len(moves), n_tones)
+        # Each row takes all tones as they are, but for the one that is moved.
         for row, move in enumerate(moves):
             sources[row, move.tone], factors[row, move.tone] = move.source, move.factor
         return replace(

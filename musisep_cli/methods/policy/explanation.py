@@ -70,6 +70,7 @@ class Explanation:
     def blank(cls, spectra: Tensor, dictionary: Tensor) -> Explanation:
         """Return the explanation of spectra ``[k, f]`` by no tone, for a dictionary ``[h, i]``."""
         n_harmonics, n_instruments = dictionary.shape
+        # Tensors are never changed in place, so that fields may share one.
         tones = spectra.new_zeros(len(spectra), n_instruments, spectra.shape[-1])
         slots = spectra.real.new_zeros(len(spectra), n_instruments)
         rows = slots.new_zeros(len(spectra))

@@ -155,6 +155,7 @@ def _next_tone(
     true_bins = tones.f0_bins.round().long()
     log_probs = line_log_probs(distribution.logits, true_bins, tolerance_bins)  # log of (2)
     log_probs = log_probs.masked_fill(~left, -torch.inf)
+    # One of the tones left is taken; where none is left, the most probable bin, as a tone off.
     line, any_left = draw_line(log_probs, explanation.playing), left.any(1)
     rows = torch.arange(len(left), device=left.device)
     best = distribution.logits.argmax(-1)
@@ -189,6 +190,7 @@ def line_log_probs(logits: Tensor, true_bins: Tensor, tolerance: int) -> Tensor:
     log_probs = functional.log_softmax(logits, -1)
     offsets = torch.arange(-tolerance, tolerance + 1, device=logits.device)
     near = (true_bins[..., None] + offsets).clamp(0, logits.shape[-1] - 1)  # b, m, w
+    # Bins beyond the border are those at the border.
     gathered = log_probs.gather(1, near.flatten(1)).view(near.shape)
     return torch.logsumexp(gathered, -1)
 
@@ -201,6 +203,7 @@ def draw_line(log_probs: Tensor, playing: Tensor) -> Tensor:
         playing: whether a tone was taken in an earlier pass; where none is left, any that was not
             is taken, bool ``[b, m]``.
     """
+    # Where no tone is left, all that were not taken are equally probable.
     none_left = torch.isinf(log_probs).all(1, keepdim=True)
     logits = torch.where(none_left, torch.zeros_like(log_probs), log_probs.detach())
     return sample_index(torch.softmax(logits.masked_fill(playing, -torch.inf), 1))

@@ -242,6 +242,7 @@ class Policy(nn.Module):
         peaks = Peaks.of(positions, width, explanation.reference.shape[-1])
         artificial = distribution.artificial_spectrum(action)
         if self.parameter_config.residual:
+            # The network gives a correction of what the tones so far have left over.
             residual = explanation.reference - explanation.direct_tones.sum(1)
             artificial = residual * (1 + correction(artificial))
         # Eq. 17
@@ -261,7 +262,8 @@ class Policy(nn.Module):
         fit = self._fit(distribution, action, raw, explanation, len(dictionary))
         relative = dictionary.T[action.instrument]  # k, h
         amplitude = self._amplitude(raw[:, Output.AMPLITUDE], fit.coefficients, relative)
-        harmonics = magnitude(fit.coefficients)
+        harmonics = magnitude(fit.coefficients)  # k, h
+        # c / |c|, fading to 0 where a harmonic is too faint to have a phase.
         phase = fit.coefficients / (harmonics.square() + PHASE_FLOOR**2).sqrt()
         return Tone(
             instrument=action.instrument,

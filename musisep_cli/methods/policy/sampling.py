@@ -160,13 +160,16 @@ class ToneDistribution:
         that choice.
         """
         if action.timbre is None:
+            # The first factor of (1), over (eta, nu) jointly.
             index = action.instrument * self.outputs.shape[-1] + action.bin
             pitch = categorical_log_prob(exponent[:, None] * self.logits, index)
         else:
+            # First over the bins, then over the instruments by their timbre there.
             pitch = categorical_log_prob(exponent[:, None] * self.logits, action.bin)
             pitch = pitch + categorical_log_prob(
                 exponent[:, None] * action.timbre, action.instrument
             )
+        # The third factor of (1), then the second.
         on = Bernoulli(logits=exponent * self._on_logit(raw), validate_args=False).log_prob(
             action.on
         )
@@ -181,6 +184,7 @@ class ToneDistribution:
         if self.timbre is None:
             n_bins = self.outputs.shape[-1]
             return self.at(index // n_bins, index % n_bins)
+        # The bin is chosen first, then the instrument by its timbre there.
         timbre = self.timbre(self, index).masked_fill(self.playing, -torch.inf)
         return replace(self.at(choose(timbre), index), timbre=timbre)
 

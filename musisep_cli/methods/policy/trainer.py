@@ -227,6 +227,7 @@ class Trainer:
             values.view(n_frames, -1)
             for values in (objectives, explanation.log_prob, explanation.plain_log_prob)
         )
+        # First pass: the network. The graph is kept for the second, over the dictionary.
         surrogate = network_surrogate(losses, log_probs, self.estimator)
         gradients = list(torch.autograd.grad(surrogate, self.weights, retain_graph=True))
         if self.dictionary.requires_grad:

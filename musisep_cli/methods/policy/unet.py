@@ -114,6 +114,7 @@ class Rectified(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, images: Tensor) -> Tensor:
+        # As int16, a negative number is below 0, and 0 has no bit set.
         images.view(torch.int16).clamp_min_(0)
         ctx.mark_dirty(images)
         ctx.save_for_backward(images)
@@ -194,6 +195,7 @@ class UNet(nn.Module):
         super().__init__()
         self.in_bfloat16, self.kernel = in_bfloat16, config.kernel
         self._passes: dict[int, _Pass] | None = None
+        # Level l has l times the base channels; the first also takes the coordinate channel.
         channels = [config.base_channels * level for level in range(1, len(config.strides) + 1)]
         sizes = [n_inputs + 1, *channels]
         half = config.kernel // 2
@@ -317,6 +319,7 @@ class _Pass:
 
     def __call__(self, spectra: Tensor) -> Tensor:
         """Return the outputs ``[b, n_outputs, f]`` of rows ``[b, n_inputs, f]``."""
+        # The skip of the top level is the input itself, without the coordinate.
         located = torch.cat([spectra, self.net._coordinates(spectra)], 1)
         image, skip = (_images(rows.to(self.levels[0].dtype)) for rows in (located, spectra))
         return _joined([self._outputs(level) for level in self._around(0, image, skip)])
@@ -327,6 +330,7 @@ class _Pass:
         numbers_per_row = self.net.out.in_channels * (depth + 1) * image.shape[-1]
         n_chunks = _n_chunks(len(image) * numbers_per_row, self.at_once)
         images, skips = (_split(rows.to(level.dtype), n_chunks) for rows in (image, skip))
+        # Down; through all deeper levels; and up again, beside the skip of this level.
         below = _joined([_rectified(level.down(rows)) for rows in images])
         if depth + 1 < len(self.levels):
             below = _joined(list(self._around(depth + 1, below, below)))

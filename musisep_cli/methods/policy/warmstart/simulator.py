@@ -115,6 +115,7 @@ class Simulator:
         """Draw the pitches of both notes of every line, in Hz, ``[b, m, s]``."""
         low, high = self.config.lowest_midi, self.config.highest_midi
         midi = low + (high - low) * torch.rand(n_frames, n_lines)
+        # A line may be at a simple interval above or below the line before it.
         steps = torch.tensor(INTERVALS)[torch.randint(len(INTERVALS), (n_frames, n_lines))]
         signs = torch.where(torch.rand(n_frames, n_lines) < 0.5, -1.0, 1.0)
         for line in range(1, n_lines):
@@ -123,6 +124,7 @@ class Simulator:
                 (torch.rand(n_frames) < self.config.related) & (related > low) & (related < high)
             )
             midi[:, line] = torch.where(follows, related, midi[:, line])
+        # The line's second note is a step of some semitones away, most often a small one.
         detuned = midi + 0.08 * torch.randn(n_frames, n_lines)
         melodic = torch.round(3.5 * torch.randn(n_frames, n_lines))
         pair = torch.stack([detuned, (detuned + melodic).clamp(low, high)], -1)
@@ -136,11 +138,13 @@ class Simulator:
         """
         shape = (n_frames, n_lines, 1)
         span = float(self.time_s[-1])
+        # When the first note gives way to the second; in steady frames long after the window.
         change = span * (2 * torch.rand(shape) - 1)
         together = torch.rand(n_frames, 1, 1) < 0.5
         change = torch.where(together, change[:, :1], change)
         steady = torch.rand(n_frames, 1, 1) > self.config.changing
         change = torch.where(steady, torch.full_like(change, 10.0), change)
+        # Seconds: attack and release of notes, decay of plucked or struck ones, gaps between notes.
         attack, release = log_uniform(shape, 0.004, 0.08), log_uniform(shape, 0.006, 0.5)
         decay = torch.where(
             torch.rand(shape) < 0.35, log_uniform(shape, 0.08, 1.5), torch.full(shape, 1e3)
@@ -165,11 +169,13 @@ class Simulator:
         self, instantaneous: Tensor, inharmonicity: Tensor, relative: Tensor, envelopes: Tensor
     ) -> Tensor:
         """Return waveforms of both notes of every line, by their pitches, ``[b, m, s, t]``."""
-        f0_hz = instantaneous.amax(-1)  # b, m, s
+        f0_hz = instantaneous.amax(-1)  # the highest within the window, b, m, s
+        # Phase of the fundamental in turns, in float64 while it is summed.
         cycles = torch.cumsum(instantaneous.double() / SAMPLE_RATE_HZ, -1).float()
         h = torch.arange(1, relative.shape[-1] + 1)
         ratios = h * torch.sqrt(1 + inharmonicity[..., None] * h**2)  # b, m, h
         waves = torch.zeros_like(envelopes)
+        # One harmonic at a time, up to the Nyquist frequency, to save memory.
         for number in range(len(h)):
             ratio = ratios[:, :, None, number]
             below = ratio * f0_hz < 0.49 * SAMPLE_RATE_HZ
@@ -184,6 +190,8 @@ class Simulator:
     def _modulation(self, shape: torch.Size) -> Tensor:
         """Draw the factor on the pitch over time: vibrato, glides and drift, ``[b, m, s, t]``."""
         bmt = (*shape[:2], 1, 1)
+        # Two fifths of the lines have a vibrato of up to 45 cents at 4 to 7 Hz, a quarter glide by
+        # some 150 cents a second, the others drift.
         depth = torch.where(torch.rand(bmt) < 0.4, 45 * torch.rand(bmt), torch.zeros(bmt))
         vibrato = torch.sin(
             2 * math.pi * ((4 + 3 * torch.rand(bmt)) * self.time_s + torch.rand(bmt))
@@ -207,6 +215,7 @@ class Simulator:
         energy = spectra.abs().square().sum(-1)  # b, m
         total = energy.sum(1).clamp_min(1e-12)
         noise_energy = noise.abs().square().sum(-1).clamp_min(1e-12)
+        # Noise at a random level below the sum of the lines.
         noise_db = uniform((n_frames,), *self.config.noise_range_db)
         noise = noise * (total / noise_energy * 10 ** (noise_db / 10)).sqrt()[:, None]
 
