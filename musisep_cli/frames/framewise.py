@@ -1,13 +1,15 @@
 """Framewise: what is known of the frames of a recording, worked through a block at a time.
 
-In memory or in a file (``spool.SpooledFrames``), whatever has a length and gives consecutive frames
-for a slice will do: an hour's frames take no more memory than a block of them.
+Whatever has a length and gives consecutive frames for a slice will do, in memory or in a file
+(``spool.SpooledFrames``): an hour's frames take no more memory than a block of them.
+
+Axes: ``n`` frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -15,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musisep_cli.frames.leaves import from_leaves, leafwise, leaves
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 BLOCK_FRAMES = 64
-"""Frames explained at once: what keeps memory flat, however long the recording."""
+"""Number of frames explained at once: memory does not grow with the length of the recording."""
 
 Known = TypeVar("Known")
 Found = TypeVar("Found")
@@ -29,43 +33,38 @@ Derived_co = TypeVar("Derived_co", covariant=True)
 
 
 class Framewise(Protocol[Known_co]):
-    """Something of every frame."""
+    """Something that is known of every frame."""
 
     def __len__(self) -> int:
         """Number of frames."""
 
     def __getitem__(self, frames: slice, /) -> Known_co:
-        """That of some consecutive frames."""
+        """Return that of some consecutive frames."""
 
 
 class FrameRows:
-    """Makes a dataclass ``Framewise``: every field has the frames as its first axis."""
+    """Makes a dataclass ``Framewise`` whose ``leaves`` all have the frames as their first axis."""
 
     def __len__(self: DataclassInstance) -> int:
         """Number of frames."""
         return len(getattr(self, fields(self)[0].name))
 
     def __getitem__(self, frames: Any) -> Self:
-        """Some frames: a slice, or whatever else picks rows of the fields."""
-        this: Any = self
-        part: Self = replace(this, **{f.name: getattr(this, f.name)[frames] for f in fields(this)})
-        return part
+        """Return some frames: a slice, or whatever else picks rows of the leaves."""
+        return leafwise(lambda values: values[frames], self)
 
     def beside(self, *others: Self) -> Self:
-        """With others of the same frames, where fields are tensors: their second axes in a row."""
-        kind: Any = type(self)
-        columns = zip(*(vars(rows).values() for rows in (self, *others)), strict=True)
-        whole: Self = kind(*(torch.cat(column, 1) for column in columns))
-        return whole
+        """Return it with others of the same frames: tensors with their second axes in a row."""
+        return leafwise(lambda *columns: torch.cat(columns, 1), self, *others)
 
     def only(self, chosen: NDArray[np.int64]) -> Self:
-        """With one entry of the fields' second axis per frame, ``[n]``; the axis stays."""
+        """Return one entry of the second axis per frame, by ``chosen [n]``; the axis stays."""
         return self[np.arange(len(chosen))[:, None], chosen[:, None]]
 
 
 @dataclass(frozen=True)
 class Derived(Generic[Known, Derived_co]):
-    """What follows from what is known, worked out for a block when it is asked for.
+    """What follows from something known, computed for a block when it is asked for.
 
     >>> double = Derived([1, 2, 3], lambda values: [2 * value for value in values])
     >>> len(double), double[1:]
@@ -80,13 +79,13 @@ class Derived(Generic[Known, Derived_co]):
         return len(self.source)
 
     def __getitem__(self, frames: slice) -> Derived_co:
-        """That of some consecutive frames."""
+        """Return that of some consecutive frames."""
         return self.follow(self.source[frames])
 
 
 @dataclass(frozen=True)
 class Together(Generic[Known, Other]):
-    """Two things of the same frames.
+    """Two things that are known of the same frames, in pairs.
 
     >>> Together([1, 2, 3], [4, 5, 6])[1:]
     ([2, 3], [5, 6])
@@ -100,12 +99,12 @@ class Together(Generic[Known, Other]):
         return len(self.first)
 
     def __getitem__(self, frames: slice) -> tuple[Known, Other]:
-        """Both of some consecutive frames."""
+        """Return both of some consecutive frames."""
         return self.first[frames], self.second[frames]
 
 
 def stretches(n_frames: int | slice, length: int) -> Iterator[slice]:
-    """Consecutive frames of a recording or of a part of it, at most ``length`` at a time.
+    """Yield consecutive frames of a recording or of a part of it, at most ``length`` at a time.
 
     >>> list(stretches(5, 2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
@@ -116,35 +115,37 @@ def stretches(n_frames: int | slice, length: int) -> Iterator[slice]:
 
 
 def excerpt(n_frames: int, n_parts: int, length: int) -> list[slice]:
-    """Parts of ``length`` frames from all over a long recording; all of one that has no more.
+    """Return parts of ``length`` frames from all over a long recording, or all of a short one.
 
     >>> excerpt(10, 2, 3), excerpt(6, 2, 3)
     ([slice(0, 3, None), slice(7, 10, None)], [slice(0, 6, None)])
     """
     if n_frames <= n_parts * length:
         return [slice(0, n_frames)]
+    # Evenly spread from the first frame to the last.
     starts = [part * (n_frames - length) // (n_parts - 1) for part in range(n_parts)]
     return [slice(start, start + length) for start in starts]
 
 
 class Frames(Generic[Found]):
-    """What is found in consecutive frames, block after block, in memory.
+    """What is found in consecutive frames, added block after block, in memory.
 
-    The whole is reserved at the first block: joined at the end, it would be held twice.
+    The whole is reserved at the first block: if blocks were joined at the end, they would be held
+    twice.
 
     Args:
-        kind: a dataclass of tensors whose first axis is that of the frames.
-        n_frames: of the whole recording.
+        kind: a dataclass whose ``leaves`` are tensors with the frames as their first axis.
+        n_frames: number of frames of the whole recording.
     """
 
     def __init__(self, kind: type[Found], n_frames: int) -> None:
-        self.kind: Any = kind
+        self.kind = kind
         self.n_frames, self.n_done = n_frames, 0
         self.held: dict[str, Tensor] = {}
 
     def add(self, found: Found) -> None:
-        """What was found in the next frames."""
-        block = {field.name: getattr(found, field.name) for field in fields(self.kind)}
+        """Take what was found in the next frames."""
+        block = leaves(found)
         (n_frames,) = {len(values) for values in block.values()}
         for name, values in block.items():
             if name not in self.held:
@@ -153,6 +154,6 @@ class Frames(Generic[Found]):
         self.n_done += n_frames
 
     def joined(self) -> Found:
-        """All that was found so far."""
-        found: Found = self.kind(**{name: held[: self.n_done] for name, held in self.held.items()})
-        return found
+        """Return all that was found so far."""
+        done = {name: held[: self.n_done] for name, held in self.held.items()}
+        return from_leaves(self.kind, done)

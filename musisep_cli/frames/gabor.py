@@ -21,30 +21,30 @@ class FrameConfig:
     """Time-frequency representation (paper, Section 2.2)."""
 
     zeta_s: float = 1024 / 48_000
-    """Standard deviation of the Gaussian window in time; the same at any sample rate."""
+    """Standard deviation zeta of the Gaussian window, in seconds; the same at any sample rate."""
     window_zetas: float = field(
         default=12.0, metadata={"least": 4, "why": "the window is cut too short"}
     )
-    """Full length of the window (cut at +-6 zeta)."""
+    """Full length of the window in zetas: it is cut at +-6 zeta, where it is 2e-8 of its peak."""
     hop_zetas: float = field(
         default=0.5, metadata={"most": 3, "why": "wider hops lose the signal between frames"}
     )
-    """Time step alpha of analysis for resynthesis."""
+    """Time step alpha of the frames that stems are made of, in zetas."""
     training_hops: int = 4
-    """Training uses the finer time step alpha / training_hops (data augmentation)."""
+    """Training frames lie alpha / training_hops apart: more of them, as data augmentation."""
     min_training_frames: int = 2000
-    """Short recordings get a finer training step still, until there are this many frames."""
+    """Least number of training frames: for short recordings they lie nearer still."""
     max_frequency_hz: float = 24_000.0
-    """The network sees the bins below this frequency, and never the Nyquist bin."""
+    """The network sees the bins below this frequency in Hz, and never the Nyquist bin."""
     rms_level: float = field(default=0.0, metadata={"least": 0})
-    """0 takes the recording's level as it is. Anything else departs from the paper: the recording
-    is analysed as if this were its RMS value, so that a quiet file is separated like a loud one."""
+    """RMS value to which the recording is brought for the analysis; 0 takes it as it is. Any other
+    value departs from the paper: a quiet file is then separated like a loud one."""
 
     @property
     def n_bins_below(self) -> int:
-        """Bins below the highest frequency, at the bin spacing of the window's own length.
+        """Number of bins below the highest frequency, at the bin spacing of the window's length.
 
-        The same number whatever the transform's length is rounded to.
+        It is the same whatever the length of the transform is rounded to.
 
         >>> FrameConfig().n_bins_below
         6144
@@ -102,18 +102,19 @@ class GaborFrame:
         self._centre_phase = (-1.0) ** torch.arange(self.n_bins, device=device).to(dtype)
 
     def windows(self, scales: Tensor) -> Tensor:
-        """Windows of sum 1, some of them shorter, ``[n, N]``.
+        """Return windows of sum 1, shorter than the frame's own where asked for, ``[n, N]``.
 
         Args:
             scales: length of each relative to the frame's own, at most 1, ``[n]``.
         """
+        # Few lengths are different: a window is computed once for each.
         different, which = scales.unique(return_inverse=True)
         zetas = self._zeta_samples * different.to(torch.float64)[:, None]
         window = torch.exp(-0.5 * (self._offsets / zetas).square())
         return (window / window.sum(1, keepdim=True)).to(self.dtype)[which]
 
     def centres(self, n_samples: int) -> Tensor:
-        """Centres of the frames that resynthesis uses, as sample indices, shape ``[n]``.
+        """Return the centres of the frames that stems are made of, as sample indices, ``[n]``.
 
         >>> frame = GaborFrame(FrameConfig(), 48_000)
         >>> frame.centres(1025).tolist()
@@ -122,7 +123,7 @@ class GaborFrame:
         return torch.arange(0, max(n_samples, 1), self.hop_samples, device=self.window.device)
 
     def training_centres(self, n_samples: int) -> Tensor:
-        """Centres of the frames that training draws from, shape ``[n]``: a finer time step."""
+        """Return the centres of the frames that training draws from, nearer together, ``[n]``."""
         hop = self.hop_samples // self.config.training_hops
         hop = max(1, min(hop, n_samples // self.config.min_training_frames))
         return torch.arange(0, n_samples, hop, device=self.window.device)
@@ -130,14 +131,14 @@ class GaborFrame:
     def analyse(
         self, signal: Tensor, centres: Tensor, gain: float = 1.0, scales: Tensor | None = None
     ) -> Tensor:
-        """Spectra of a signal around some of its samples; the signal is zero outside.
+        """Return the spectra (Eq. 5) of a signal around some of its samples; it is 0 outside.
 
         Args:
             signal: real, ``[..., t]``.
             centres: sample indices, ``[n]``.
-            gain: what the signal is multiplied by.
-            scales: lengths of the windows relative to the frame's own, ``[n]``; a peak is as many
-                times as wide as its window is shorter.
+            gain: factor on the signal.
+            scales: lengths of the windows relative to the frame's own, ``[n]``; in a window of half
+                the length, a peak is twice as wide.
 
         Returns:
             Complex spectra ``[..., n, f]``, Nyquist bin included.
@@ -151,7 +152,7 @@ class GaborFrame:
         return spectra.mul_(self._centre_phase)
 
     def _around(self, signal: Tensor, centre: int) -> Tensor:
-        """The samples of a frame, ``[..., N]``, with zeros where the signal has none."""
+        """Return the samples of a frame, ``[..., N]``, with zeros where the signal has none."""
         start = centre - self.n_fft // 2
         samples = signal[..., max(start, 0) : max(start + self.n_fft, 0)]
         before = min(max(-start, 0), self.n_fft)
@@ -161,12 +162,12 @@ class GaborFrame:
     def synthesise(
         self, blocks: Iterable[Tensor], n_samples: int, scales: Framewise[Tensor] | None = None
     ) -> Tensor:
-        """Signal from its spectra at ``centres(n_samples)``, given block after block.
+        """Return the signal of spectra at ``centres(n_samples)``, given block after block.
 
         Args:
             blocks: complex spectra ``[..., n, f]``, consecutive; together one per centre.
             n_samples: length of the signal.
-            scales: those of ``analyse``, of all frames.
+            scales: the windows' lengths that ``analyse`` was given, of all frames.
 
         Returns:
             Real signal ``[..., t]``.
@@ -179,19 +180,22 @@ class GaborFrame:
     def stretches(
         self, blocks: Iterable[Tensor], n_samples: int, scales: Framewise[Tensor] | None = None
     ) -> Iterator[Tensor]:
-        """The signal of ``synthesise`` stretch after stretch, ``[..., t]``, as far as it is known.
+        """Yield the signal of ``synthesise`` stretch after stretch, ``[..., t]``, once it is known.
 
-        The canonical dual window (Eqs. 30, 31). N holds the whole window, so the frame operator
-        is a multiplication by N sum_n w_n(t - c_n)^2, and its inverse a division: overlapping and
-        adding the inverse transforms under w_n, then dividing by the windows' summed squares, gives
-        back every sample exactly, also where every frame has a window of its own. The sum runs over
-        the frames there are, borders included.
+        The canonical dual window (Eqs. 30, 31). The transform holds the whole window, so the frame
+        operator is a multiplication by N sum_n w_n(t - c_n)^2, and its inverse a division:
+
+            x[t] = sum_n w_n(t - c_n) irfft(Z_n)[t - c_n] / sum_n w_n(t - c_n)^2.               (1)
+
+        This gives back every sample exactly, also where every frame has a window of its own. The
+        sums run over the frames that there are, borders included.
         """
         total, energy = _Overlap(self), _Overlap(self)
         n_done = 0
         for spectra in blocks:
             first, n_done = n_done, n_done + spectra.shape[-2]
             window = self.window if scales is None else self.windows(scales[first:n_done])
+            # Numerator and denominator of (1), each overlapped and added.
             frames = torch.fft.irfft(spectra * self._centre_phase, n=self.n_fft) * window
             squares = (window**2).expand(n_done - first, -1)
             yield from _inside(total.add(frames), energy.add(squares), n_samples)
@@ -200,9 +204,9 @@ class GaborFrame:
 
 
 class _Overlap:
-    """Frames ``[..., n, N]`` added at their centres, block after block.
+    """Overlaps and adds frames ``[..., n, N]`` at their centres, block after block.
 
-    What no later frame reaches is given out, with the place of its first sample in the signal.
+    Samples that no later frame reaches are returned, with the index of the first in the signal.
     """
 
     def __init__(self, frame: GaborFrame) -> None:
@@ -211,6 +215,7 @@ class _Overlap:
         self.start = -(frame.n_fft // 2)
 
     def add(self, frames: Tensor) -> tuple[int, Tensor]:
+        """Add the next frames; return the samples that are complete, ``[..., t]``."""
         n_frames = frames.shape[-2]
         length = (n_frames - 1) * self.hop_samples + self.n_fft
         total = frames.new_zeros(*frames.shape[:-2], length)
@@ -218,13 +223,14 @@ class _Overlap:
             total[..., : self.tail.shape[-1]] = self.tail
         for n, frame in enumerate(frames.unbind(-2)):
             total[..., n * self.hop_samples : n * self.hop_samples + self.n_fft] += frame
+        # The next block's first frame begins here: what lies before is complete.
         n_done = n_frames * self.hop_samples
         start, self.start = self.start, self.start + n_done
         self.tail = total[..., n_done:]
         return start, total[..., :n_done]
 
     def rest(self) -> tuple[int, Tensor]:
-        """What is left after the last block."""
+        """Return the samples that are left after the last block, ``[..., t]``."""
         if self.tail is None:
             raise ValueError("synthesis needs at least one block of spectra")
         return self.start, self.tail
@@ -233,7 +239,7 @@ class _Overlap:
 def _inside(
     total: tuple[int, Tensor], energy: tuple[int, Tensor], n_samples: int
 ) -> Iterator[Tensor]:
-    """The quotient of two stretches, as far as it lies within the signal."""
+    """Yield the quotient of two stretches, as far as it lies within the signal."""
     (start, numerator), (_, denominator) = total, energy
     part = slice(max(-start, 0), max(n_samples - start, 0))
     quotient = numerator[..., part] / denominator[part]
@@ -242,18 +248,21 @@ def _inside(
 
 
 def smooth_even_length(minimum: float) -> int:
-    """Smallest even number >= ``minimum`` with no prime factor above 7: a fast transform length.
+    """Return the least even number >= ``minimum`` without a prime factor above 7.
+
+    Transforms of such a length are fast.
 
     >>> smooth_even_length(12288.0), smooth_even_length(11289.6), smooth_even_length(5644.8)
     (12288, 11340, 5670)
     """
-    length = 2 * math.ceil(minimum / 2 - 1e-9)
+    length = 2 * math.ceil(minimum / 2 - 1e-9)  # rounding may have put it above an even number
     while _largest_prime_factor_above_7(length):
         length += 2
     return length
 
 
 def _largest_prime_factor_above_7(number: int) -> bool:
+    """Whether a number has a prime factor above 7."""
     for prime in (2, 3, 5, 7):
         while number % prime == 0:
             number //= prime

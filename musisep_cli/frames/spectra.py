@@ -1,4 +1,4 @@
-"""Spectra: a recording's frames as the network sees them, worked out when they are asked for.
+"""Spectra: a recording's frames as the network sees them, computed when they are asked for.
 
 Axes: ``t`` samples, ``c`` channels, ``n`` frames, ``f`` bins.
 """
@@ -16,7 +16,7 @@ from musisep_cli.sound.blockwise import blocks, energy, mono
 from musisep_cli.sound.recording import Recording
 
 SILENT_PEAK = 1e-7
-"""A frame in which no bin is louder than this has no tones: nothing sounds where nothing was."""
+"""Magnitude of a spectrum's highest bin up to which a frame counts as silent and has no tones."""
 
 
 class Spectra:
@@ -27,16 +27,16 @@ class Spectra:
         frame: the representation, at the recording's sample rate.
 
     Attributes:
-        samples: of the recording, as they are, ``[c, t]``.
-        gain: what they are multiplied by.
-        mean: of the channels, multiplied, ``[t]``.
-        centres: of all frames, as sample indices, ``[n]``.
+        samples: the recording as it is, ``[c, t]``.
+        gain: factor on the samples for the analysis.
+        mean: mean of the channels times the gain, ``[t]``.
+        centres: centres of all frames, as sample indices, ``[n]``.
     """
 
     def __init__(self, recording: Recording, frame: GaborFrame) -> None:
         self.frame = frame
         self.gain = level_gain(recording, frame.config)
-        # No copies on a CPU: an hour of them would fill the memory.
+        # On a CPU no copy is made: of an hour it would fill the memory.
         self.samples = torch.from_numpy(recording.samples).to(frame.window.device).T
         self.mean = self.samples.new_empty(recording.n_samples)
         for block in blocks(recording.n_samples):
@@ -49,7 +49,7 @@ class Spectra:
 
     @property
     def of_mean(self) -> Framewise[Tensor]:
-        """Of the mean of the channels, complex ``[n, f]``."""
+        """Spectra of the mean of the channels, complex ``[n, f]``."""
         n_bins = self.frame.n_network_bins
         return Derived(
             self.centres, lambda centres: self.frame.analyse(self.mean, centres)[:, :n_bins]
@@ -57,11 +57,15 @@ class Spectra:
 
     @property
     def of_channels(self) -> Framewise[Tensor]:
-        """Of every channel, complex ``[n, c, f]``."""
+        """Spectra of every channel, complex ``[n, c, f]``."""
         return Derived(self.centres, self._of_channels)
 
     def in_windows(self, scales: Framewise[Tensor]) -> Framewise[Tensor]:
-        """The same in windows of other lengths, relative to the frame's own, ``[n]``."""
+        """Return spectra of every channel in windows of other lengths, complex ``[n, c, f]``.
+
+        Args:
+            scales: lengths relative to the frame's own, ``[n]``.
+        """
         return Derived(Together(self.centres, scales), lambda both: self._of_channels(*both))
 
     def _of_channels(self, centres: Tensor, scales: Tensor | None = None) -> Tensor:
@@ -70,7 +74,7 @@ class Spectra:
 
 
 def level_gain(recording: Recording, config: FrameConfig) -> float:
-    """What the samples are multiplied by for the analysis; 1 where the level stays as it is."""
+    """Return the factor on the samples for the analysis; 1 where the level stays as it is."""
     if config.rms_level == 0:
         return 1.0
     rms = math.sqrt(energy(mono(recording.samples)[:, None]) / recording.n_samples)
@@ -78,5 +82,5 @@ def level_gain(recording: Recording, config: FrameConfig) -> float:
 
 
 def audible(spectra: Tensor) -> Tensor:
-    """Whether spectra ``[..., f]`` are of sound, bool ``[...]``."""
+    """Return whether anything sounds in spectra ``[..., f]``, bool ``[...]``."""
     return spectra.abs().amax(-1) > SILENT_PEAK

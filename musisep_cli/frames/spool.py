@@ -1,8 +1,8 @@
 """Spool: rows of numbers in a file, written one after the other and read a block at a time.
 
-What is kept of a frame until all frames are known would fill the memory: hundreds of megabytes an
-hour. It is read and written as a file, not mapped into memory: what is mapped counts as the
-process's memory, and whether it stays there is the system's to decide.
+What is known of all frames would fill the memory: hundreds of megabytes an hour. The file is read
+and written as one, not mapped into memory: mapped pages count as memory of the process, and the
+operating system alone decides whether they stay there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import fields
 from io import FileIO
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,18 +19,19 @@ import torch
 from numpy.typing import NDArray
 
 from musisep_cli.errors import CheckpointError, OutputError
+from musisep_cli.frames.leaves import from_leaves, leaves
 from musisep_cli.machine.files import TEMPORARY
 
 Found = TypeVar("Found")
 HASHED_BYTES = 1 << 20
-"""Read at once to verify a file."""
+"""Bytes that are read at once to verify a file."""
 
 
 class Spool:
-    """Rows of one type and shape in an open file, to be closed.
+    """Rows of one type and shape in an open file; whoever opens it closes it.
 
     Args:
-        stream: an empty file; unbuffered, so that a full disk shows where rows are added.
+        stream: an empty file; unbuffered, so that a full disk is noticed where rows are added.
         place: its name in messages.
     """
 
@@ -44,10 +44,10 @@ class Spool:
 
     @classmethod
     def temporary(cls, folder: Path | None = None) -> Spool:
-        """In a file without a name, which goes away with the process, however that ends.
+        """Open a file without a name, which goes away with the process, however that ends.
 
         Args:
-            folder: on whose disk; None for the system's choice.
+            folder: whose disk it lies on; None for the system's choice.
 
         Raises:
             OutputError: the file system refuses.
@@ -63,7 +63,7 @@ class Spool:
 
     @classmethod
     def create(cls, path: Path) -> Spool:
-        """In a file that stays, in the place of one that may be there.
+        """Open a file that stays, in the place of one that may be there.
 
         Raises:
             OutputError: the file system refuses.
@@ -75,10 +75,10 @@ class Spool:
 
     @classmethod
     def reopen(cls, path: Path, mark: dict[str, Any]) -> Spool:
-        """A file that stayed, as it was when it was marked: what was added later is cut off.
+        """Open a file that stayed, as it was when it was marked; later rows are cut off.
 
         Raises:
-            CheckpointError: it is not what was marked.
+            CheckpointError: it is not the file that was marked.
         """
         try:
             spool = cls(path.open("rb+", buffering=0), path)
@@ -92,12 +92,14 @@ class Spool:
         return spool
 
     def _take_up(self, mark: dict[str, Any]) -> None:
+        """Verify the rows of a mark, and cut off what was added later."""
         try:
             names, kinds, shapes = zip(*mark["fields"], strict=True)
             row = np.dtype(list(zip(names, kinds, map(tuple, shapes), strict=True)))
             n_rows, digest = int(mark["rows"]), mark["sha256"]
         except (LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self.place}: its checkpoint does not describe it") from error
+        # Rows up to the mark must be there and be what they were; any after it are cut off.
         left = n_rows * row.itemsize
         if row.hasobject or not 0 <= left <= os.fstat(self.stream.fileno()).st_size:
             raise self._damage()
@@ -113,9 +115,9 @@ class Spool:
         return CheckpointError(f"{self.place}: is damaged or cut off")
 
     def mark(self) -> dict[str, Any]:
-        """What ``reopen`` finds the rows by, which are safe on the disk from now on.
+        """Bring the rows safely to the disk; return what ``reopen`` needs to find them again.
 
-        Of rows with named fields only, in plain values.
+        Only for rows with named fields. The values are plain: text, numbers, lists.
 
         Raises:
             OutputError: the file system refuses.
@@ -132,13 +134,14 @@ class Spool:
         }
 
     def append(self, rows: NDArray[Any]) -> None:
-        """More rows, ``[n, ...]``, of the type and shape of the first.
+        """Add rows ``[n, ...]`` of the type and shape of the first.
 
         Raises:
             OutputError: the disk is full.
         """
         if self.n_rows == 0:
             self.dtype, self.shape = rows.dtype, rows.shape[1:]
+        # A write may take only part of the content; it is repeated until all is written.
         content = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
         self.hash.update(content)
         try:
@@ -154,7 +157,11 @@ class Spool:
         return self.n_rows
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
-        """Some consecutive rows, ``[n, ...]``."""
+        """Return some consecutive rows, ``[n, ...]``.
+
+        Raises:
+            OutputError: another program has cut the file off.
+        """
         first, last, _ = rows.indices(self.n_rows)
         block = np.empty((max(last - first, 0), *self.shape), self.dtype)
         content = block.reshape(-1).view(np.uint8).data
@@ -170,30 +177,30 @@ class Spool:
         return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
 
     def close(self) -> None:
-        """No more of it is needed; a file without a name is gone."""
+        """Close the file; one without a name is gone then."""
         self.stream.close()
 
 
 class SpooledFrames(Generic[Found]):
-    """What is found in consecutive frames, ``Framewise``, in a file.
+    """What is found in consecutive frames, added block after block, in a file.
 
     Args:
-        kind: a dataclass of tensors whose first axis is that of the frames.
-        spool: where they go, or are already.
-        device: where they are wanted.
+        kind: a dataclass whose ``leaves`` are tensors with the frames as their first axis.
+        spool: the file, empty or with frames in it.
+        device: where the tensors are wanted.
     """
 
     def __init__(self, kind: type[Found], spool: Spool, device: torch.device) -> None:
-        self.kind: Any = kind
+        self.kind = kind
         self.spool, self.device = spool, device
 
     def add(self, found: Found) -> None:
-        """What was found in the next frames.
+        """Take what was found in the next frames.
 
         Raises:
             OutputError: the disk is full.
         """
-        columns = {f.name: getattr(found, f.name).cpu().numpy() for f in fields(self.kind)}
+        columns = {name: values.cpu().numpy() for name, values in leaves(found).items()}
         row = np.dtype([(name, x.dtype, x.shape[1:]) for name, x in columns.items()])
         (n_frames,) = {len(values) for values in columns.values()}
         rows = np.empty(n_frames, row)
@@ -206,14 +213,14 @@ class SpooledFrames(Generic[Found]):
         return len(self.spool)
 
     def __getitem__(self, frames: slice) -> Found:
-        """What was found in some consecutive frames."""
+        """Return what was found in some consecutive frames."""
         rows = self.spool[frames]
-        # Copied, or else torch refuses strides that are no multiple of an element.
-        columns = {f.name: rows[f.name].copy() for f in fields(self.kind)}
-        found: Found = self.kind(
-            **{name: torch.from_numpy(x).to(self.device) for name, x in columns.items()}
+        # Columns are copied: torch refuses strides that are no multiple of an element.
+        columns = {name: rows[name].copy() for name in rows.dtype.names or ()}
+        return from_leaves(
+            self.kind,
+            {name: torch.from_numpy(x).to(self.device) for name, x in columns.items()},
         )
-        return found
 
 
 def _refusal(place: Path, error: OSError) -> OutputError:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from musisep_cli.sound.level import decibels_of
 from musisep_cli.sound.pitch import frequency_hz, midi_number, note_name
 from musisep_cli.tones.tones import NOTE_SEMITONES
+from musisep_cli.tones.tracks import PitchTracks
 
 Values = NDArray[np.float64]
 
@@ -53,29 +54,6 @@ CSV_COLUMNS = (
 )  # fmt: skip
 """Columns of a list of notes. `musisep evaluate` reads the first six from the ``notes.csv`` of
 references too."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PitchTracks:
-    """The content of a ``pitch.csv``.
-
-    Attributes:
-        times_s: middle of every frame in s, ``[n]``.
-        f0_hz: fundamental in Hz, ``[i, n]``.
-        amplitude: height of the tone's peak in the spectrum, half of a sine's amplitude,
-            ``[i, n]``.
-        on: whether the instrument plays, ``[i, n]``.
-    """
-
-    times_s: Values
-    f0_hz: Values
-    amplitude: Values
-    on: NDArray[np.bool_]
-
-    @property
-    def hop_s(self) -> float:
-        """Return the time from frame to frame in s."""
-        return float(np.diff(self.times_s).mean()) if len(self.times_s) > 1 else 0.01
 
 
 @dataclass(frozen=True, kw_only=True)

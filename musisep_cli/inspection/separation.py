@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from musisep_cli.errors import ConfigError, InputError
 from musisep_cli.inspection.kinds import is_file, read_json
-from musisep_cli.inspection.note_list import PitchTracks
 from musisep_cli.methods import registry
 from musisep_cli.methods.method import Method, Shown
 from musisep_cli.run.folder.layout import MANIFEST, RESIDUAL
@@ -26,6 +25,7 @@ from musisep_cli.run.folder.tables import CURVE, DICTIONARY, PITCH
 from musisep_cli.run.settings.compose import remembered
 from musisep_cli.run.settings.config import Config
 from musisep_cli.tones.dictionary import load_any
+from musisep_cli.tones.tracks import PitchTracks
 
 PITCH_COLUMNS = ("instrument", "time_s", "f0_hz", "amplitude", "on")
 CurveRow = dict[str, float]

@@ -1,11 +1,15 @@
 """Fitting: the decoded tones of all frames, fitted to the mixture together.
 
-The most probable harmonics c_h of ``refinement``. First every frame is for itself: what the
-timbres lead to expect of its harmonics, every pitch where its harmonics are strongest, and the
-noise n around a harmonic, which is what a fit leaves over there. A tone that others hide is as loud
-as in the frames around (``levels``). Then the harmonics are followed from frame to frame
-(``partials``), which tells those apart that are too near for one window; the noise is measured once
-more, and in stereo every instrument is taken from where it sounds (``places``).
+How the most probable harmonics c_h of the Wiener filter (``wiener``, Eq. 4) are found:
+
+1. Every frame by itself (``one_window``). The timbres say what to expect of its harmonics
+   (``tones.timbre``). All tones are fitted, each pitch is set to where its harmonics are strongest,
+   and they are fitted again; what the fit leaves over around a harmonic is its noise n.
+2. A tone that others hide is taken to be as loud as in the frames around (``levels``).
+3. Harmonics are followed from frame to frame (``partials``), which tells those apart that are too
+   near for one window. How far they turn between frames is learned from their phases.
+4. The noise is measured once more, and all is fitted a last time; in stereo, every instrument is
+   taken from where it sounds (``stereo``).
 
 Axes: ``n`` frames, ``i`` instruments, ``t`` tones of a frame, ``h`` harmonics, ``j`` those of all
 tones of a frame, ``f`` bins, ``c`` channels.
@@ -17,7 +21,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,90 +34,89 @@ from musisep_cli.frames.framewise import (
     stretches,
 )
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.leaves import leafwise, leaves
 from musisep_cli.machine.threads import CALLERS_OWN, Threads
 from musisep_cli.stems import levels
 from musisep_cli.stems.one_window import (
     LEAST_EXPECTED,
-    Alone,
     ResynthesisConfig,
     Seen,
+    WindowFit,
     seen_alike,
     window_scales,
 )
 from musisep_cli.stems.partials import Complex, Partials
 from musisep_cli.stems.stereo import Places
+from musisep_cli.stems.windows import WindowFits
 from musisep_cli.tones.inharmonicity import Inharmonicity
 from musisep_cli.tones.joint_fit import JointFit, matched_filter, refined_pitch
-from musisep_cli.tones.notes import NotesAround
+from musisep_cli.tones.notes import NeighbourTones, NotesAround
 from musisep_cli.tones.timbre import LEARNED_HOPS, comb_of, learn_timbres
 from musisep_cli.tones.tones import Tones
 
 TUNINGS = 2
-"""Of the harmonics' frequencies, by their phases."""
+"""How often frequencies are re-estimated from phase advance."""
 FOLLOWED_FRAMES, FOLLOWED_REACH = 4 * BLOCK_FRAMES, 32
-"""Harmonics are followed through so many frames at once, and so many more at both ends: from 0.3 s
-away little is heard of them."""
-EXCERPT_STRETCHES = 16
-"""Places are learned from as many blocks of frames from all over a recording."""
+"""Number of frames through which harmonics are followed at once, and of frames more at both ends:
+what is 0.3 s away hardly matters."""
+EXCERPT_BLOCKS = 16
+"""Number of blocks of frames, from all over a recording, that places are learned from."""
 PLACE_ROUNDS = 4
-"""Of learning the places from the tones' coefficients, and these with the places in turn."""
+"""How often places are learned from the coefficients and coefficients with the places, in turn."""
+TINY = 1e-12
+"""Least magnitude of the strongest harmonic, so that nothing is divided by 0 in silence."""
 
 
 @dataclass(frozen=True)
 class Fitted(FrameRows):
-    """The tones of some frames, fitted.
+    """The tones of some frames with their fitted harmonics.
 
     Attributes:
-        on: u, ``[n, t]``.
-        f0_bins: f_1, ``[n, t]``.
-        inharmonicity: b, ``[n, t]``.
-        coefficients: in every channel, complex ``[n, t, h, c]``.
+        tones: own, before and after in a row, as of ``NeighbourTones``, ``[n, t]``.
+        coefficients: c in every channel, complex ``[n, t, h, c]``.
     """
 
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     coefficients: Tensor
 
     @classmethod
     def none(cls, tones: Tones, n_harmonics: int, channels: Tensor) -> Fitted:
-        """As many as there are ``tones``, all off, of frames ``[n, c, f]``."""
+        """Return as many tones as there are ``tones [n, t]``, all off, for ``channels [n, c, f]``.
+
+        All are new tensors, to be filled by ``put``.
+        """
         shape = (*tones.on.shape, n_harmonics, channels.shape[1])
-        on, f0_bins, inharmonicity = torch.zeros_like(tones.on).repeat(3, 1, 1)
-        return cls(on, f0_bins, inharmonicity, channels.new_zeros(shape))
+        return cls(leafwise(torch.zeros_like, tones), channels.new_zeros(shape))
 
-    def put(self, rows: Tensor, pitches: Tones, coefficients: Tensor) -> None:
-        """Sets the first tones ``[n, t]`` of some frames, with their harmonics ``[n, j, c]``."""
-        n_tones = pitches.on.shape[1]
-        for name, values in vars(pitches).items():
-            getattr(self, name)[rows, :n_tones] = values
+    def put(self, rows: Tensor, tones: Tones, coefficients: Tensor) -> None:
+        """Set the first tones ``[n, t]`` of some frames, and their harmonics ``[n, j, c]``."""
+        n_tones = tones.on.shape[1]
+        for name, values in leaves(tones).items():
+            leaves(self.tones)[name][rows, :n_tones] = values
         self.coefficients[rows, :n_tones] = coefficients.unflatten(1, (n_tones, -1))
-
-    @property
-    def pitches(self) -> Tones:
-        """Without their harmonics."""
-        return Tones(self.on, self.f0_bins, self.inharmonicity)
 
 
 class Fitter:
-    """The fitted tones of all frames, a block at a time; cheap only from the first to the last.
+    """The fitted tones of all frames, a block at a time.
+
+    Blocks are to be asked for in order: a stretch of frames is fitted once and then forgotten.
 
     Args:
-        tones: of all frames, ``[n, t]``.
+        notes: the tones of all frames.
         channels: spectra of all frames, ``[n, c, f]``, for timbres and places.
-        in_windows: gives the same in windows of some lengths, ``[n]``.
+        in_windows: gives the same in windows of other lengths relative to the frame's, ``[n]``.
         dictionary: D, ``[h, i]``.
         frame: the representation.
         config: how tones become stems.
-        threads: fit the frames, before they are asked for.
+        threads: where stretches are fitted before they are asked for.
 
     Attributes:
-        scales: lengths of all frames' windows, ``[n]``.
+        scales: length of every frame's window relative to the frame's own, ``[n]``.
     """
 
     def __init__(
         self,
-        tones: NotesAround,
+        notes: NotesAround,
         channels: Framewise[Tensor],
         in_windows: Callable[[Framewise[Tensor]], Framewise[Tensor]],
         dictionary: Tensor,
@@ -123,40 +125,40 @@ class Fitter:
         threads: Threads = CALLERS_OWN,
     ) -> None:
         self.frame, self.config, self.threads = frame, config, threads
-        self.scales = Derived(tones, partial(window_scales, config=config))
+        self.scales = Derived(notes, partial(window_scales, config=config))
         self.in_windows = in_windows(self.scales)
         self.n_harmonics, self.n_instruments = dictionary.shape
         spectra = Derived(channels, lambda block: block.mean(1))
         if config.stretched:
-            learned = Inharmonicity.learn(tones.played, spectra, frame, self.n_harmonics)
-            tones = replace(tones, played=Derived(tones.played, learned.of))
-        self.tones = tones
-        self.timbres = learn_timbres(tones, spectra, dictionary, frame)
+            learned = Inharmonicity.learn(notes.tones, spectra, frame, self.n_harmonics)
+            notes = replace(notes, tones=Derived(notes.tones, learned.of))
+        self.notes = notes
+        self.timbres = learn_timbres(notes, spectra, dictionary, frame)
         in_stereo = config.places and channels[:1].shape[1] == 2
         self.places = self._learned_places(channels) if in_stereo else None
         self._begun: dict[int, Future[Fitted]] = {}
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self.tones)
+        return len(self.notes)
 
     def __getitem__(self, block: slice) -> Fitted:
-        """Of some consecutive frames."""
+        """Return the fitted tones of some consecutive frames."""
         first, last, _ = block.indices(len(self))
         parts = []
         while first < last:
+            # Stretches begin at fixed frames, whichever are asked for: none is fitted twice.
             start = first - first % FOLLOWED_FRAMES
             stop = min(last, start + FOLLOWED_FRAMES)
             parts.append(self._stretch(start)[first - start : stop - start])
             first = stop
-        columns = zip(*(vars(part).values() for part in parts), strict=True)
-        return Fitted(*(torch.cat(column) for column in columns))
+        return leafwise(lambda *columns: torch.cat(columns), *parts)
 
     def _stretch(self, start: int) -> Fitted:
-        """The fitted frames from one on; those after it are begun, if there are threads for it."""
+        """Return the fitted stretch that starts at a frame; begin those after it on the threads."""
         ahead = self.threads.n if self.threads.n > 1 else 0
         stop = min(start + (1 + ahead) * FOLLOWED_FRAMES, len(self))
-        # What is read is read here: a file has one place at which it is read.
+        # Frames are read in this thread: a file has one place at which it is read.
         self._begun = {
             first: self._begun.get(first) or self.threads.begin(self._follow, self._seen(first))
             for first in range(start, stop, FOLLOWED_FRAMES)
@@ -164,18 +166,19 @@ class Fitter:
         return self._begun[start].result()
 
     def _learned_places(self, channels: Framewise[Tensor]) -> Places:
-        """Places from the tones' coefficients, these with the places in turn."""
+        """Learn the places from the coefficients and these with the places, in turn."""
         every = slice(None, None, LEARNED_HOPS)
         fits = [
-            self._alone(self.tones[block][every], 1.0, channels[block][every])
-            for part in excerpt(len(channels), EXCERPT_STRETCHES, BLOCK_FRAMES)
+            self._window_fit(self.notes[block][every], 1.0, channels[block][every])
+            for part in excerpt(len(channels), EXCERPT_BLOCKS, BLOCK_FRAMES)
             for block in stretches(part, BLOCK_FRAMES)
         ]
         places = Places.anywhere(self.n_instruments, channels[:1])
         for _ in range(PLACE_ROUNDS):
             products = torch.zeros_like(places.covariances)
             for fit in fits:
-                players = self.tones.players(fit.pitches)
+                players = self.notes.players(fit.tones)
+                # stereo, (3): t = n^2 / p of every harmonic.
                 c = places.coefficients(
                     fit.peaks,
                     fit.channels.transpose(0, 1),
@@ -187,89 +190,98 @@ class Fitter:
         return places
 
     def _seen(self, start: int) -> Seen:
-        """The stretch of frames from one on, and the frames around it, which have their say."""
+        """Return the stretch that starts at a frame, with the frames around it."""
         stop = min(start + FOLLOWED_FRAMES, len(self))
         before = min(FOLLOWED_REACH, start)
         wide = slice(start - before, min(stop + FOLLOWED_REACH, len(self)))
-        return Seen(self.tones[wide], self.in_windows[wide], slice(before, before + stop - start))
+        return Seen(self.notes[wide], self.in_windows[wide], slice(before, before + stop - start))
 
     def _follow(self, seen: Seen) -> Fitted:
-        """The tones of a stretch of frames."""
-        tones, channels = seen.tones, seen.channels
-        scales = window_scales(tones, self.config)
-        alike = seen_alike(scales)
-        fits = [self._alone(tones[rows], float(scales[rows[0]]), channels[rows]) for rows in alike]
-        fits = self._levelled(fits, alike, tones)
-        order = torch.cat(alike).argsort().tolist()
-
-        def by_frame(of_each: Callable[[Alone], Sequence[Any]]) -> list[Any]:
-            """What they have of their frames, in the order of the frames."""
-            joined = [row for fit in fits for row in of_each(fit)]
-            return [joined[n] for n in order]
-
-        def by_window(found: Sequence[Complex]) -> list[Tensor]:
-            """Coefficients of all frames, ``[n, j, c]`` each."""
-            rows_of_each = [[found[n] for n in rows.tolist()] for rows in alike]
-            return [fit.dense(rows) for fit, rows in zip(fits, rows_of_each, strict=True)]
-
+        """Return the tones of a stretch, their harmonics followed from frame to frame."""
+        # Steps 1 and 2 of the module's docstring.
+        windows = self._levelled(self._in_windows(seen.tones, seen.channels), seen.tones.own)
+        # Step 3.
         partials = Partials(
-            by_frame(lambda fit: fit.heard(self.n_harmonics)),
-            self.tones.instruments.cpu().numpy(),
+            windows.by_frame(lambda fit: fit.heard(self.n_harmonics)),
+            self.notes.instruments.cpu().numpy(),
             self.frame,
             self.config.steady_s,
         )
-        of_mean = by_frame(lambda fit: fit.rows_of(fit.products.mean(-1, keepdim=True)))
-        noise = by_frame(lambda fit: fit.rows_of(fit.noise))
-        for _ in range(TUNINGS):
-            found = partials.coefficients(of_mean, noise)
-            partials.tune(found)
-        fits = [
-            fit.with_noise(coefficients[..., 0], self.config.rest_noise)
-            for fit, coefficients in zip(fits, by_window(found), strict=True)
-        ]
-        found = partials.coefficients(
-            by_frame(lambda fit: fit.rows_of(fit.products)),
-            by_frame(lambda fit: fit.rows_of(fit.noise)),
+        # Step 4.
+        windows = self._with_noise_after(self._tuned(partials, windows), windows)
+        coefficients = partials.coefficients(
+            windows.by_frame(lambda fit: fit.rows_of(fit.products)),
+            windows.by_frame(lambda fit: fit.rows_of(fit.noise)),
             None if self.places is None else self.places.roots().cpu().numpy(),
         )
-        followed = Fitted.none(tones, self.n_harmonics, channels)
-        for rows, fit, coefficients in zip(alike, fits, by_window(found), strict=True):
-            followed.put(rows, fit.pitches, coefficients)
-        return followed[seen.own]
+        fitted = Fitted.none(seen.tones.in_a_row, self.n_harmonics, seen.channels)
+        for (rows, fit), of_fit in zip(windows, windows.by_window(coefficients), strict=True):
+            fitted.put(rows, fit.tones, of_fit)
+        return fitted[seen.own]
 
-    def _levelled(
-        self, fits: Sequence[Alone], alike: Sequence[Tensor], tones: Tones
-    ) -> list[Alone]:
-        """The fits of some frames ``alike``, their tones as loud as the frames around tell."""
+    def _in_windows(self, tones: NeighbourTones, channels: Tensor) -> WindowFits:
+        """Return frames ``[n, c, f]`` fitted each by itself, in windows of their own lengths."""
+        scales = window_scales(tones, self.config)
+        groups = seen_alike(scales)
+        fits = [
+            self._window_fit(tones[rows], float(scales[rows[0]]), channels[rows]) for rows in groups
+        ]
+        return WindowFits(groups, fits)
+
+    def _levelled(self, windows: WindowFits, tones: Tones) -> WindowFits:
+        """Return the fits with tones ``[n, i]`` as loud as the frames around tell."""
         own = slice(0, self.n_instruments)
-        order = torch.cat(list(alike)).argsort()
         factors = levels.steadied(
-            torch.cat([fit.levels[:, own] for fit in fits])[order],
-            torch.cat([fit.seen[:, own] for fit in fits])[order],
-            tones[:, own],
+            windows.joined(lambda fit: fit.levels[:, own]),
+            windows.joined(lambda fit: fit.seen[:, own]),
+            tones,
             hop_s=self.frame.hop_samples / self.frame.sample_rate_hz,
             level_s=self.config.level_s,
         )
-        return [fit.louder(factors[rows]) for fit, rows in zip(fits, alike, strict=True)]
+        return windows.changed(fit.louder(factors[rows]) for rows, fit in windows)
 
-    def _alone(self, tones: Tones, scale: float, channels: Tensor) -> Alone:
-        """Frames ``[n, c, f]`` seen in one window, each by itself."""
+    def _tuned(self, partials: Partials, windows: WindowFits) -> list[Complex]:
+        """Tune the harmonics by their phases; return the last coefficients, of all frames."""
+        of_mean = windows.by_frame(lambda fit: fit.rows_of(fit.products.mean(-1, keepdim=True)))
+        noise = windows.by_frame(lambda fit: fit.rows_of(fit.noise))
+        for _ in range(TUNINGS):
+            coefficients = partials.coefficients(of_mean, noise)
+            partials.tune(coefficients)
+        return coefficients
+
+    def _with_noise_after(self, coefficients: Sequence[Complex], windows: WindowFits) -> WindowFits:
+        """Return the fits with the noise that coefficients of the mean of the channels leave."""
+        of_fits = zip(windows.fits, windows.by_window(coefficients), strict=True)
+        return windows.changed(
+            fit.with_noise(of_fit[..., 0], self.config.rest_noise) for fit, of_fit in of_fits
+        )
+
+    def _window_fit(self, tones: NeighbourTones, scale: float, channels: Tensor) -> WindowFit:
+        """Return frames ``[n, c, f]`` seen in one window, each fitted by itself."""
         mean, width = channels.mean(1), self.frame.ideal_width_bins / scale
-        pitches, expected = self._expected(tones, mean, width)
+        sounding = tones.sounding
+        expected = self._expected(sounding, mean, width)
+        # n^2 / p of the Wiener filter, with one noise for all of a frame: none is measured yet.
         fitted = partial(JointFit.of, n_harmonics=self.n_harmonics, width=width)
         prior = (self.config.timbre_noise * expected.amax(1, keepdim=True) / expected).square()
-        first = fitted(pitches, mean, tikhonov=prior)
+        # The fit shows where each pitch is best, with the other tones removed; then it is repeated.
+        first = fitted(sounding, mean, tikhonov=prior)
         matched = matched_filter(mean, width)
-        pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, first))
-        first = fitted(pitches, mean, tikhonov=prior)
-        fit = Alone(pitches, channels, first.peaks, expected, torch.zeros_like(expected))
-        return fit.with_noise(first.coefficients.flatten(1), self.config.rest_noise)
+        tuned = replace(sounding, f0_bins=refined_pitch(sounding, matched, first))
+        second = fitted(tuned, mean, tikhonov=prior)
+        fit = WindowFit(tuned, channels, second.peaks, expected, torch.zeros_like(expected))
+        return fit.with_noise(second.coefficients.flatten(1), self.config.rest_noise)
 
-    def _expected(self, tones: Tones, spectra: Tensor, width: float) -> tuple[Tones, Tensor]:
-        """The tones that there are, and what their harmonics should be, ``[n, j]``."""
-        pitches = self.tones.sounding(tones)
-        players = self.tones.players(pitches)
-        comb = comb_of(pitches, players, spectra, self.frame, self.n_harmonics, width)
+    def _expected(self, tones: Tones, spectra: Tensor, width: float) -> Tensor:
+        """Return what the harmonics of tones ``[n, t]`` should be, ``[n, j]``."""
+        comb = comb_of(
+            tones,
+            spectra,
+            instruments=self.notes.players(tones),
+            frame=self.frame,
+            n_harmonics=self.n_harmonics,
+            width_bins=width,
+        )
         expected = self.timbres.expected(comb).flatten(1)
-        strongest = expected.amax(1, keepdim=True).clamp_min(1e-12)
-        return pitches, expected.clamp_min(LEAST_EXPECTED * strongest)
+        strongest = expected.amax(1, keepdim=True).clamp_min(TINY)
+        return expected.clamp_min(LEAST_EXPECTED * strongest)

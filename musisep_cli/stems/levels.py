@@ -1,19 +1,22 @@
 """Levels: how loud a note is where other tones hide it.
 
-Not in the paper. What a harmonic is expected to be hangs on the level of its tone (``timbre``). A
+Not in the paper. What a harmonic is expected to be depends on the level of its tone (``timbre``). A
 tone with harmonics of its own shows it in every frame. Of one whose harmonics all are another's as
 well, an octave over it say, a frame shows what both are together, which beats as their phases turn.
 But a note goes on, and what it was in the frames around is as good a guess.
 
-With the harmonics e_h that all tones of a frame are expected to have, in a peak of width sigma,
+All tones of a frame are expected to have harmonics of magnitude e_h, in peaks of width sigma. How
+far a tone is seen apart from the others, 1 if it is alone, is
 
-    s = sum_h e_h^2 (e_h / (e_h + sum_h' e_h' exp(-(f_h - f_h')^2 / (4 sigma^2)))) / sum_h e_h^2,
+    s = sum_h e_h^2 o_h / sum_h e_h^2,                                                          (1)
+    o_h = e_h / (e_h + sum_h' e_h' exp(-(f_h - f_h')^2 / (4 sigma^2))),                         (2)
 
-h' those of the other tones, is how far a tone is seen for itself: 1 if it is alone. Of its level l
-there is left, over the frames m of the same note,
+with the harmonics h' of the other tones. The less a tone is seen, the more its level l[n] gives way
+to the mean L over the frames m of the same note:
 
-    l[n]^s L[n]^(1 - s),  L[n]^2 = sum_m w[m] l[m]^2 / sum_m w[m],
-    w[m] = (s[m] + 0.1) exp(-((m - n) hop / level_s)^2 / 2).
+    l[n]^s L[n]^(1 - s),                                                                        (3)
+    L[n]^2 = sum_m w[m] l[m]^2 / sum_m w[m],                                                    (4)
+    w[m] = (s[m] + 0.1) exp(-((m - n) hop / level_s)^2 / 2).                                    (5)
 
 Axes: ``n`` frames, ``t`` tones of a frame, ``i`` instruments, ``h`` harmonics, ``j`` those of all
 tones of a frame.
@@ -30,56 +33,64 @@ from musisep_cli.tones.peaks import Peaks
 from musisep_cli.tones.tones import NOTE_SEMITONES, Tones
 
 LEAST_SEEN = 0.1
-"""Weight of a frame in which nothing of a tone is seen for itself."""
+"""Weight in (5) of a frame in which nothing of a tone is seen apart from the others."""
 REACH = 3.0
-"""Frames further away than this, relative to ``level_s``, have no say."""
+"""Distance beyond which frames have no say, relative to ``level_s``: exp(-3^2 / 2) = 1 %."""
 TINY = 1e-12
+"""Levels below this count as 0, and no sum is divided by less."""
+LEAST_BINS = 1e-6
+"""Pitches in bins are kept above this before their logarithm is taken: tones off may be at 0."""
 
 
 def seen(peaks: Peaks, expected: Tensor, n_tones: int) -> Tensor:
-    """How far every tone is seen for itself: s, 0 for those that are off, ``[n, t]``.
+    """Return s of (1): how far every tone is seen apart, 0 for those that are off, ``[n, t]``.
 
     Args:
         peaks: of all harmonics, ``[n, j]``.
         expected: e, ``[n, j]``.
-        n_tones: t.
+        n_tones: number of tones of a frame.
     """
     expected = expected * (peaks.positions <= peaks.n_bins - 1)  # a tone that is off is far outside
     gram = peaks.gram()
     whose = torch.arange(n_tones, device=expected.device)
     whose = whose.repeat_interleave(expected.shape[1] // n_tones)
+    # The overlap of two peaks of one width, relative to that of a peak with itself, is the
+    # exponential of (2).
     near = gram / gram.diagonal(dim1=1, dim2=2).amax(1)[:, None, None]
     others = ((near * (whose[:, None] != whose)) @ expected[..., None])[..., 0]
-    share = expected / (expected + others).clamp_min(TINY)
+    share = expected / (expected + others).clamp_min(TINY)  # (2)
     powers = expected.square().unflatten(1, (n_tones, -1))
+    # (1)
     of_tone: Tensor = (powers * share.view_as(powers)).sum(2) / powers.sum(2).clamp_min(TINY**2)
     return of_tone
 
 
 def steadied(levels: Tensor, seen: Tensor, tones: Tones, *, hop_s: float, level_s: float) -> Tensor:
-    """What the levels are multiplied by, 1 for tones that are off, ``[n, i]``.
+    """Return what levels are multiplied by to become (3), 1 for tones that are off, ``[n, i]``.
 
     Args:
         levels: l, of consecutive frames, ``[n, i]``.
         seen: s, ``[n, i]``.
-        tones: of the instruments, ``[n, i]``.
-        hop_s: between frames.
-        level_s: how long a level is alike; 0: every frame is for itself.
+        tones: what the instruments play, ``[n, i]``.
+        hop_s: time between frames, in seconds.
+        level_s: how long a level is alike, in seconds; 0: every frame is for itself.
     """
     on = tones.on > 0
     if level_s == 0:
         return torch.ones_like(levels)
-    semitones = 12 * torch.log2(tones.f0_bins.clamp_min(1e-6))
+    semitones = 12 * torch.log2(tones.f0_bins.clamp_min(LEAST_BINS))
     goes_on = on[:-1] & on[1:] & (semitones.diff(dim=0).abs() < NOTE_SEMITONES)
     weights = seen + LEAST_SEEN
+    # Both sums of (4) at once, over the frames at every distance to both sides.
     of_frame = torch.stack([weights * levels.square(), weights])
     sums = of_frame.clone()
     alike = torch.ones_like(on)  # frames n and n + distance are of one note
     for distance in range(1, 1 + min(math.floor(REACH * level_s / hop_s), len(levels) - 1)):
         alike = alike[:-1] & goes_on[distance - 1 :]
+        # (5)
         weight = math.exp(-0.5 * (distance * hop_s / level_s) ** 2) * alike
         sums[:, :-distance] += weight * of_frame[:, distance:]
         sums[:, distance:] += weight * of_frame[:, :-distance]
-    around = (sums[0] / sums[1]).sqrt()
-    factor = (around / levels.clamp_min(TINY)) ** (1 - seen)
+    around = (sums[0] / sums[1]).sqrt()  # L of (4)
+    factor = (around / levels.clamp_min(TINY)) ** (1 - seen)  # (3) over l
     return torch.where(on & (levels > TINY), factor, 1.0)

@@ -15,7 +15,7 @@ from musisep_cli.sound.blockwise import Shelf, Stems
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.one_window import ResynthesisConfig
 from musisep_cli.stems.waveforms import shelved
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.objective import ObjectiveConfig
 from musisep_cli.tones.tracks import Transcript
@@ -58,12 +58,12 @@ def of_tones(
         config,
         threads,
     )
-    refiner = Refiner(fitter, dictionary, objective or ObjectiveConfig())
+    wiener_filter = WienerFilter(fitter, dictionary, objective or ObjectiveConfig())
 
     def explain(channels: Tensor) -> Tensor:
-        stems = refiner.explain(channels)
-        reached(refiner.transcript.n_done)
+        stems = wiener_filter.explain(channels)
+        reached(wiener_filter.transcript.n_done)
         return stems
 
     stems = shelved(explain, spectra, dictionary.shape[1], shelve, offer, fitter.scales)
-    return stems, refiner.transcript.joined()
+    return stems, wiener_filter.transcript.joined()

@@ -1,4 +1,6 @@
-"""One window: frames that are fitted each by itself, before their harmonics are followed.
+"""One window: a fit of frames that are seen in windows of one length, each frame by itself.
+
+It is where following the harmonics from frame to frame (``partials``) starts from.
 
 Axes: ``n`` frames, ``t`` tones of a frame, ``h`` harmonics, ``j`` those of all tones of a frame,
 ``f`` bins, ``c`` channels.
@@ -21,17 +23,20 @@ from torch.nn import functional
 from musisep_cli.frames.framewise import BLOCK_FRAMES
 from musisep_cli.stems import levels
 from musisep_cli.stems.partials import Complex, Heard
+from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.peaks import Peaks
 from musisep_cli.tones.tones import Tones
 
 LEAST_EXPECTED = 1e-4
-"""Relative to a frame's strongest harmonic: no harmonic is expected weaker."""
+"""Least expected magnitude, relative to a frame's strongest harmonic: an expectation of 0 would
+forbid a harmonic whatever the recording says."""
 NOISE_REACH = 2.0
-"""The noise around a harmonic is the mean over this many widths to both sides."""
+"""Widths to both sides of a harmonic over which the power of the noise is averaged."""
 LEAST_NOISE = 0.03
-"""Relative to where a frame has most of it: nowhere is there less."""
+"""Least noise around a harmonic, relative to the most in the frame."""
 LEAST_RELATIVE_NOISE = 0.01
-"""Relative to what a harmonic should be, so that the normal equations are never singular."""
+"""Least noise, relative to the expected magnitude of the harmonic: the normal equations are never
+singular then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,50 +48,47 @@ class ResynthesisConfig:
     it: what the tones leave over of the recording's own spectrum is shared out as well. Glides,
     onsets and breath, which no stationary peak can follow, then stay in the stems."""
     mask_width: float = 1.3
-    """With wiener: widths of the peaks that share out what is left over, in ideal widths."""
+    """With wiener: width of the peaks by which the rest is shared out, in ideal widths."""
     mask_floor: float = 1e-4
-    """With wiener: where the tones are below this share of the frame's highest peak, what there is
-    goes to the residual."""
+    """With wiener: share of the frame's highest peak below which the rest goes to the residual."""
     timbre_noise: float = 0.2
-    """Where tones are decoded: what the tone model is thought to miss, relative to a frame's
-    strongest harmonic, before the first fit has shown it. The more, the more is an instrument's
-    timbre believed against the mixture where two tones share a harmonic."""
+    """Where tones are decoded: noise of the first fit, relative to a frame's strongest harmonic:
+    what the tone model may miss. The more, the more an instrument's timbre is believed against the
+    mixture where two tones share a harmonic."""
     rest_noise: float = 1.5
-    """Where tones are decoded: what the tone model misses around a harmonic, relative to what a
-    fit has left there: it takes some of the noise for tones. Very high, and nothing is fitted: all
-    of the spectrum is shared out, as a mask does."""
+    """Where tones are decoded: noise around a harmonic, relative to what a fit has left there.
+    Above 1, for a fit takes some of the noise for tones. With a very high one nothing is fitted,
+    and all of the spectrum is shared out as by a mask."""
     steady_s: float = field(default=0.5, metadata={"least": 0})
-    """Where tones are decoded: how long a harmonic of a note is expected to go on as it is. The
-    longer, the nearer may be the frequencies of two that are told apart. 0: every frame is fitted
-    by itself."""
+    """Where tones are decoded: seconds for which a harmonic is expected to go on as it is. The
+    longer, the nearer the frequencies of two harmonics may be that are told apart. 0: every frame
+    is fitted by itself."""
     level_s: float = field(default=0.085, metadata={"least": 0})
-    """Where tones are decoded: for how long the level of a note is thought to be alike, where other
-    tones hide it. 0: every frame tells it for itself."""
+    """Where tones are decoded: seconds for which the level of a note is taken to be alike where
+    other tones hide it. 0: every frame tells it by itself."""
     stretched: bool = True
     """Where tones are decoded: whether it is learned how far an instrument's strings spread their
     harmonics, at every pitch. Without, they are where the network takes them to be."""
     change_window: float = field(
         default=0.6, metadata={"most": 1, "why": "windows get shorter, not longer"}
     )
-    """Where tones are decoded: length of the window in frames that hold two notes of an instrument,
-    relative to the others'. 1: the same everywhere."""
+    """Where tones are decoded: length of the window where a frame holds two notes of an instrument,
+    relative to that of the other frames. 1: the same everywhere."""
     places: bool = True
     """Where tones are decoded: whether in stereo every instrument is taken from where it sounds.
     Without, each channel is separated by itself."""
 
 
-def window_scales(tones: Tones, config: ResynthesisConfig) -> Tensor:
-    """Length of the windows in which some frames of ``NotesAround`` are seen, ``[n]``.
+def window_scales(tones: NeighbourTones, config: ResynthesisConfig) -> Tensor:
+    """Return the length of the window of every frame relative to the frame's own, ``[n]``.
 
-    Relative to the frame's: shorter where they hold other notes besides those of the instruments.
+    Shorter where a frame holds other notes besides those of the instruments.
     """
-    own = tones.on.shape[1] // 3
-    changing = (tones.on[:, own:] > 0).any(1)
-    return torch.where(changing, config.change_window, 1.0)
+    return torch.where(tones.changing, config.change_window, 1.0)
 
 
 def seen_alike(scales: Tensor) -> list[Tensor]:
-    """The frames that are seen in one window, at most a block of them at a time."""
+    """Return the frames of every window length ``scales [n]``, at most a block at a time."""
     return [
         rows
         for scale in scales.unique()
@@ -96,32 +98,32 @@ def seen_alike(scales: Tensor) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Seen:
-    """A stretch of frames with those around it.
+    """A stretch of frames together with those around it.
 
     Attributes:
-        tones: of all of them, ``[n, t]``.
+        tones: of all of them, ``[n, i]``.
         channels: complex, ``[n, c, f]``.
-        own: which of them are the stretch.
+        own: rows of the stretch itself.
     """
 
-    tones: Tones
+    tones: NeighbourTones
     channels: Tensor
     own: slice
 
 
 @dataclass(frozen=True)
-class Alone:
-    """Frames that are seen in one window, each by itself; ``j`` are all harmonics of all tones.
+class WindowFit:
+    """A fit of frames that are seen in windows of one length, each frame by itself.
 
     Attributes:
-        pitches: of the tones, set to where their harmonics are strongest, ``[n, t]``.
+        tones: with pitches set to where their harmonics are strongest, ``[n, t]``.
         channels: complex, ``[n, c, f]``.
         peaks: of the harmonics, ``[n, j]``.
-        expected: what they should be, ``[n, j]``.
-        noise: what the tone model misses around them, ``[n, j]``.
+        expected: sqrt(p_h), the magnitudes that the timbres lead to expect, ``[n, j]``.
+        noise: n_h, what the tone model misses around each, a magnitude, ``[n, j]``.
     """
 
-    pitches: Tones
+    tones: Tones
     channels: Tensor
     peaks: Peaks
     expected: Tensor
@@ -131,7 +133,8 @@ class Alone:
     def products(self) -> Tensor:
         """<g_h, Y> in every channel, complex ``[n, j, c]``.
 
-        In float64: where two harmonics all but coincide, the equations make much of a rounding.
+        In float64: where two harmonics nearly coincide, the equations are nearly singular and
+        amplify rounding.
         """
         peaks = replace(self.peaks, values=self.peaks.values.double())
         channels = self.channels.to(torch.complex128).unbind(1)
@@ -139,44 +142,51 @@ class Alone:
 
     @cached_property
     def kept(self) -> NDArray[np.bool_]:
-        """Which harmonics are in the spectrum, ``[n, j]``; those of tones that are off are not."""
+        """Whether a harmonic is within the spectrum, ``[n, j]``; those of tones off are not."""
         kept: NDArray[np.bool_] = (self.peaks.positions <= self.peaks.n_bins - 1).cpu().numpy()
         return kept
 
     @property
     def levels(self) -> Tensor:
-        """Of the tones, ``[n, t]``."""
+        """Levels of the tones: the sum of their expected magnitudes, ``[n, t]``."""
         return self._of_tones(self.expected).sum(2)
 
     @property
     def seen(self) -> Tensor:
-        """How far the tones are seen for themselves, ``[n, t]``."""
-        return levels.seen(self.peaks, self.expected, self.pitches.on.shape[1])
+        """How far each tone is seen apart from the others, from 0 to 1, ``[n, t]``."""
+        return levels.seen(self.peaks, self.expected, self.tones.on.shape[1])
 
-    def louder(self, factors: Tensor) -> Alone:
-        """With the first tones louder by some factors ``[n, i]``."""
+    def louder(self, factors: Tensor) -> WindowFit:
+        """Return the fit with its first tones expected louder by factors ``[n, i]``."""
         expected = self._of_tones(self.expected).clone()
         expected[:, : factors.shape[1]] *= factors[..., None]
         return replace(self, expected=expected.flatten(1))
 
     def _of_tones(self, values: Tensor) -> Tensor:
-        """Values ``[n, j]`` as ``[n, t, h]``."""
-        of_tones: Tensor = values.unflatten(1, (self.pitches.on.shape[1], -1))
+        """Return values ``[n, j]`` as ``[n, t, h]``."""
+        of_tones: Tensor = values.unflatten(1, (self.tones.on.shape[1], -1))
         return of_tones
 
-    def with_noise(self, coefficients: Tensor, rest_noise: float) -> Alone:
-        """With the noise that a fit to the mean of the channels leaves, ``[n, j]``."""
+    def with_noise(self, coefficients: Tensor, rest_noise: float) -> WindowFit:
+        """Return the fit with the noise that coefficients ``[n, j]`` of the mean channel leave.
+
+        Args:
+            coefficients: of the mean of the channels, complex ``[n, j]``.
+            rest_noise: what the noise is multiplied by.
+        """
+        # What the fit leaves over around a harmonic, scaled, and never nothing.
         rest = self.channels.mean(1) - self.peaks.render(coefficients)
         least = LEAST_RELATIVE_NOISE * self.expected
         return replace(self, noise=(rest_noise * _noise(rest, self.peaks)).maximum(least))
 
     def heard(self, n_harmonics: int) -> list[Heard]:
-        """Every frame's harmonics, to be followed."""
-        n_tones = self.pitches.on.shape[1]
+        """Return the harmonics of every frame, to be followed from frame to frame."""
+        n_tones = self.tones.on.shape[1]
+        # Harmonics j = t h in a row, by tone and number; those outside the spectrum are left out.
         tones, numbers = np.divmod(np.arange(n_tones * n_harmonics), n_harmonics)
         columns = (self.peaks.positions, self.expected)
         positions, expected = (values.double().cpu().numpy() for values in columns)
-        f0_bins = self.pitches.f0_bins.double().cpu().numpy()
+        f0_bins = self.tones.f0_bins.double().cpu().numpy()
         grams = self.peaks.gram().double().cpu().numpy()
         return [
             Heard(
@@ -192,25 +202,26 @@ class Alone:
         ]
 
     def rows_of(self, values: Tensor) -> list[NDArray[Any]]:
-        """Of every frame those of the harmonics there are, of values ``[n, j, ...]``."""
+        """Return of values ``[n, j, ...]`` those of every frame's harmonics that there are."""
         dtype = torch.complex128 if values.is_complex() else torch.float64
         rows = values.to(dtype).cpu().numpy()
         return [row[kept] for row, kept in zip(rows, self.kept, strict=True)]
 
     def dense(self, rows: Sequence[Complex]) -> Tensor:
-        """The reverse, ``[n, j, c]``, of coefficients: 0 for harmonics that there are not."""
+        """Return coefficients as ``[n, j, c]``, with 0 where ``rows_of`` leaves harmonics out."""
         values = np.zeros((*self.kept.shape, rows[0].shape[1]), np.complex64)
         values[self.kept] = np.concatenate(rows)
         return torch.from_numpy(values).to(self.channels)
 
 
 def _noise(rest: Tensor, peaks: Peaks) -> Tensor:
-    """Root mean square of what is left over around every harmonic, ``[n, t h]``.
+    """Return the root mean square of what is left over around every harmonic, ``[n, j]``.
 
     Args:
-        rest: complex, ``[n, f]``.
+        rest: what the fit leaves over, complex ``[n, f]``.
         peaks: of the harmonics.
     """
+    # The power of the rest, averaged around every bin, read at the harmonics.
     reach = math.floor(NOISE_REACH * float(peaks.widths[0]))
     power = (rest * rest.conj()).real[:, None]
     mean = functional.avg_pool1d(power, 2 * reach + 1, stride=1, padding=reach)[:, 0]

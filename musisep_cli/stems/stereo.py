@@ -1,21 +1,30 @@
-"""Places: from where in a stereo recording every instrument sounds.
+"""Stereo: the place between the two channels from which every instrument sounds.
 
 Not in the paper, which separates one channel. Two instruments that meet in all their harmonics
 still differ in how they share out between two channels. Tones and noise of instrument i (see
-``refinement``) are vectors over the channels that have a covariance R_i besides their power,
+``wiener``) are vectors over the channels that have a covariance R_i besides their power,
 
-    Y[f] = sum_i (sum_{h of i} c_h g_h[f] + e_i[f]),
-    c_h ~ N(0, p_h R_i),  e_i[f] ~ N(0, m_i[f] n[f] R_i),
+    Y[f] = sum_i (sum_{h of i} c_h g_h[f] + e_i[f]),                                            (1)
+    c_h ~ N(0, p_h R_i),  e_i[f] ~ N(0, m_i[f] n[f] R_i),                                       (2)
 
 the model of N. Duong, E. Vincent and R. Gribonval (Under-determined reverberant audio source
 separation using a full-rank spatial covariance model, IEEE TASLP 18(7), 2010), with one R_i for all
 frequencies and frames. Powers are those in the mean of the channels, where R_i has variance 1. The
 most probable tones, with the noise around a harmonic taken as another in each of C channels, are
 
-    c = argmin sum_f |Y - sum_h c_h g_h|^2 / (C n) + sum_h c_h' R_i^-1 c_h / p_h,
+    c = argmin sum_f |Y - sum_h c_h g_h|^2 / (C n) + sum_h c_h' R_i^-1 c_h / p_h,               (3)
 
-and of what they leave over instrument i gets m_i R_i (sum_j m_j R_j)^-1. Of a recording with two
-equal channels both are what they are of one.
+and of what they leave over, Y - T, instrument i gets
+
+    m_i R_i (sum_j m_j R_j)^-1 (Y - T).                                                         (4)
+
+If the two channels are equal, both are what they are of a single channel. R_i is learned from the
+coefficients themselves: (3) with the R_i of the round before gives c, and these give
+
+    R_i ~ sum_{h of i} |c_h| c_h c_h' / (c_h' R_i^-1 c_h),                                      (5)
+
+Tyler's estimator of scatter (Annals of Statistics 15(1), 1987), here with loud harmonics counting
+more.
 
 An instrument that was put somewhere by a mixing desk has a fixed ratio between the channels: R_i
 has one large eigenvalue. In a room, phases differ from harmonic to harmonic, and R_i comes near to
@@ -36,30 +45,36 @@ from torch.nn import functional
 from musisep_cli.tones.peaks import Peaks
 
 ELSEWHERE = 1e-4
-"""Share of an instrument's power that is thought to come from anywhere."""
+"""Share of an instrument's power that may come from anywhere: keeps R_i invertible."""
 LEAST_IN_MEAN = 1e-3
-"""An instrument whose channels cancel in their mean is not thought fainter there, relative to its
-power in the channels."""
+"""Least power of an instrument in the mean of the channels, relative to that in the channels: in
+some recordings the channels of an instrument cancel in their mean."""
 BREATH = 1e-3
-"""Relative to an instrument's highest peak: what it does where it has no tones."""
+"""Magnitude of an instrument's noise where it has no tones, relative to its highest peak."""
 LEAST = 1e-20
-"""There is always so much of nobody, so that in silence nothing is divided by 0, or overflows."""
+"""Power of nobody that is always added: in silence nothing is divided by 0 or overflows."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Covariances between the channels, R ``[i, c, c]``, of variance 1 in their mean."""
+    """The places of all instruments.
+
+    Attributes:
+        covariances: R between the channels, of variance 1 in their mean, real ``[i, c, c]``.
+    """
 
     covariances: Tensor
 
     @classmethod
     def anywhere(cls, n_instruments: int, like: Tensor) -> Places:
-        """Where nothing is known: channels that have nothing to do with each other."""
+        """Return places of which nothing is known: channels that are independent of each other."""
         return cls.of(like.real.new_zeros(n_instruments, 2, 2))
 
     @classmethod
     def of(cls, products: Tensor) -> Places:
-        """From sums over the products c_h c_h' of an instrument's harmonics, real ``[i, c, c]``.
+        """Return the places that sums of products c_h c_h' tell of, real ``[i, c, c]``.
+
+        The sums are over the harmonics of an instrument; their scale does not matter.
 
         >>> Places.of(torch.tensor([[[4.0, 4.0], [4.0, 4.0]]])).covariances.round(decimals=2)
         tensor([[[1., 1.],
@@ -75,18 +90,18 @@ class Places:
         return cls(covariances / in_mean.clamp_min(LEAST_IN_MEAN))
 
     def scatter(self, coefficients: Tensor, instruments: Tensor) -> Tensor:
-        """Sums of |c| c c' / (c' R_i^-1 c) over the harmonics of an instrument, ``[i, c, c]``.
+        """Return the sums of (5) over the harmonics of every instrument, ``[i, c, c]``.
 
-        What ``of`` learns better places from: Tyler's estimator of scatter (Annals of Statistics
-        15(1), 1987), in which loud harmonics count more. There always are tones that were decoded
-        wrongly; what is far from where the instrument is thought to be hardly counts.
+        ``of`` makes better places of them. Some tones are always decoded wrongly; what comes from
+        far from where the instrument is thought to be hardly counts.
 
         Args:
-            coefficients: complex ``[c, n, t, h]``.
-            instruments: that play the tones, ``[t]``.
+            coefficients: c of all harmonics, complex ``[c, n, t, h]``.
+            instruments: which instrument plays each tone, ``[t]``.
         """
         precisions = torch.linalg.inv(self.covariances)[instruments].to(coefficients.dtype)
         c = coefficients
+        # c' R_i^-1 c, real as R_i is symmetric, and the weight |c| over it.
         spread = torch.einsum("cnth,tcd,dnth->nth", c.conj(), precisions, c).real
         size = c.abs().square().sum(0).sqrt()
         tiny = torch.finfo(size.dtype).tiny
@@ -97,18 +112,21 @@ class Places:
     def coefficients(
         self, peaks: Peaks, channels: Tensor, instruments: Tensor, tikhonov: Tensor
     ) -> Tensor:
-        """The most probable c, complex ``[c, n, h]``.
+        """Return the most probable c of (3), complex ``[c, n, h]``.
 
-        The normal equations are those of one channel (``policy.phase``), twice, tied together at
-        every harmonic: (G x 1 + diag(C t_h R_i^-1)) c = <g_h, Y>.
+        The normal equations are those of one channel (``tones.coefficients``), twice, tied together
+        at every harmonic:
+
+            (G x 1 + diag(C t_h R_i^-1)) c = <g_h, Y>,  t_h = n / p_h.                          (6)
 
         Args:
-            peaks: of all tones' harmonics.
+            peaks: all harmonics of all tones.
             channels: Y, complex ``[c, n, f]``.
-            instruments: that play them, ``[h]``.
-            tikhonov: n / p, ``[n, h]``.
+            instruments: which instrument plays each harmonic, ``[h]``.
+            tikhonov: t, ``[n, h]``.
         """
         n_channels = len(channels)
+        # The matrix of (6), first G in every channel, then the ties between the channels.
         gram = peaks.gram().to(torch.float64)
         matrix = torch.einsum("nhk,cd->nhckd", gram, torch.eye(n_channels).to(gram))
         precisions = torch.linalg.inv(self.covariances.to(torch.float64))[instruments]
@@ -123,28 +141,29 @@ class Places:
         return found.movedim(-1, 0)
 
     def roots(self) -> Tensor:
-        """B_i with R_i = B_i B_i', in float64, ``[i, c, c]``."""
+        """Return B_i with R_i = B_i B_i', in float64, ``[i, c, c]``."""
         roots: Tensor = torch.linalg.cholesky(self.covariances.double())
         return roots
 
     def shared(self, rest: Tensor, envelopes: Tensor, floor: float) -> Tensor:
-        """What every instrument has of what the tones leave over, ``[n, i, c, f]``.
+        """Return (4): what every instrument gets of what the tones leave over, ``[n, i, c, f]``.
 
-        As ``resynthesis.shared``, with R: where there are no tones, the residual gets it, except
-        for what its place alone tells to be an instrument's.
+        As ``wiener.shared`` with R. Where there are no tones, the residual gets what is left,
+        except for the part that its place alone tells to be an instrument's.
 
         Args:
-            rest: complex ``[n, c, f]``.
-            envelopes: m, ``[n, i, f]``.
-            floor: relative to the highest of them in the frame.
+            rest: Y - T, complex ``[n, c, f]``.
+            envelopes: m, magnitudes, ``[n, i, f]``.
+            floor: share of nobody, relative to the highest envelope in the frame.
         """
         ground = BREATH * self._apart()[:, None] * envelopes.amax(2, keepdim=True)
         envelopes = envelopes + ground
-        # In float64, for of two instruments at one place it is nearly singular.
+        # sum_j m_j R_j, in float64: of two instruments at one place it is nearly singular.
         total = torch.einsum("nif,icd->cdnf", envelopes.double(), self.covariances.double())
         least = 2 * floor * envelopes.amax((1, 2))[:, None] + LEAST
         left, right, both = total[0, 0] + least, total[1, 1] + least, total[0, 1]
-        determinant = left * right - both.square()  # the inverse, by the adjugate
+        # Its inverse times Y - T, by the adjugate of a 2 x 2 matrix over its determinant.
+        determinant = left * right - both.square()
         whitened = torch.stack(
             [right * rest[:, 0] - both * rest[:, 1], left * rest[:, 1] - both * rest[:, 0]], 1
         )
@@ -153,7 +172,10 @@ class Places:
         return envelopes[:, :, None] * placed
 
     def _apart(self) -> Tensor:
-        """How far from the nearest other one every instrument is, from 0 to 1, ``[i]``."""
+        """Return how far every instrument is from the nearest other, from 0 to 1, ``[i]``.
+
+        One minus the cosine between their covariances, taken as vectors.
+        """
         if len(self.covariances) == 1:
             return self.covariances.new_zeros(1)
         flat = functional.normalize(self.covariances.flatten(1), dim=1)

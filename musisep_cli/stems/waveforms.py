@@ -1,4 +1,4 @@
-"""Resynthesis: all frames of a recording explained and turned into waveforms (paper, Section 3.8).
+"""Waveforms: a recording analysed, explained and synthesised block by block (paper, Section 3.8).
 
 Axes: ``c`` channels, ``i`` instruments, ``n`` frames, ``f`` bins, ``t`` samples.
 """
@@ -19,8 +19,8 @@ from musisep_cli.frames.spectra import Spectra
 from musisep_cli.sound.blockwise import Shelf, Stems
 
 Explain: TypeAlias = Callable[[Tensor], Tensor]
-"""Spectra of every channel as the network sees them, ``[c, n, f]``, to those of every instrument in
-every channel, ``[i, c, n, f]``."""
+"""Takes the spectra of every channel as the network sees them, ``[c, n, f]``, and returns those of
+every instrument in every channel, ``[i, c, n, f]``."""
 
 
 def resynthesise(
@@ -30,13 +30,13 @@ def resynthesise(
     gain: float = 1.0,
     scales: Framewise[Tensor] | None = None,
 ) -> Iterator[Tensor]:
-    """The waveform of every instrument in every channel, stretch after stretch.
+    """Yield the waveform of every instrument in every channel, stretch after stretch.
 
     Args:
-        frame: analysis and synthesis.
+        frame: the representation.
         samples: the recording, ``[c, t]``.
-        explain: what the instruments play, called block after block in order.
-        gain: what the samples are multiplied by for ``explain``, and the stems divided by.
+        explain: finds what the instruments play; called block after block in order.
+        gain: factor on the samples that ``explain`` sees; the stems are divided by it.
         scales: lengths of all frames' windows relative to the frame's own, ``[n]``.
 
     Yields:
@@ -54,7 +54,10 @@ def _stem_blocks(
     gain: float,
     scales: Framewise[Tensor] | None,
 ) -> Iterator[Tensor]:
-    """Spectra of the stems, ``[i, c, n, f]`` per block, zero above the bins the network sees."""
+    """Yield spectra of the stems block after block, ``[i, c, n, f]``.
+
+    Above the bins that the network sees they are 0: there, all goes to the residual.
+    """
     n_bins = frame.n_network_bins
     centres = frame.centres(samples.shape[-1])
     for block in stretches(len(centres), BLOCK_FRAMES):

@@ -1,17 +1,22 @@
-"""Refinement: the decoded tones fitted again, together and with what was learned.
+"""Wiener filter: the spectra of the stems, from tones that are fitted to the mixture together.
 
 Departs from the paper (Section 3.8), where every tone is fitted to what the tones before it left
-over, and a stem is the sum of its tones. All tones are fitted to the mixture at once, at a change
-of note the one that ends and the one that begins, and what they leave over is shared out. With
-the harmonics g_h and the noise e_i of instrument i, which is all that it does and no tone has,
+over, and a stem is the sum of its tones. Here all tones are fitted to the mixture at once, at a
+change of note the one that ends and the one that begins, and what they leave over is shared out.
+Instrument i makes harmonics g_h and besides them a noise e_i, all of its sound that is in no tone:
 
-    Y[f] = sum_i (sum_{h of i} c_h g_h[f] + e_i[f]),
-    c_h ~ N(0, p_h),  e_i[f] ~ N(0, m_i[f] n[f]),  sum_i m_i[f] = 1,
+    Y[f] = sum_i (sum_{h of i} c_h g_h[f] + e_i[f]),                                            (1)
+    c_h ~ N(0, p_h),  e_i[f] ~ N(0, m_i[f] n[f]),  sum_i m_i[f] = 1.                            (2)
 
-a stem's expectation, given Y, is that of Wiener's filter:
+The expectation of a stem, given Y, is that of Wiener's filter:
 
-    S_i = sum_{h of i} c_h g_h + m_i (Y - sum_h c_h g_h),
-    c = argmin sum_f |Y - sum_h c_h g_h|^2 / n + sum_h |c_h|^2 / p_h.
+    S_i = sum_{h of i} c_h g_h + m_i (Y - sum_h c_h g_h),                                       (3)
+    c = argmin sum_f |Y - sum_h c_h g_h|^2 / n + sum_h |c_h|^2 / p_h.                           (4)
+
+The shares m_i of a bin are those of the magnitudes E_i that an instrument's tones have there, with
+a floor below which what there is goes to nobody, that is to the residual:
+
+    m_i[f] = E_i[f] / (sum_j E_j[f] + floor max_{j, f} E_j[f]).                                 (5)
 
 How c is found stands in ``fitting``. Two harmonics that meet in one bin are told apart by their
 frequencies, for which every harmonic is followed from frame to frame (``partials``), and where
@@ -20,7 +25,7 @@ levels that the tones have in their other harmonics (``timbre``). Glides, onsets
 no steady peak can follow, go by the shares m, which the tones have in every bin.
 
 Where a note changes, a frame holds two notes of an instrument, and the window is shorter. In a
-stereo recording, c and e have a covariance between the channels besides (``places``).
+stereo recording, c and e have a covariance between the channels besides (``stereo``).
 
 Axes: ``n`` frames, ``i`` instruments, ``t`` tones of a frame, ``h`` harmonics, ``f`` bins, ``c``
 channels. Of every frame there are the tones of the instruments, then those they played before, then
@@ -35,22 +40,24 @@ import torch
 from torch import Tensor
 
 from musisep_cli.frames.framewise import Frames
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.stems.fitting import Fitted, Fitter
 from musisep_cli.stems.one_window import seen_alike, window_scales
 from musisep_cli.tones.dictionary import amplitude_estimate
 from musisep_cli.tones.joint_fit import JointFit, peaks_of
+from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.objective import ObjectiveConfig, objective
 from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
 from musisep_cli.tones.tracks import Transcript
 
 
-class Refiner:
+class WienerFilter:
     """Turns the fitted tones into spectra of the stems, block after block in order.
 
     Args:
-        fitter: the tones of all frames.
+        fitter: the fitted tones of all frames.
         dictionary: D, ``[h, i]``.
         objective_config: weights of Eq. 21.
     """
@@ -65,108 +72,109 @@ class Refiner:
         self.transcript = Frames(Transcript, len(fitter))
 
     def explain(self, channels: Tensor) -> Tensor:
-        """Spectra of the stems ``[i, c, n, f]`` in every channel ``[c, n, f]``.
+        """Return the spectra of the stems ``[i, c, n, f]`` of the next frames.
 
-        The next frames, in windows of ``window_scales``. Tones are found on the mean of the
-        channels. In stereo they are taken from the instruments' places; else every channel is
-        divided by the same filter, so that a stem keeps its place between them.
+        Tones are found on the mean of the channels. In stereo they are taken from the instruments'
+        places; else every channel is divided by the same filter, so that a stem keeps its place
+        between the channels.
+
+        Args:
+            channels: of the next frames, in windows of ``window_scales``, complex ``[c, n, f]``.
         """
         n_done = self.transcript.n_done
         block = slice(n_done, n_done + channels.shape[1])
-        tones = self.fitter[block]
-        scales = window_scales(tones.pitches, self.config)
+        fitted = self.fitter[block]
+        scales = window_scales(NeighbourTones.split(fitted.tones), self.config)
         alike = seen_alike(scales)
         parts = [
-            self._explained(tones[rows], float(scales[rows[0]]), channels[:, rows])
+            self._explained(fitted[rows], float(scales[rows[0]]), channels[:, rows])
             for rows in alike
         ]
         order = torch.cat(alike).argsort()
-        columns = zip(*(vars(played).values() for _, played in parts), strict=True)
-        self.transcript.add(Transcript(*(torch.cat(column)[order] for column in columns)))
+        transcripts = (transcript for _, transcript in parts)
+        self.transcript.add(leafwise(lambda *rows: torch.cat(rows)[order], *transcripts))
         return torch.cat([stems for stems, _ in parts], 2)[:, :, order]
 
     def _explained(
-        self, tones: Fitted, scale: float, channels: Tensor
+        self, fitted: Fitted, scale: float, channels: Tensor
     ) -> tuple[Tensor, Transcript]:
-        """Stems ``[i, c, n, f]`` of frames that are seen in one window, and what was played."""
-        pitches = self.fitter.tones.sounding(tones.pitches)
-        coefficients = tones.coefficients[:, : pitches.on.shape[1]]
+        """Return stems ``[i, c, n, f]`` of frames seen in one window, and what was played."""
+        tones = NeighbourTones.split(fitted.tones).sounding
+        coefficients = fitted.coefficients[:, : tones.on.shape[1]]
         n_bins, width = channels.shape[-1], self.frame.ideal_width_bins / scale
-        peaks = peaks_of(pitches, n_harmonics=self.n_harmonics, width=width, n_bins=n_bins)
-        in_channels = [JointFit(peaks, c).tones for c in coefficients.unbind(-1)]
+        peaks = peaks_of(tones, n_harmonics=self.n_harmonics, width=width, n_bins=n_bins)
+        # The first term of (3): every tone in every channel, summed over each instrument's tones.
+        in_channels = [JointFit(peaks, c).tone_spectra for c in coefficients.unbind(-1)]
         stems = self._by_instrument(torch.stack(in_channels, 2))  # n, i, c, f
         # A fit is linear in the spectrum: the mean's is the mean of the channels'.
         of_mean = JointFit(peaks, coefficients.mean(-1))
         if self.config.stems == "wiener":
             rest = channels.transpose(0, 1) - stems.sum(1)
-            stems = stems + self._shared(rest, of_mean)
+            stems = stems + self._shared(rest, of_mean)  # the second term of (3)
         mean = channels.mean(0)
         heard = audible(mean)[:, None, None, None]
-        return (stems * heard).permute(1, 2, 0, 3), self._played(pitches, mean, of_mean)
+        return (stems * heard).permute(1, 2, 0, 3), self._played(tones, mean, of_mean)
 
     def _shared(self, rest: Tensor, fit: JointFit) -> Tensor:
-        """Of what the tones leave over ``[n, c, f]`` that of every instrument, ``[n, i, c, f]``."""
+        """Return every instrument's part ``[n, i, c, f]`` of what the tones leave over."""
         peaks = fit.peaks.widened(self.config.mask_width)
+        # E of (5): the sums of the tones' peaks without their phases, somewhat widened.
         absolute = magnitude(fit.coefficients).to(fit.coefficients.dtype)
-        envelopes = self._by_instrument(JointFit(peaks, absolute).tones).real
+        envelopes = self._by_instrument(JointFit(peaks, absolute).tone_spectra).real
         share = shared if self.places is None else self.places.shared
         return share(rest, envelopes, self.config.mask_floor)
 
     def _by_instrument(self, tones: Tensor) -> Tensor:
-        """Sums over the tones of an instrument, ``[n, i, ...]``, of what is ``[n, t, ...]``."""
+        """Return sums over the tones of every instrument, ``[n, i, ...]``, of ``[n, t, ...]``."""
         together: Tensor = tones.unflatten(1, (-1, self.n_instruments)).sum(1)
         return together
 
-    def _played(self, pitches: Tones, spectra: Tensor, direct: JointFit) -> Transcript:
-        """What was played, and how well that explains the frames ``[n, f]`` (Eq. 21)."""
-        players = self.fitter.tones.players(pitches)
+    def _played(self, tones: Tones, spectra: Tensor, direct: JointFit) -> Transcript:
+        """Return what was played, and how well that explains the frames ``[n, f]`` (Eq. 21)."""
+        players = self.fitter.notes.players(tones)
         relative = self.dictionary.T[players].expand_as(direct.coefficients.real)
-        amplitude = amplitude_estimate(direct.coefficients, relative) * pitches.on
+        amplitude = amplitude_estimate(direct.coefficients, relative) * tones.on
+        # The dictionary's prediction, with the phases of the direct one (Eq. 11).
         phase = direct.coefficients / magnitude(direct.coefficients).clamp_min(1e-12)
         from_dictionary = replace(direct, coefficients=amplitude[..., None] * relative * phase)
         found = objective(
             reference=spectra,
-            dictionary_tones=from_dictionary.tones,
-            direct_tones=direct.tones,
-            on=pitches.on,
+            dictionary_tones=from_dictionary.tone_spectra,
+            direct_tones=direct.tone_spectra,
+            on=tones.on,
             config=self.objective_config,
         )
         own = slice(0, self.n_instruments)
         return Transcript(
-            f0_bins=pitches.f0_bins[:, own],
-            inharmonicity=pitches.inharmonicity[:, own],
+            tones=tones[:, own],
             amplitude=amplitude[:, own],
-            on=pitches.on[:, own],
             objective=found.total,
             audible=audible(spectra),
         )
 
 
 def shares(envelopes: Tensor, floor: float) -> Tensor:
-    """Share of every instrument in every bin of a frame: a ratio mask, ``[n, i, f]``.
+    """Return the share of every instrument in every bin (5), a ratio mask, ``[n, i, f]``.
 
-    e_i / (sum_j e_j + floor max_f,j e_j): the shares of a bin add up to 1 where there are tones,
-    and fade to 0 where there are none.
+    The shares of a bin add up to 1 where there are tones, and fade to 0 where there are none.
 
     Args:
-        envelopes: magnitudes that the tones lead to expect, ``[n, i, f]``.
-        floor: relative to the highest of them in the frame.
+        envelopes: E, magnitudes that the tones lead to expect, ``[n, i, f]``.
+        floor: share of nobody, relative to the highest envelope in the frame.
     """
     highest = envelopes.amax((1, 2), keepdim=True)
     tiny = torch.finfo(envelopes.dtype).tiny
-    return envelopes / (envelopes.sum(1, keepdim=True) + floor * highest + tiny)
+    return envelopes / (envelopes.sum(1, keepdim=True) + floor * highest + tiny)  # (5)
 
 
 def shared(rest: Tensor, envelopes: Tensor, floor: float) -> Tensor:
-    """What every instrument has of what the tones leave over, ``[n, i, c, f]``.
+    """Return the second term of (3), every instrument's part of the rest, ``[n, i, c, f]``.
 
-    m_i (Y - sum_j T_j). Where T_i are the most probable tones of instrument i under
-    Y = sum_i (T_i + e_i), and it has the share m_i of the noise's power, this is the expectation of
-    e_i, given Y.
+    With c of (4) and the share m_i of the noise's power, it is the expectation of e_i, given Y.
 
     Args:
-        rest: complex, ``[n, c, f]``.
-        envelopes: as of ``shares``, ``[n, i, f]``.
-        floor: as of ``shares``.
+        rest: what the tones leave over, complex ``[n, c, f]``.
+        envelopes: E, magnitudes that the tones lead to expect, ``[n, i, f]``.
+        floor: share of nobody, relative to the highest envelope in the frame.
     """
     return shares(envelopes, floor)[:, :, None] * rest[:, None]

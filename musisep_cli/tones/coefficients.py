@@ -1,4 +1,13 @@
-"""Phase: the complex coefficient of every harmonic by least squares (paper, Eq. 17).
+"""Coefficients: the complex amplitude of every harmonic, by least squares (paper, Eq. 17).
+
+A spectrum v is taken for a sum of known peaks g_h with unknown complex coefficients c_h. The best
+ones, with a small weight t_h that keeps them finite where peaks coincide, are
+
+    c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + sum_h t_h |c_h|^2.                           (1)
+
+Where the derivative is 0, c solves the normal equations
+
+    (G + diag(t)) c = <g, v>,   G_hh' = <g_h, g_h'>.                                            (2)
 
 Axes: ``h`` harmonics, ``f`` bins, ``c`` channels.
 """
@@ -12,17 +21,17 @@ from musisep_cli.tones.peaks import Peaks
 
 
 def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float | Tensor) -> Tensor:
-    """Coefficients c = argmin sum_f |sum_h c_h g_h[f] - v[f]|^2 + sum_h t_h |c_h|^2  (Eq. 17).
+    """Return the coefficients c of (1), the least squares of Eq. 17 with a regularisation.
 
-    The normal equations (G + diag(t)) c = <g_h, v> have a real matrix and a complex
-    right-hand side. Harmonics may coincide (a tone at bin 0 has all of them there), so G may be
-    singular; its eigenvalues are >= 0, hence those of the sum are >= the least weight. Solved in
-    float64, where that is far above rounding, the Cholesky factorisation always exists.
+    The matrix of (2) is real, its right-hand side complex. Harmonics may coincide (a tone at bin 0
+    has all of them there), so G may be singular; its eigenvalues are >= 0, hence those of the sum
+    are >= the least weight. In float64 that is far above rounding, and the Cholesky factorisation
+    always exists.
 
     Args:
         peaks: g_h, with leading axes ``[...]``.
         spectrum: complex v, ``[..., f]``.
-        tikhonov: weights t of the regularisation, > 0, one for all harmonics or ``[..., h]``.
+        tikhonov: weights t > 0 of the regularisation, one for all harmonics or ``[..., h]``.
 
     Returns:
         Complex c_h, ``[..., h]``, differentiable in v, in the positions and in the widths.
@@ -31,22 +40,28 @@ def harmonic_coefficients(peaks: Peaks, spectrum: Tensor, *, tikhonov: float | T
 
 
 def coefficients_in_channels(peaks: Peaks, spectra: Tensor, *, tikhonov: float | Tensor) -> Tensor:
-    """Those of ``harmonic_coefficients`` in several channels, complex ``[c, ..., h]``.
+    """Return the coefficients of ``harmonic_coefficients`` in several channels at once.
 
-    The equations have one matrix for all of them, and it is factorised once.
+    All channels have one matrix, which is factorised once.
 
     Args:
         peaks: g_h, with leading axes ``[...]``.
-        spectra: complex v, ``[c, ..., f]``.
-        tikhonov: as there.
+        spectra: complex v of every channel, ``[c, ..., f]``.
+        tikhonov: weights t > 0, one for all harmonics or ``[..., h]``.
+
+    Returns:
+        Complex c_h, ``[c, ..., h]``.
     """
+    # The left-hand side of (2), G + diag(t).
     matrix = peaks.gram().to(torch.float64)
     # A number is filled in on the device: to copy one there, the host waits for it.
     weights = tikhonov if isinstance(tikhonov, Tensor) else matrix.new_full((), tikhonov)
     matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
     factor, _ = torch.linalg.cholesky_ex(matrix)
+    # The right-hand side of (2); real and imaginary parts are columns of their own, for the matrix
+    # is real.
     products = torch.stack([peaks.correlate(channel) for channel in spectra], -1)  # ..., h, c
-    right = torch.view_as_real(products).to(torch.float64)
+    right = torch.view_as_real(products).to(torch.float64)  # ..., h, c, 2
     # Both triangles by themselves: the same bits as torch.cholesky_solve in half the time.
     halfway = torch.linalg.solve_triangular(factor, right.flatten(-2), upper=False)
     solution = torch.linalg.solve_triangular(factor.mT, halfway, upper=True).unflatten(-1, (-1, 2))

@@ -1,6 +1,17 @@
 """Dictionary: the relative harmonic amplitudes of every instrument (paper, Section 2.3).
 
-Axes: ``h`` harmonics, ``i`` instruments. D[h, eta] >= 0 with a maximum near 1 in every column.
+D[h, eta] >= 0 says how strong harmonic h of instrument eta is, relative to its strongest: every
+column has a maximum near 1. The amplitude that fits a tone with coefficients c_h best, and how
+badly it fits, both in the lifted distance, are
+
+    a = argmin_a sum_h (sqrt|c_h| - sqrt(a D_h))^2 = (sum_h sqrt(|c_h| D_h) / sum_h D_h)^2,     (1)
+    misfit = min_a sum_h (sqrt|c_h| - sqrt(a D_h))^2 / sum_h |c_h|
+           = 1 - (sum_h sqrt(|c_h| D_h))^2 / (sum_h |c_h| sum_h D_h).                           (2)
+
+In both, the sum is quadratic in sqrt(a). (2) is one minus the squared cosine between sqrt|c| and
+sqrt D.
+
+Axes: ``h`` harmonics, ``i`` instruments, ``k`` tones.
 """
 
 from __future__ import annotations
@@ -18,6 +29,13 @@ from musisep_cli.errors import DictionaryError
 from musisep_cli.tones.peaks import magnitude
 
 FORMAT = "musisep-dictionary-1"
+"""What a ``dictionary.json`` names as its format; another number would be another format."""
+LEAST_MAGNITUDE = 1e-12
+"""Added to magnitudes before a root is taken: keeps the derivative of the root finite at 0."""
+LEAST_SUM = 1e-3
+"""Columns of D are not divided by less than this: those that training has driven to 0."""
+LARGEST_RELATIVE = 2
+"""Larger relative amplitudes are no dictionary: the upper bound of 1 is soft, but not that soft."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,19 +43,20 @@ class DictionaryConfig:
     """Start value and treatment of the dictionary (paper, Section 3.5)."""
 
     n_harmonics: int = 25
-    """Harmonics of a tone."""
+    """Number of harmonics of a tone; higher ones are not modelled."""
     start_decay: float = 0.5
-    """Column eta = 1, 2, ... starts as (start_decay / eta)^(h - 1)."""
+    """Factor from harmonic to harmonic: column eta = 1, 2, ... starts as
+    (start_decay / eta)^(h - 1)."""
     start_floor: float = field(default=1e-3, metadata={"least": 0})
-    """Smallest start value (authors' implementation)."""
+    """Smallest relative amplitude at the start (authors' implementation): a 0 would stay one."""
     init_file: str = field(default="", metadata={"no_file": ("",)})
-    """Start from this dictionary.json instead, say of an isolated track (Table 3)."""
+    """Path of a dictionary.json to start from instead, say of an isolated track (Table 3)."""
     frozen: bool = False
-    """Keep the dictionary as it is given, do not learn it."""
+    """Whether the dictionary is kept as it is given instead of being learned."""
 
 
 def start_dictionary(config: DictionaryConfig, n_instruments: int) -> Tensor:
-    """The untrained dictionary D_0[h, eta] = (0.5 / eta)^(h - 1), ``[h, i]`` (Section 3.5).
+    """Return the untrained dictionary D_0[h, eta] = (0.5 / eta)^(h - 1), ``[h, i]`` (Section 3.5).
 
     >>> start_dictionary(DictionaryConfig(n_harmonics=3), 2).tolist()
     [[1.0, 1.0], [0.5, 0.25], [0.25, 0.0625]]
@@ -48,7 +67,9 @@ def start_dictionary(config: DictionaryConfig, n_instruments: int) -> Tensor:
 
 
 def upper_bound_loss(dictionary: Tensor) -> Tensor:
-    """Mean over instruments of (log max_h D[h, eta])^2: ties the maximum to 1 (Section 3.5).
+    """Return the mean over instruments of (log max_h D[h, eta])^2 (Section 3.5).
+
+    Added to the loss, it ties the maximum of every column to 1.
 
     The maximum is kept off 0, where the logarithm has no value.
 
@@ -60,9 +81,7 @@ def upper_bound_loss(dictionary: Tensor) -> Tensor:
 
 
 def amplitude_estimate(coefficients: Tensor, relative: Tensor) -> Tensor:
-    """Amplitude a = (<sqrt|c|, sqrt D> / sum_h D_h)^2: the best one in the lifted distance.
-
-    sqrt(a) minimises sum_h (sqrt|c_h| - sqrt(a D_h))^2, which is quadratic in sqrt(a).
+    """Return the amplitude a of (1): the one that fits the coefficients of a tone best.
 
     Args:
         coefficients: complex c_h, ``[k, h]``.
@@ -71,17 +90,14 @@ def amplitude_estimate(coefficients: Tensor, relative: Tensor) -> Tensor:
     Returns:
         Amplitudes, ``[k]``.
     """
-    tiny = 1e-12  # keeps the derivative of the root finite at 0
     relative = relative.clamp_min(0)
-    roots = ((magnitude(coefficients) + tiny) * (relative + tiny)).sqrt().sum(-1)
-    return (roots / relative.sum(-1).clamp_min(1e-3)).square()
+    magnitudes = magnitude(coefficients) + LEAST_MAGNITUDE
+    roots = (magnitudes * (relative + LEAST_MAGNITUDE)).sqrt().sum(-1)
+    return (roots / relative.sum(-1).clamp_min(LEAST_SUM)).square()  # (1)
 
 
 def timbre_misfit(coefficients: Tensor, relative: Tensor) -> Tensor:
-    """min_a sum_h (sqrt|c_h| - sqrt(a D_h))^2 / sum_h |c_h|, between 0 (the timbre fits) and 1.
-
-    With the best a of ``amplitude_estimate`` the sum is sum|c| - <sqrt|c|, sqrt D>^2 / sum D: one
-    minus the squared cosine between sqrt|c| and sqrt D.
+    """Return the misfit of (2), between 0 (the timbre fits) and 1 (no harmonic in common).
 
     Args:
         coefficients: complex c_h, ``[..., h]``.
@@ -93,11 +109,11 @@ def timbre_misfit(coefficients: Tensor, relative: Tensor) -> Tensor:
     magnitudes, relative = magnitude(coefficients), relative.clamp_min(0)
     overlap = (magnitudes * relative).sqrt().sum(-1).square()
     tiny = torch.finfo(magnitudes.dtype).tiny
-    return 1 - overlap / (magnitudes.sum(-1) * relative.sum(-1)).clamp_min(tiny)
+    return 1 - overlap / (magnitudes.sum(-1) * relative.sum(-1)).clamp_min(tiny)  # (2)
 
 
 def to_json(dictionary: Tensor) -> dict[str, Any]:
-    """The dictionary as a JSON object: one list of relative amplitudes per instrument.
+    """Return the dictionary as a JSON object: a list of relative amplitudes per instrument.
 
     Training does not project D, so an entry may lie a little below 0: it is written as 0.
     """
@@ -109,7 +125,7 @@ def to_json(dictionary: Tensor) -> dict[str, Any]:
 
 
 def from_json(content: object, *, n_harmonics: int, n_instruments: int) -> Tensor:
-    """The dictionary ``[h, i]`` of a JSON object, checked.
+    """Return the dictionary ``[h, i]`` of a JSON object, checked.
 
     Raises:
         DictionaryError: not a dictionary, of another size, or with values that are not finite
@@ -140,7 +156,7 @@ def from_json(content: object, *, n_harmonics: int, n_instruments: int) -> Tenso
 
 
 def load(path: Path, *, n_harmonics: int, n_instruments: int) -> Tensor:
-    """The dictionary ``[h, i]`` of a ``dictionary.json``, checked.
+    """Read the dictionary ``[h, i]`` of a ``dictionary.json``, checked.
 
     Raises:
         DictionaryError: the file cannot be read, or ``from_json`` refuses it.
@@ -186,7 +202,10 @@ def _content(path: Path) -> object:
 
 
 def _is_column(column: object) -> bool:
+    """Whether this is a list of numbers that may be relative amplitudes."""
     return isinstance(column, list) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 2
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 0 <= value <= LARGEST_RELATIVE
         for value in column
     )

@@ -1,16 +1,23 @@
 """Inharmonicity: how far the harmonics of an instrument's strings are spread, at every pitch.
 
-A stiff string has its harmonics at f_h = f_1 h sqrt(1 + b h^2) (Eq. 3): of a piano's c', the tenth
-is 30 cents sharp. The further up, the more of it a comb of exact multiples misses.
+A stiff string has its harmonics at f_h = f_1 h sqrt(1 + b h^2) (Eq. 3): the tenth harmonic of a
+piano's c' is 30 cents sharp. The higher the harmonic, the further it lies from an exact multiple.
 
-Departs from the paper (Table 1), where the network finds b for every tone: in a single frame little
-tells it, and the warm start takes b for 0. But b belongs to the string. So all frames in which an
-instrument plays a pitch tell of one b, and those with the pitches next to it of nearly the same:
-with the strength s(f) = sqrt|<g_f, Y>| of a harmonic at f, which hears faint ones too,
+Departs from the paper (Table 1), where the network finds b for every tone. A single frame says
+little about b, and the warm start takes it for 0. But b belongs to the string: it is the same in
+all frames in which an instrument plays a pitch, and nearly the same at the pitches next to it. So
+it is learned from all of them. The strength of a harmonic at frequency f is
 
-    b[i, g] = argmax_b  mean_n  max_f1 sum_h s(f_h(f1, b)) / max_f1 sum_h s(f_h(f1, 0)),
+    s(f) = sqrt|<g_f, Y>|,                                                                      (1)
 
-if that is worth more than nothing, else 0: in winds and under a bow, harmonics are exact.
+with the root, so that faint harmonics count too. How much stronger the harmonics of a frame are
+with b than without, each at the best fundamental f_1, is
+
+    gain_n(b) = max_f1 sum_h s(f_h(f_1, b)) / max_f1 sum_h s(f_h(f_1, 0)),                      (2)
+    b[i, g] = argmax_b mean_n gain_n(b),                                                        (3)
+
+the mean over the frames in which instrument i plays semitone g or one near to it. Where the best
+gain is next to nothing, b is 0: the harmonics of winds and bowed strings are exact multiples.
 
 Axes: ``n`` frames, ``i`` instruments, ``g`` semitones, ``h`` harmonics, ``f`` bins, ``b`` values of
 b; ``k = n i``, all tones of all frames.
@@ -38,19 +45,27 @@ from musisep_cli.tones.timbre import (
 from musisep_cli.tones.tones import Tones, pitch_semitones
 
 LEAST, PER_OCTAVE, N_OCTAVES = 1e-5, 2, 9
-"""b is looked for from the first on, in so many steps to each doubling: up to 5e-3, that of a
-piano's highest strings."""
+"""The values of b that are tried: from the least on, with so many steps to a doubling, over so many
+doublings. They end at 5e-3, that of a piano's highest strings."""
 NEAR_SEMITONES = 0.7
-"""Standard deviation of how far a pitch tells of another's b."""
+"""Semitones, a standard deviation: how near two pitches are for one to tell of the other's b."""
 LEAST_GAIN = 1.06
-"""A pianist's notes gain 10 to 40 %, those of winds and bows by themselves at most 0.1 %, and in a
-mixture, where few frames have another's harmonics near by, up to 4 %."""
+"""Gain below which b is taken for 0. A piano's notes gain 10 to 40 %, those of winds and bowed
+strings at most 0.1 % by themselves, and up to 4 % in a mixture, by another's harmonics near by."""
 LEAST_FRAMES = 5.0
+"""Number of frames, weighted by nearness in pitch, below which b is taken for 0."""
+LEAST_WEIGHT = 1e-12
+"""Sums are not divided by less than this: those of pitches that nobody plays are 0."""
 
 
 @dataclass(frozen=True)
 class Inharmonicity:
-    """b of every instrument at every pitch, ``table [i, g]``."""
+    """The inharmonicity of every instrument at every pitch.
+
+    Attributes:
+        table: b, ``[i, g]``.
+        frame: the representation that pitches are in bins of.
+    """
 
     table: Tensor
     frame: GaborFrame
@@ -58,41 +73,43 @@ class Inharmonicity:
     @classmethod
     def learn(
         cls,
-        played: Framewise[Tones],
+        tones: Framewise[Tones],
         spectra: Framewise[Tensor],
         frame: GaborFrame,
         n_harmonics: int,
     ) -> Inharmonicity:
-        """From as much of a recording as timbres are learned from.
+        """Learn it from as much of a recording as timbres are learned from.
 
         Args:
-            played: the tones of all frames, ``[n, i]``.
+            tones: of all frames, ``[n, i]``.
             spectra: of all frames, ``[n, f]``.
             frame: the representation.
-            n_harmonics: of a tone.
+            n_harmonics: number of harmonics of a tone.
         """
-        on = played[:1].on
+        on = tones[:1].on
         values = LEAST * 2 ** (torch.arange(PER_OCTAVE * N_OCTAVES + 1) / PER_OCTAVE)
-        values = torch.cat([torch.zeros(1), values]).to(on)  # b
+        values = torch.cat([torch.zeros(1), values]).to(on)  # all b; the first is 0
         n_instruments = on.shape[1]
         first_rows = N_SEMITONES * torch.arange(n_instruments, device=on.device)
-        gains = on.new_zeros(n_instruments * N_SEMITONES, len(values))
+        gains = on.new_zeros(n_instruments * N_SEMITONES, len(values))  # sums over frames, i g, b
         every = slice(None, None, LEARNED_HOPS)
-        for part in excerpt(len(played), EXCERPT_STRETCHES, STRETCH_FRAMES):
+        for part in excerpt(len(tones), EXCERPT_STRETCHES, STRETCH_FRAMES):
             for block in stretches(part, LEARNED_HOPS * BLOCK_FRAMES):
-                tones = played[block][every]
-                gain = _gains(tones, spectra[block][every], values, frame, n_harmonics)
-                rows = (first_rows + _rows(tones, frame)).flatten()
-                sounding = (tones.on > 0).flatten()
+                heard = tones[block][every]
+                gain = _gains(heard, spectra[block][every], values, frame, n_harmonics)
+                rows = (first_rows + _rows(heard, frame)).flatten()
+                sounding = (heard.on > 0).flatten()
                 gains.index_add_(0, rows[sounding], gain[sounding])
+        # The mean of (3), with frames of neighbouring pitches weighted by their nearness. The gain
+        # of a frame with b = 0 is 1, so that the first column counts the frames.
         total = nearness(NEAR_SEMITONES, on) @ gains.view(n_instruments, N_SEMITONES, -1)
-        n_frames = total[..., :1]  # a frame's gain with b = 0 is 1
-        best = (total / n_frames.clamp_min(1e-12)).max(-1)
+        n_frames = total[..., :1]
+        best = (total / n_frames.clamp_min(LEAST_WEIGHT)).max(-1)  # (3)
         worth = (best.values > LEAST_GAIN) & (n_frames[..., 0] > LEAST_FRAMES)
         return cls(torch.where(worth, values[best.indices], 0.0), frame)
 
     def of(self, tones: Tones) -> Tones:
-        """Some frames' tones ``[n, i]`` with this b instead of their own."""
+        """Return tones ``[n, i]`` with the learned b instead of their own."""
         instruments = torch.arange(len(self.table), device=self.table.device)
         return replace(tones, inharmonicity=self.table[instruments, _rows(tones, self.frame)])
 
@@ -100,17 +117,17 @@ class Inharmonicity:
 def _gains(
     tones: Tones, spectra: Tensor, values: Tensor, frame: GaborFrame, n_harmonics: int
 ) -> Tensor:
-    """How much stronger the harmonics are with every b than with the first, ``[k, b]``."""
-    strength = magnitude(matched_filter(spectra, frame.ideal_width_bins)).sqrt()
+    """Return the gain of (2) of every tone with every b, ``[k, b]``."""
+    strength = magnitude(matched_filter(spectra, frame.ideal_width_bins)).sqrt()  # (1)
     rows = strength.repeat_interleave(tones.on.shape[1], 0)  # k, f
-    near = pitches_near(tones.f0_bins.flatten())
+    near = pitches_near(tones.f0_bins.flatten())  # the f_1 that are tried, k, o
     strongest = [
         comb_strength(rows, near, value.expand(len(near)), n_harmonics=n_harmonics).amax(1)
         for value in values
     ]
-    return torch.stack(strongest, 1) / strongest[0][:, None].clamp_min(1e-12)
+    return torch.stack(strongest, 1) / strongest[0][:, None].clamp_min(LEAST_WEIGHT)  # (2)
 
 
 def _rows(tones: Tones, frame: GaborFrame) -> Tensor:
-    """Of every tone in its instrument's table, ``[n, i]``."""
+    """Return the row of every tone in its instrument's table, ``[n, i]``."""
     return semitone_rows(pitch_semitones(tones.f0_bins, frame))

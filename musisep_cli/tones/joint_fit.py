@@ -1,9 +1,10 @@
-"""Joint fit: all tones of a frame at once, on the mixture itself.
+"""Joint fit: all tones of a frame at once, to the mixture itself.
 
 Departs from the paper (Eq. 17), where every tone is fitted to what the tones before it left over:
-where two harmonics meet, the first tone takes them whole.
+where two harmonics meet, the first tone takes them whole. Fitted together, they share.
 
-Axes: ``k`` sets of tones, ``i`` tones of a set, ``h`` harmonics, ``f`` bins, ``o`` offsets.
+Axes: ``k`` frames, each with its tones, ``i`` tones of a frame, ``h`` harmonics, ``f`` bins, ``o``
+offsets of a pitch.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from musisep_cli.tones.peaks import FAR_BINS, Peaks, harmonic_positions, magnitu
 from musisep_cli.tones.tones import Tones
 
 PITCH_REACH_BINS, PITCH_STEP_BINS = 1.5, 0.1
-"""A pitch is looked for around the given one within the first, in steps of the second."""
+"""Bins: how far around a given pitch a better one is looked for, and in what steps. The network is
+right to about half a bin."""
+MATCHED_WIDTHS = 4
+"""A matched filter ends at so many widths, where a peak has fallen to exp(-8) = 3e-4."""
 
 
 @dataclass(frozen=True)
 class JointFit:
-    """All tones of every set, fitted together.
+    """All tones of every frame, fitted together.
 
     Attributes:
         peaks: of all tones, as if they were the harmonics of one, ``[k, i h]``.
@@ -39,33 +43,33 @@ class JointFit:
     @classmethod
     def of(
         cls,
-        pitches: Tones,
+        tones: Tones,
         spectra: Tensor,
         *,
         n_harmonics: int,
         width: float,
         tikhonov: float | Tensor,
     ) -> JointFit:
-        """Least squares of all harmonics of all tones on the mixture.
+        """Fit all harmonics of all tones to the mixture by least squares.
 
         Args:
-            pitches: the tones.
+            tones: what to fit, ``[k, i]``.
             spectra: complex, ``[k, f]``.
             n_harmonics: of every tone.
             width: sigma of all peaks in bins.
             tikhonov: weight of |c_h|^2, one for all or ``[k, i h]``.
         """
-        peaks = peaks_of(pitches, n_harmonics=n_harmonics, width=width, n_bins=spectra.shape[-1])
+        peaks = peaks_of(tones, n_harmonics=n_harmonics, width=width, n_bins=spectra.shape[-1])
         coefficients = harmonic_coefficients(peaks, spectra, tikhonov=tikhonov)
-        return cls(peaks, coefficients.view(*pitches.on.shape, n_harmonics))
+        return cls(peaks, coefficients.view(*tones.on.shape, n_harmonics))
 
     @cached_property
-    def tones(self) -> Tensor:
-        """The spectrum of every tone, ``[k, i, f]``."""
+    def tone_spectra(self) -> Tensor:
+        """The spectrum of every tone, complex ``[k, i, f]``."""
         return _rendered(self.peaks, self.coefficients)
 
-    def matched_tones(self) -> Tensor:
-        """The spectrum of every tone after ``matched_filter``, ``[k, i, f]``.
+    def matched_spectra(self) -> Tensor:
+        """Return the spectrum of every tone after ``matched_filter``, complex ``[k, i, f]``.
 
         The inner product of two peaks of width sigma at a distance d is
         sigma sqrt(pi) exp(-d^2 / (4 sigma^2)): a peak sqrt(2) times as wide.
@@ -74,19 +78,19 @@ class JointFit:
         return _rendered(self.peaks.widened(math.sqrt(2)), heights * self.coefficients)
 
 
-def peaks_of(pitches: Tones, *, n_harmonics: int, width: float, n_bins: int) -> Peaks:
-    """The harmonics of all tones of every set, as if they were those of one, ``[k, i h]``.
+def peaks_of(tones: Tones, *, n_harmonics: int, width: float, n_bins: int) -> Peaks:
+    """Return all peaks of a frame as if they were the harmonics of one tone, ``[k, i h]``.
 
     A tone that is off has its harmonics far outside the spectrum, where they are 0.
     """
-    positions = harmonic_positions(pitches.f0_bins, pitches.inharmonicity, n_harmonics)
-    positions = torch.where(pitches.on[..., None] > 0, positions, FAR_BINS).flatten(1)
+    positions = harmonic_positions(tones.f0_bins, tones.inharmonicity, n_harmonics)
+    positions = torch.where(tones.on[..., None] > 0, positions, FAR_BINS).flatten(1)
     widths = positions.new_full(positions.shape[:1], width)
     return Peaks.around(positions, widths, n_bins, between=(width, width))
 
 
 def _rendered(peaks: Peaks, coefficients: Tensor) -> Tensor:
-    """The spectrum of every tone ``[k, i, f]``, from the peaks of all of them."""
+    """Return the spectrum of every tone ``[k, i, f]``, from the peaks of all of them."""
     _, n_tones, n_harmonics = coefficients.shape
     spectra = [
         peaks.part(slice(i * n_harmonics, (i + 1) * n_harmonics)).render(coefficients[:, i])
@@ -95,26 +99,26 @@ def _rendered(peaks: Peaks, coefficients: Tensor) -> Tensor:
     return torch.stack(spectra, 1)
 
 
-def refined_pitch(pitches: Tones, matched: Tensor, fit: JointFit) -> Tensor:
-    """Where each tone's harmonics are strongest when the others are taken away, ``[k, i]``.
+def refined_pitch(tones: Tones, matched: Tensor, fit: JointFit) -> Tensor:
+    """Return where each tone's harmonics are strongest with the other tones removed, ``[k, i]``.
 
-    The filter is linear: the others are taken away after it.
+    The matched filter is linear: the others are removed after it.
 
     Args:
-        pitches: the tones, each to be found within ``PITCH_REACH_BINS``.
+        tones: each to be found within ``PITCH_REACH_BINS``.
         matched: the spectra after ``matched_filter``, complex, ``[k, f]``.
         fit: of these tones to these spectra.
     """
-    tones = fit.matched_tones()
-    rest = matched - tones.sum(1)
+    fitted = fit.matched_spectra()
+    rest = matched - fitted.sum(1)  # what no tone explains
     columns = [
         strongest_pitch(
-            magnitude(rest + tones[:, i]),
-            pitches.f0_bins[:, i],
-            pitches.inharmonicity[:, i],
+            magnitude(rest + fitted[:, i]),  # the mixture without the other tones
+            tones.f0_bins[:, i],
+            tones.inharmonicity[:, i],
             n_harmonics=fit.coefficients.shape[-1],
         )
-        for i in range(tones.shape[1])
+        for i in range(fitted.shape[1])
     ]
     return torch.stack(columns, 1)
 
@@ -122,22 +126,22 @@ def refined_pitch(pitches: Tones, matched: Tensor, fit: JointFit) -> Tensor:
 def strongest_pitch(
     strength: Tensor, f0_bins: Tensor, inharmonicity: Tensor, *, n_harmonics: int
 ) -> Tensor:
-    """The pitch near a given one at which the harmonics add up to most, ``[k]``.
+    """Return the pitch near a given one at which the harmonics add up to most, ``[k]``, in bins.
 
     Args:
         strength: of a harmonic at every bin, ``[k, f]``.
-        f0_bins: ``[k]``.
+        f0_bins: given pitches, ``[k]``.
         inharmonicity: b, ``[k]``.
         n_harmonics: how many count.
     """
-    pitches = pitches_near(f0_bins)
+    pitches = pitches_near(f0_bins)  # k, o
     total = comb_strength(strength, pitches, inharmonicity, n_harmonics=n_harmonics)
     best: Tensor = pitches.gather(1, total.argmax(1, keepdim=True)).squeeze(1)
     return best
 
 
 def pitches_near(f0_bins: Tensor) -> Tensor:
-    """Those within ``PITCH_REACH_BINS`` of some, ``[k, o]``."""
+    """Return the pitches within ``PITCH_REACH_BINS`` of given ones ``[k]``, in bins, ``[k, o]``."""
     n_steps = round(PITCH_REACH_BINS / PITCH_STEP_BINS)
     offsets = PITCH_STEP_BINS * torch.arange(-n_steps, n_steps + 1, device=f0_bins.device)
     return (f0_bins[:, None] + offsets).clamp_min(1.0)
@@ -146,9 +150,9 @@ def pitches_near(f0_bins: Tensor) -> Tensor:
 def comb_strength(
     strength: Tensor, pitches: Tensor, inharmonicity: Tensor, *, n_harmonics: int
 ) -> Tensor:
-    """Sum of the strengths of all harmonics at several pitches, ``[k, o]``.
+    """Return the sum of the strengths of all harmonics at several pitches, ``[k, o]``.
 
-    The strength of a harmonic between bins is that of the cubic through the four around. A
+    Between bins, the strength of a harmonic is that of the cubic through the four bins around it. A
     straight line would have its maximum at a bin, and pull the pitch of a tone with few harmonics
     there.
 
@@ -160,9 +164,9 @@ def comb_strength(
     """
     positions = harmonic_positions(pitches, inharmonicity[:, None].expand_as(pitches), n_harmonics)
     last = strength.shape[-1] - 1
-    below = positions.clamp(1, last - 2).floor().long()
-    t = (positions - below).clamp(-1, 2)
-    weights = (  # Lagrange's, of the bins at -1, 0, 1 and 2
+    below = positions.clamp(1, last - 2).floor().long()  # k, o, h
+    t = (positions - below).clamp(-1, 2)  # place between the bins at 0 and 1
+    weights = (  # Lagrange's polynomials of the bins at -1, 0, 1 and 2
         -t * (t - 1) * (t - 2) / 6,
         (t + 1) * (t - 1) * (t - 2) / 2,
         -(t + 1) * t * (t - 2) / 2,
@@ -175,10 +179,11 @@ def comb_strength(
 
 
 def matched_filter(spectra: Tensor, width: float) -> Tensor:
-    """<g, Y> for a peak g of ``width`` bins around every bin, complex, ``[k, f]``."""
-    reach = math.ceil(4 * width)
+    """Return <g_f, Y> for a peak g_f of ``width`` bins around every bin f, complex ``[k, f]``."""
+    reach = math.ceil(MATCHED_WIDTHS * width)
     offsets = torch.arange(-reach, reach + 1, device=spectra.device, dtype=spectra.real.dtype)
     peak = torch.exp(-0.5 * (offsets / width).square())
+    # The peak is real: real and imaginary parts are convolved as signals of their own.
     parts = torch.view_as_real(spectra).movedim(-1, 1)  # k, 2, f
     rows = parts.reshape(-1, 1, parts.shape[-1])
     matched = functional.conv1d(rows, peak[None, None], padding=reach)

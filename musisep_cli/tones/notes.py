@@ -1,7 +1,10 @@
-"""Notes: the tones that were decoded, as they stand in the recording's frames.
+"""Notes: the tones of every frame, with those of other notes that sound near by.
 
-Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments, ``t`` tones of a frame, ``h``
-harmonics, ``f`` bins.
+A frame reaches over several hops to both sides. At a change of note it holds the end of one note
+and the beginning of the other. Explained by one of them alone, the other's sound would go to
+another instrument or to none.
+
+Axes: ``n`` frames, ``i`` instruments, ``t = 3 i`` tones of a frame.
 """
 
 from __future__ import annotations
@@ -12,67 +15,111 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from musisep_cli.frames.framewise import Framewise
+from musisep_cli.frames.framewise import FrameRows, Framewise
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.tones.tones import NOTE_SEMITONES, Tones
+
+LEAST_BINS = 1e-6
+"""Pitches in bins are kept above this before they are divided by: those of tones that are off may
+be 0."""
+
+
+@dataclass(frozen=True)
+class NeighbourTones(FrameRows):
+    """The tones of some frames and those of the nearest other notes, each ``[n, i]``.
+
+    Attributes:
+        own: what the instruments play in the frame.
+        before: the last other note that each has played shortly before, or off.
+        after: the next other note that each will play shortly after, or off.
+    """
+
+    own: Tones
+    before: Tones
+    after: Tones
+
+    @classmethod
+    def split(cls, tones: Tones) -> NeighbourTones:
+        """Return the three of ``in_a_row``, ``[n, 3 i]``."""
+        n_instruments = tones.on.shape[1] // 3
+        parts = (slice(k * n_instruments, (k + 1) * n_instruments) for k in range(3))
+        return cls(*(tones[:, part] for part in parts))
+
+    @property
+    def in_a_row(self) -> Tones:
+        """All tones of every frame: own, then before, then after, ``[n, 3 i]``."""
+        return self.own.beside(self.before, self.after)
+
+    @property
+    def changing(self) -> Tensor:
+        """Whether a frame holds another note besides those of the instruments, bool ``[n]``."""
+        return ((self.before.on > 0) | (self.after.on > 0)).any(1)
+
+    @property
+    def sounding(self) -> Tones:
+        """The tones to explain the frames by: ``in_a_row``, or ``own`` where no frame changes."""
+        return self.in_a_row if bool(self.changing.any()) else self.own
 
 
 @dataclass(frozen=True)
 class NotesAround:
-    """The tones of every frame, and those of other notes near by, ``[n, 3 i]``.
-
-    A frame reaches over several hops to both sides. At a change of note it holds the end of one and
-    the beginning of the other; with one of them alone, the other's sound goes to another instrument
-    or to none.
+    """The tones of all frames, a block at a time, with those of other notes near by.
 
     Attributes:
-        played: the tones, ``[n, i]``.
+        tones: what the instruments play, ``[n, i]``.
         reach: how many frames before and after are looked at.
     """
 
-    played: Framewise[Tones]
+    tones: Framewise[Tones]
     reach: int
 
     @cached_property
     def instruments(self) -> Tensor:
-        """Which of them plays each of the tones, ``[t]``."""
-        own = self.played[:1].on
-        return torch.arange(own.shape[1], device=own.device).repeat(3)
+        """Which instrument plays each of the tones ``in_a_row``, ``[t]``."""
+        on = self.tones[:1].on
+        return torch.arange(on.shape[1], device=on.device).repeat(3)
 
     def players(self, tones: Tones) -> Tensor:
-        """Those of some frames' first tones, ``[t]``."""
+        """Return which instrument plays each of some frames' first tones, ``[t]``."""
         return self.instruments[: tones.on.shape[1]]
-
-    def sounding(self, tones: Tones) -> Tones:
-        """Some frames without the notes around, where none of them has any."""
-        own = len(self.instruments) // 3
-        return tones if bool((tones.on[:, own:] > 0).any()) else tones[:, :own]
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self.played)
+        return len(self.tones)
 
-    def __getitem__(self, block: slice) -> Tones:
-        """Of some consecutive frames."""
+    def __getitem__(self, block: slice) -> NeighbourTones:
+        """Return the tones of some consecutive frames."""
+        # Read once, as far as the notes around may lie.
         first, last, _ = block.indices(len(self))
         wide = slice(max(first - self.reach, 0), min(last + self.reach, len(self)))
-        around = self.played[wide]
-        here = torch.arange(first, last, device=around.on.device) - wide.start
-        own = around[here]
-        before = _next_notes(around, here, own, [own], -self.reach)
-        after = _next_notes(around, here, own, [own, before], self.reach)
-        return own.beside(before, after)
+        tones = self.tones[wide]
+        here = torch.arange(first, last, device=tones.on.device) - wide.start
+        own = tones[here]
+        before = _next_notes(tones, here, [own], -self.reach)
+        after = _next_notes(tones, here, [own, before], self.reach)
+        return NeighbourTones(own, before, after)
 
 
-def _next_notes(around: Tones, here: Tensor, own: Tones, known: list[Tones], reach: int) -> Tones:
-    """The nearest tones within ``reach`` frames that are other notes than the known, or off."""
-    found = replace(own, on=torch.zeros_like(own.on))
+def _next_notes(tones: Tones, here: Tensor, found: list[Tones], reach: int) -> Tones:
+    """Return the nearest tones that are other notes than those found already, or off, ``[n, i]``.
+
+    Args:
+        tones: of all frames that are looked at.
+        here: rows of the frames that are asked for, ``[n]``.
+        found: what these have already, own tones first, ``[n, i]`` each.
+        reach: how many frames are looked at, negative for those before.
+    """
+    nearest = replace(found[0], on=torch.zeros_like(found[0].on))
+    # From the nearest frame outwards: the first other note that is met is kept.
     for distance in range(1, abs(reach) + 1):
         frames = here + distance * (1 if reach > 0 else -1)
-        tones = around[frames.clamp(0, len(around) - 1)]
-        new = (tones.on > 0) & (found.on == 0)
-        for other in known:
-            semitones = 12 * torch.log2(tones.f0_bins / other.f0_bins.clamp_min(1e-6)).abs()
-            new &= (semitones > NOTE_SEMITONES) | (other.on == 0)
-        columns = zip(vars(tones).values(), vars(found).values(), strict=True)
-        found = Tones(*(torch.where(new, tone, value) for tone, value in columns))
-    return found
+        others = tones[frames.clamp(0, len(tones) - 1)]
+        is_new = (others.on > 0) & (nearest.on == 0)
+        for each in found:
+            # A tone within NOTE_SEMITONES of one found already is the same note going on.
+            semitones = 12 * torch.log2(others.f0_bins / each.f0_bins.clamp_min(LEAST_BINS)).abs()
+            is_new &= (semitones > NOTE_SEMITONES) | (each.on == 0)
+        nearest = leafwise(
+            lambda new, old, chosen=is_new: torch.where(chosen, new, old), others, nearest
+        )
+    return nearest

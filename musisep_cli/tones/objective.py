@@ -1,5 +1,8 @@
 """Objective: lifted distances between spectra and their weighted sum (paper, Sections 3.1, 3.4).
 
+Spectra are compared after their magnitudes are lifted, |z| -> (|z| + delta)^q - delta^q: with
+q = 1/2, a harmonic 40 dB below another counts a tenth of it instead of a hundredth.
+
 Axes: ``k`` rollouts, ``i`` tones (one per instrument), ``f`` bins.
 """
 
@@ -18,21 +21,21 @@ class ObjectiveConfig:
     """Distances and their weights (Eqs. 12, 19, 21)."""
 
     lift_exponent: float = 0.5
-    """q: magnitudes are compared after |z| -> (|z| + delta)^q."""
+    """Exponent q of the lift |z| -> (|z| + delta)^q: the smaller, the more faint bins count."""
     lift_offset: float = field(default=1e-7, metadata={"least": 0})
-    """delta: keeps the derivative of the lift finite at 0."""
+    """Offset delta of the lift, a magnitude: keeps its derivative finite at 0."""
     weight_dictionary: float = field(default=10.0, metadata={"least": 0})
-    """mu_1: the sparse dictionary prediction against the spectrum, magnitudes only."""
+    """Weight mu_1 of the sparse dictionary prediction against the spectrum, magnitudes only."""
     weight_direct: float = field(default=10.0, metadata={"least": 0})
-    """mu_2: the direct prediction against the spectrum, phase-aware."""
+    """Weight mu_2 of the direct prediction against the spectrum, with phases."""
     weight_agreement: float = field(default=1.0, metadata={"least": 0})
-    """mu_3: direct against dictionary prediction, tone by tone, phase-aware."""
+    """Weight mu_3 of the direct against the dictionary prediction, tone by tone, with phases."""
     sparsity: float = 0.9
-    """lambda: a frame explained with one tone fewer pays this factor less."""
+    """Factor lambda on the first term for every tone that a frame is explained without."""
 
 
 def lift(spectrum: Tensor, config: ObjectiveConfig) -> Tensor:
-    """Lifted spectrum ((|z| + delta)^q - delta^q) z / |z|, of the shape of ``spectrum``; 0 stays 0.
+    """Return the lifted spectrum ((|z| + delta)^q - delta^q) z / |z|, of the same shape; 0 stays 0.
 
     With x = |z| / delta the factor in front of z is delta^(q-1) ((1 + x)^q - 1) / x, written with
     log1p and expm1 so that it is exact for small x; below ``floor`` it is its limit q. There is
@@ -51,14 +54,14 @@ def lift(spectrum: Tensor, config: ObjectiveConfig) -> Tensor:
 
 
 def lifted_magnitude(spectrum: Tensor, config: ObjectiveConfig) -> Tensor:
-    """|lift(z)| = (|z| + delta)^q - delta^q; real, of the same shape."""
+    """Return |lift(z)| = (|z| + delta)^q - delta^q, real, of the same shape."""
     q, delta = config.lift_exponent, config.lift_offset
     lifted: Tensor = (magnitude(spectrum) + delta) ** q - delta**q
     return lifted
 
 
 def magnitude_distance(lifted_reference: Tensor, lifted_estimate: Tensor) -> Tensor:
-    """d_abs: mean over bins of the squared difference of lifted magnitudes (Eq. 12), ``[...]``.
+    """Return d_abs: the mean squared difference of lifted magnitudes (Eq. 12), ``[...]``.
 
     Departs from the paper: a mean over bins without the factor 1/2, as in the authors'
     implementation. All terms change by one factor, which AdaMax cancels, and the value no longer
@@ -68,7 +71,7 @@ def magnitude_distance(lifted_reference: Tensor, lifted_estimate: Tensor) -> Ten
 
 
 def radial_distance(lifted_reference: Tensor, lifted_estimate: Tensor) -> Tensor:
-    """d_rad: mean over bins of the squared difference of lifted spectra (Eq. 19), ``[...]``.
+    """Return d_rad: the mean squared difference of lifted spectra (Eq. 19), ``[...]``.
 
     Departs from the paper as ``magnitude_distance`` does.
     """
@@ -94,12 +97,12 @@ def objective(
     on: Tensor,
     config: ObjectiveConfig,
 ) -> Objective:
-    """The objective of every rollout (Eq. 21).
+    """Return the objective of every rollout (Eq. 21).
 
         L = mu_1 d_abs(Y, y_spr) lambda^n_off + mu_2 d_rad(Y, y_dir)
             + mu_3 mean_j d_rad(y_dir_j, y_j)
 
-    with y_spr = sum_j u_j y_j, the sum over the tones that are on, and n_off the number of the
+    Here y_spr = sum_j u_j y_j is the sum over the tones that are on, and n_off the number of the
     others. The last term is a mean over tones (authors' implementation).
 
     Args:
@@ -110,9 +113,11 @@ def objective(
         config: exponents and weights.
     """
     lifted = lift(reference, config)
+    # First term: y_spr, without the tones that are off, and the reward lambda^n_off for them.
     sparse = lift((on[..., None] * dictionary_tones).sum(-2), config)
     reward = config.sparsity ** (1 - on).sum(-1)
     dictionary = magnitude_distance(lifted, sparse) * reward
+    # Second and third term: y_dir against Y, and tone by tone against the dictionary's y_j.
     direct = radial_distance(lifted, lift(direct_tones.sum(-2), config))
     agreement = radial_distance(lift(direct_tones, config), lift(dictionary_tones, config)).mean(-1)
     total = (

@@ -1,4 +1,9 @@
-"""Tone: harmonic positions and their Gaussian peaks (paper, Section 2.1).
+"""Peaks: where a tone has harmonics, and the Gaussian peaks that they make (paper, Section 2.1).
+
+Seen through a Gaussian window, a steady sinusoid at f_h is a Gaussian around f_h in the spectrum.
+A tone is a sum of them,
+
+    g_h[f] = exp(-(f - f_h)^2 / (2 sigma^2)),   y[f] = sum_h c_h g_h[f]      (Eqs. 8, 11, 18).
 
 Axes: ``h`` harmonics, ``f`` bins, ``w`` bins of the window around one peak; leading axes are free.
 """
@@ -12,27 +17,28 @@ import torch
 from torch import Tensor
 
 PEAK_REACH = 6.0
-"""A peak is evaluated within this many widths: beyond, exp(-6^2 / 2) is below float32 rounding."""
+"""Widths around its centre in which a peak is stored: beyond, exp(-6^2 / 2) is below rounding in
+float32."""
 BELL_REACH = 9.0
-"""Farther away a peak is 0: exp(-9^2 / 2) = 3e-18 is below rounding even in float64."""
+"""Widths beyond which a peak is 0: exp(-9^2 / 2) = 3e-18 is below rounding even in float64."""
 POISSON_REACH = 3.8
-"""Terms of Poisson's formula are taken up to this exponent's root: exp(-3.8^2) = 5e-7."""
+"""Terms of Poisson's formula are taken while pi k sigma is below this: exp(-3.8^2) = 5e-7."""
 NARROWEST_BINS = 0.1
-"""Below the narrowest width that a network can give; bounds the number of those terms."""
+"""Bins, below the narrowest width that a network can give; bounds the number of those terms."""
 OUTSIDE_WIDTHS = 100.0
-"""A distance at which a peak is 0 in any precision."""
+"""Widths, a distance at which a peak is 0 in any precision."""
 SMALLEST_SQUARE = 1e-36
-"""Near the smallest normal float32."""
+"""Added to a squared magnitude before the root is taken; near the smallest normal float32."""
 FAR_BINS = 1e8
-"""Positions are cut here, so that no inharmonicity, however large, overflows an index."""
+"""Bins: positions are cut here, so that no inharmonicity, however large, overflows an index."""
 
 
 def magnitude(values: Tensor) -> Tensor:
-    """|z| of complex numbers, with a finite derivative everywhere; real, of the same shape.
+    """Return |z| of complex numbers, with a finite derivative everywhere; real, of the same shape.
 
     The root of re^2 + im^2 + 10^-36: at 0 its derivative is 0, where that of ``abs`` divides by the
-    smallest numbers and may give NaN. Faster too, for want of a safe ``hypot``, and in place: the
-    gradients need the two parts and the root alone.
+    smallest numbers and may give NaN. It is faster than ``abs`` too, which guards against overflow,
+    and works in place, for the gradients need the two parts and the root alone.
 
     >>> float(magnitude(torch.tensor(3 + 4j)))
     5.0
@@ -42,10 +48,10 @@ def magnitude(values: Tensor) -> Tensor:
 
 
 def bell(distance: Tensor) -> Tensor:
-    """exp(-d^2 / 2), and 0 beyond ``BELL_REACH``; of the shape of ``distance``.
+    """Return exp(-d^2 / 2), and 0 beyond ``BELL_REACH``; of the shape of ``distance``.
 
-    Where an exponential underflows, the processor takes ten times as long for it, and peaks are far
-    from each other nearly always.
+    Nearly all peaks are far from each other, and an exponential that underflows takes a processor
+    ten times as long: the exponent is cut before, the value set to 0 after.
 
     >>> bell(torch.tensor([0.0, 1.0, 1e8]))
     tensor([1.0000, 0.6065, 0.0000])
@@ -56,12 +62,12 @@ def bell(distance: Tensor) -> Tensor:
 
 
 def harmonic_positions(f0_bins: Tensor, inharmonicity: Tensor, n_harmonics: int) -> Tensor:
-    """Frequencies of the harmonics, f_h = f_1 h sqrt(1 + b h^2)  (Eq. 3).
+    """Return the frequencies of the harmonics, f_h = f_1 h sqrt(1 + b h^2)  (Eq. 3).
 
     Args:
         f0_bins: f_1 in bins, ``[...]``.
         inharmonicity: b >= 0, ``[...]``.
-        n_harmonics: how many.
+        n_harmonics: number of harmonics.
 
     Returns:
         Positions in bins, ``[..., h]``.
@@ -76,10 +82,10 @@ def harmonic_positions(f0_bins: Tensor, inharmonicity: Tensor, n_harmonics: int)
 
 @dataclass(frozen=True)
 class Peaks:
-    """The Gaussian peaks g_h[f] = exp(-(f - f_h)^2 / (2 sigma^2)) of tones, where they are not 0.
+    """The Gaussian peaks g_h of tones, in the bins where they are not 0.
 
-    A spectrum is a sum of few narrow peaks: only the ``w`` bins around each are stored. The window
-    fits the widest peak at hand, so the result equals the dense sum to float32 rounding.
+    A spectrum is a sum of few narrow peaks: only the ``w`` bins around each are stored. That is
+    enough for the widest peak at hand, so the result equals the dense sum to float32 rounding.
 
     Attributes:
         bins: bin of every stored value, cut to the spectrum, ``[..., h, w]``; None where the values
@@ -100,14 +106,14 @@ class Peaks:
 
     @classmethod
     def of(cls, positions: Tensor, widths: Tensor, n_bins: int) -> Peaks:
-        """Peaks at ``positions [..., h]`` with ``widths [...]`` that are not known, all in bins.
+        """Make peaks at ``positions [..., h]`` with ``widths [...]``, both in bins.
 
-        On a CPU the widths are read for the size of the windows. A GPU would have to be waited for;
-        there the peaks are taken everywhere.
+        On a CPU the widths are read, to store as many bins as they need. A GPU would have to be
+        waited for; there the peaks are taken everywhere.
         """
         if not widths.is_cpu:
             return cls.everywhere(positions, widths, n_bins)
-        # Not finite widths fail later, as a training step that is counted and not applied.
+        # Widths that are not finite fail later, as a training step that is counted, not applied.
         read = widths.detach()
         widest = max(read.nan_to_num(0.0, posinf=n_bins).flatten().tolist(), default=0.0)
         narrowest = min(read.nan_to_num(NARROWEST_BINS).flatten().tolist(), default=1.0)
@@ -117,7 +123,7 @@ class Peaks:
     def around(
         cls, positions: Tensor, widths: Tensor, n_bins: int, *, between: tuple[float, float]
     ) -> Peaks:
-        """Peaks in windows as wide as widths between two numbers need.
+        """Make peaks of which as many bins are stored as widths ``between`` two numbers need.
 
         >>> widths = torch.tensor([1.5])
         >>> peaks = Peaks.around(torch.tensor([[10.0, 20.0]]), widths, 64, between=(1.5, 1.5))
@@ -126,7 +132,7 @@ class Peaks:
         """
         reach = min(math.ceil(PEAK_REACH * between[1]) + 1, n_bins)
         offsets = torch.arange(-reach, reach + 1, device=positions.device)
-        # Around the nearest bin inside: a wide peak may reach in from a centre outside.
+        # Stored around the nearest bin inside: a wide peak may reach in from a centre outside.
         nearest = positions.detach().clamp(0, n_bins - 1).round().long()
         bins = nearest[..., None] + offsets
         inside = (bins >= 0) & (bins < n_bins)
@@ -137,13 +143,13 @@ class Peaks:
 
     @classmethod
     def everywhere(cls, positions: Tensor, widths: Tensor, n_bins: int) -> Peaks:
-        """Peaks in all bins, whatever their widths: nothing is read, and no shape depends on it."""
+        """Make peaks in all bins: no width is read, and no shape depends on one."""
         bins = torch.arange(n_bins, device=positions.device)
         values = bell((bins - positions[..., None]) / widths[..., None, None])
         return cls(None, values, positions, widths, n_bins, (NARROWEST_BINS, n_bins))
 
     def part(self, harmonics: slice) -> Peaks:
-        """Some of the peaks."""
+        """Return some of the peaks."""
         return replace(
             self,
             bins=None if self.bins is None else self.bins[..., harmonics, :],
@@ -152,7 +158,7 @@ class Peaks:
         )
 
     def widened(self, factor: float) -> Peaks:
-        """Peaks in the same places, ``factor`` times as wide."""
+        """Return peaks in the same places, ``factor`` times as wide."""
         narrowest, widest = self.between
         return Peaks.around(
             self.positions,
@@ -162,7 +168,7 @@ class Peaks:
         )
 
     def render(self, coefficients: Tensor) -> Tensor:
-        """Spectrum sum_h c_h g_h[f]  (Eqs. 11, 18).
+        """Return the spectrum sum_h c_h g_h[f]  (Eqs. 11, 18).
 
         Args:
             coefficients: complex c_h, ``[..., h]``.
@@ -182,7 +188,7 @@ class Peaks:
         return torch.view_as_complex(blank.scatter_add(-2, index, terms))
 
     def correlate(self, spectrum: Tensor) -> Tensor:
-        """Inner products <g_h, v> = sum_f g_h[f] v[f], the adjoint of ``render``.
+        """Return the inner products <g_h, v> = sum_f g_h[f] v[f], the adjoint of ``render``.
 
         Args:
             spectrum: complex v, ``[..., f]``.
@@ -201,13 +207,13 @@ class Peaks:
         return torch.view_as_complex(products)
 
     def gram(self) -> Tensor:
-        """Inner products <g_h, g_h'>, real ``[..., h, h]``, in closed form.
+        """Return the inner products <g_h, g_h'> in closed form, real ``[..., h, h]``.
 
         The product of two Gaussians of one width is a Gaussian around their middle m, and the sum
         of a Gaussian over all integers follows from Poisson's formula:
 
-            sum_f g_h[f] g_h'[f] = sigma sqrt(pi) exp(-(f_h - f_h')^2 / (4 sigma^2))
-                                   (1 + 2 sum_{k >= 1} exp(-(pi k sigma)^2) cos(2 pi k m)).
+            sum_f g_h[f] g_h'[f] = sigma sqrt(pi) exp(-(f_h - f_h')^2 / (4 sigma^2))           (1)
+                                   (1 + 2 sum_{k >= 1} exp(-(pi k sigma)^2) cos(2 pi k m)).   (2)
 
         At the ideal width (1.9 bins) the inner sum is below 1e-15; as many of its terms are taken
         as the narrowest peak at hand needs for float32. The sum over f goes beyond the borders of
@@ -216,7 +222,9 @@ class Peaks:
         distance = self.positions[..., :, None] - self.positions[..., None, :]
         middle = (self.positions[..., :, None] + self.positions[..., None, :]) / 2
         widths = self.widths[..., None, None]
+        # (1), the integral over all frequencies
         smooth = widths * math.sqrt(math.pi) * bell(distance / (math.sqrt(2) * widths))
+        # (2), by how much the sum over the bins differs from it
         n_terms = math.floor(POISSON_REACH / (math.pi * max(self.between[0], NARROWEST_BINS)))
         k = torch.arange(1, 1 + n_terms, dtype=widths.dtype, device=widths.device)
         waves = torch.cos(2 * math.pi * k * (middle - middle.detach().round())[..., None])

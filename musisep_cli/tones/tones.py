@@ -1,6 +1,6 @@
 """Tones: what a frame is made of (paper, Section 2.1).
 
-Axes: ``n`` frames or sets of tones, ``i`` tones of one.
+Axes: ``n`` frames, ``i`` tones of a frame, usually one of every instrument.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.frames.gabor import GaborFrame
 
 LOWEST_HZ = 16.0
-"""Tones below, which nothing plays, count as this."""
+"""Hz: lower pitches, which nothing plays, count as this, so that their logarithm is finite."""
 NOTE_SEMITONES = 0.7
-"""Tones of an instrument that are further apart are two notes, not one with vibrato."""
+"""Semitones: tones of an instrument that are further apart are two notes, not one with vibrato."""
 
 
 @dataclass(frozen=True)
 class Tones(FrameRows):
-    """The tones of every set.
+    """The tones of some frames, each field of the same shape, ``[n, i]`` unless said otherwise.
 
     Attributes:
-        on: u, 0 or 1, ``[k, i]``.
-        f0_bins: f_1, ``[k, i]``.
-        inharmonicity: b, ``[k, i]``.
+        on: u, whether the tone sounds: bool, or 0 and 1 in the type of the pitches.
+        f0_bins: f_1, the pitch in bins; where a tone is off it means nothing.
+        inharmonicity: b of Eq. 3, how far the harmonics are spread; 0 for exact multiples.
     """
 
     on: Tensor
@@ -35,5 +35,5 @@ class Tones(FrameRows):
 
 
 def pitch_semitones(f0_bins: Tensor, frame: GaborFrame) -> Tensor:
-    """MIDI numbers, of the shape of ``f0_bins``."""
+    """Return pitches in bins as MIDI numbers (69 for 440 Hz) with a fraction; of the same shape."""
     return 69 + 12 * torch.log2((f0_bins * frame.bin_hz).clamp_min(LOWEST_HZ) / 440)

@@ -28,7 +28,7 @@ from musisep_cli.methods.decoding.held_notes import Held, with_held
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
 from musisep_cli.methods.decoding.method import EVERY_FRAME_BY_ITSELF
 from musisep_cli.methods.decoding.path import Decoding
-from musisep_cli.methods.decoding.rounds import transcribe
+from musisep_cli.methods.decoding.rounds import Rounds
 from musisep_cli.methods.decoding.search import SearchConfig, Searcher, set_fit
 from musisep_cli.methods.method import Settings
 from musisep_cli.methods.policy import warmstart
@@ -38,7 +38,7 @@ from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.waveforms import resynthesise
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.notes import NotesAround
 from tests.benchmarks.quality import CASES, mean_scores, references
 
@@ -155,17 +155,16 @@ class _Scene:
         known = config.settings.search, config.run.precision, config.settings.decoding, seed
         if known not in self.decoded:
             started = time.monotonic()
-            wider, decoding = transcribe(
-                found,
-                self.spectra.of_mean,
-                self.frame,
-                config.settings.decoding,
-                config.settings.dictionary,
-                seed,
+            rounds = Rounds(
+                frame=self.frame,
+                config=config.settings.decoding,
+                dictionary=config.settings.dictionary,
+                seed=seed,
                 widen=partial(self._widen, config)
                 if config.settings.search.held_nats > 0
                 else None,
             )
+            wider, decoding = rounds.decode(found, self.spectra.of_mean)
             self.decoded[known] = wider, decoding, time.monotonic() - started
         return self.decoded[known]
 
@@ -199,7 +198,7 @@ class _Scene:
             config.settings.resynthesis,
             self.threads,
         )
-        refiner = Refiner(fitter, dictionary, config.settings.objective)
+        refiner = WienerFilter(fitter, dictionary, config.settings.objective)
         samples, gain = self.spectra.samples, self.spectra.gain
         blocks = resynthesise(self.frame, samples, refiner.explain, gain, fitter.scales)
         return mean_scores(self.reference, torch.cat(list(blocks), 2)[:, 0].double().numpy())

@@ -123,11 +123,11 @@ def measure(case: str) -> Numbers:
     scale = 1 / (1 - trainer.config.beta_1)
     norms = [float(mean.norm()) * scale for mean in trainer.network_steps.means]
     numbers = {
-        "f0_bins": e.f0_bins,
+        "f0_bins": e.tones.f0_bins,
         "width_bins": e.width,
-        "inharmonicity": e.inharmonicity,
+        "inharmonicity": e.tones.inharmonicity,
         "amplitude": e.amplitude,
-        "on": e.on,
+        "on": e.tones.on,
         "log_prob": e.log_prob,
         "plain_log_prob": e.plain_log_prob,
         "objective": explanation_objective(e, trainer.policy).total,

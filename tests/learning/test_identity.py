@@ -63,7 +63,7 @@ def test_the_pitch_is_found_within_half_a_bin_in_95_percent_of_frames() -> None:
     centres = frame.centres(len(signal))
     spectra = frame.analyse(signal, centres)[:, : frame.n_network_bins]
     explanation, _ = trainer.policy.predict(spectra, trainer.dictionary.detach())
-    error_bins = explanation.f0_bins[:, 0].numpy() - f0_hz[centres.numpy()] / frame.bin_hz
+    error_bins = explanation.tones.f0_bins[:, 0].numpy() - f0_hz[centres.numpy()] / frame.bin_hz
     assert reports[-1].n_skipped == 0
     assert np.mean(abs(error_bins) < 0.5) > 0.95
     # And the dictionary is the notes' own, to a tenth of its maximum.

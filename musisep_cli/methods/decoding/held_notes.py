@@ -1,10 +1,14 @@
-"""Held: notes that are played where their frame by itself does not show them.
+"""Held notes: further hypotheses of notes that sound on where their frame does not show them.
 
 Not in the paper. A tone that the others cover is in no hypothesis of its frame: the network names
 what it sees. But few notes are shorter than a tenth of a second, and the frames before and after
 may show it. So once it is decoded what every instrument plays, every frame gets further hypotheses:
-that one of the instruments still holds its note from before, or has its next one already, while the
-others play what was decoded; and that all of them do. All is then decoded again.
+
+- that one instrument still holds its note from before, or already has its next one, while the
+  others play what was decoded;
+- that all of them do.
+
+Then all frames are decoded again.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments, ``c`` channels, ``f`` bins.
 """
@@ -19,29 +23,31 @@ import torch
 from torch import Tensor
 
 from musisep_cli.frames.framewise import Derived, Framewise, Together, stretches
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.frames.spool import SpooledFrames
 from musisep_cli.methods.decoding.decoded import Decoded
 from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.methods.decoding.path import Decoding
-from musisep_cli.tones.notes import NotesAround
+from musisep_cli.tones.notes import NeighbourTones, NotesAround
 from musisep_cli.tones.tones import Tones
 
 HELD_FRAMES = 8
-"""A note is looked for so many frames before and after: 85 ms at the paper's hop."""
+"""Number of frames before and after in which a note is looked for: 85 ms at the paper's hop."""
 FRAMES_AT_ONCE = 32
+"""Number of frames that get their further hypotheses at once; bounds the memory of the fits."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """The further hypotheses of every frame.
+    """The further hypotheses of every frame, ``Framewise``.
 
     Attributes:
         found: the hypotheses that were decoded.
         decoding: what was chosen of them.
-        channels: of all frames, complex ``[n, c, f]``.
-        fit: to them.
-        nats: how much less probable they are than what was chosen.
+        channels: spectra of all frames, complex ``[n, c, f]``.
+        fit: how tones are fitted to the spectra.
+        nats: by how much a further hypothesis is less probable than what was chosen.
     """
 
     found: Framewise[Hypotheses]
@@ -52,7 +58,7 @@ class Held:
 
     @cached_property
     def notes(self) -> NotesAround:
-        """What was chosen, and the other notes near by."""
+        """The tones that were chosen, and the other notes near by."""
         return NotesAround(Decoded(self.found, self.decoding), HELD_FRAMES)
 
     def __len__(self) -> int:
@@ -60,55 +66,65 @@ class Held:
         return len(self.found)
 
     def __getitem__(self, block: slice) -> Hypotheses:
-        """Of some consecutive frames, ``2 (i + 1)`` each; those that are none have no tones."""
+        """Return the further hypotheses of some consecutive frames, ``2 (i + 1)`` each.
+
+        Where there is no note to hold, a hypothesis has no tones and is next to impossible.
+        """
         channels = self.channels[block]
-        sets, are_new = held_sets(self.notes[block])
+        tones, are_new = held_tones(self.notes[block])
         chosen = self.found[block].only(self.decoding.hypotheses[block]).log_prob  # n, 1
+        # Only the new ones are fitted, each as the single hypothesis of its frame.
         frames = are_new.nonzero()[:, 0]
-        each = sets[are_new][:, None]
+        each = tones[are_new][:, None]
         fitted = self.fit(chosen[frames] - self.nats, each, channels[frames])
 
         def in_place(values: Tensor) -> Tensor:
+            """Return values of the new hypotheses ``[k, 1, ...]`` at their places, else 0."""
             whole = values.new_zeros(*are_new.shape, *values.shape[2:])
             whole[are_new] = values[:, 0]
             return whole
 
-        held = Hypotheses(*(in_place(values) for values in vars(fitted).values()))
+        held = leafwise(in_place, fitted)
         log_prob = torch.where(are_new, held.log_prob, 2 * LEAST_LOG_PROB)
         return replace(held, log_prob=log_prob).heard(audible(channels.mean(1)))
 
 
-def held_sets(tones: Tones) -> tuple[Tones, Tensor]:
-    """Sets of tones with notes from before or after, and which of them are new ones.
+def held_tones(tones: NeighbourTones) -> tuple[Tones, Tensor]:
+    """Return sets of tones with notes from before or after, and which of them are new.
 
     Args:
-        tones: of some frames, and the notes around, as of ``NotesAround``, ``[n, 3 i]``.
+        tones: of some frames, with the other notes near by, ``[n, i]``.
 
     Returns:
         ``[n, s, i]`` and bool ``[n, s]``.
     """
-    n_instruments = tones.on.shape[1] // 3
-    alone = torch.eye(n_instruments, device=tones.on.device)
+    n_instruments = tones.own.on.shape[1]
+    # For every side: each instrument by itself, then all together.
+    alone = torch.eye(n_instruments, device=tones.own.on.device)
     asked = torch.cat([alone, torch.ones_like(alone[:1])]).bool()  # s, i
     least = torch.where(asked.all(1), min(2, n_instruments), 1)  # one note held is held alone
-    own, held, are_new = tones[:, None, :n_instruments], [], []
-    for side in (slice(n_instruments, 2 * n_instruments), slice(2 * n_instruments, None)):
-        other = tones[:, None, side]
-        taken = asked & (other.on > 0)  # n, s, i
+    held, are_new = [], []
+    for others in (tones.before, tones.after):
+        taken = asked & (others.on[:, None] > 0)  # n, s, i
         are_new.append(taken.sum(-1) >= least)
-        pairs = zip(vars(other).values(), vars(own).values(), strict=True)
-        held.append(Tones(*(torch.where(taken, new, old) for new, old in pairs)))
+        held.append(
+            leafwise(
+                lambda new, old, chosen=taken: torch.where(chosen, new[:, None], old[:, None]),
+                others,
+                tones.own,
+            )
+        )
     return held[0].beside(held[1]), torch.cat(are_new, 1)
 
 
 def with_held(
     held: Held, kept: SpooledFrames[Hypotheses], pause: Callable[[], None]
 ) -> Framewise[Hypotheses]:
-    """The hypotheses with the further ones beside them.
+    """Return the hypotheses with the further ones beside them.
 
     Args:
         held: the further ones.
-        kept: where they go.
+        kept: the file that they are written to.
         pause: called block after block; may raise to end the work.
 
     Raises:

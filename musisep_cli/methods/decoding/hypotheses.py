@@ -1,8 +1,8 @@
-"""Hypotheses: sets of tones that a frame may hold, each fitted to it at once.
+"""Hypotheses: sets of tones that a frame may hold, each fitted to the frame.
 
 Departs from the paper (Section 3.8), where a frame has one set: the most probable tone after tone.
-Here several are kept, with what speaks for each, and which of them sounded is decided over all
-frames (``decoding``).
+Here several are kept, with the evidence for each, and which of them sounded is decided over all
+frames (``path``).
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` channels, ``f`` bins, ``h``
 harmonics; ``k = n s``, those of one frame in a row.
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from musisep_cli.frames.framewise import FrameRows
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.tones.coefficients import coefficients_in_channels
 from musisep_cli.tones.joint_fit import JointFit, matched_filter, refined_pitch
 from musisep_cli.tones.objective import ObjectiveConfig, lifted_magnitude
@@ -24,9 +25,9 @@ from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
 
 LEAST_LOG_PROB = -60.0
-"""Less probable sets are not told apart."""
+"""Nats: sets that are less probable are not told apart."""
 TIKHONOV = 1e-2
-"""Weight of the regularisation when all tones of a set are fitted at once."""
+"""Weight of |c_h|^2 where all tones of a set are fitted at once: c is finite where peaks meet."""
 
 
 @dataclass(frozen=True)
@@ -34,34 +35,31 @@ class Hypotheses(FrameRows):
     """Sets of tones of every frame, the most probable first, those with a tone moved last.
 
     Attributes:
-        log_prob: of the set under the policy, whatever the order of its tones, ``[n, s]``.
-        misfit: of the lifted magnitudes when all tones are fitted at once, relative to the frame,
+        log_prob: log-probability of the set under the policy, whatever the order of its tones,
             ``[n, s]``.
-        on: whether there is a tone, bool ``[n, s, i]``.
-        f0_bins: pitch, ``[n, s, i]``.
-        inharmonicity: b, ``[n, s, i]``.
+        misfit: distance of lifted magnitudes between the frame and the fit of all tones, relative
+            to that of silence, ``[n, s]``.
+        tones: of every set, ``on`` as bool, ``[n, s, i]``.
         loudness: sum of the absolute harmonic amplitudes, ``[n, s, i]``.
-        timbre: sqrt|c_h| with length 1, or 0 where there is no tone, half precision,
+        timbre: sqrt|c_h| as a unit vector, or 0 where there is no tone, half precision,
             ``[n, s, i, h]``.
-        place: square root of how loud it is in every channel, with length 1, or 0 where there is no
+        place: square root of the loudness in every channel as a unit vector, or 0 where there is no
             tone, ``[n, s, i, c]``.
     """
 
     log_prob: Tensor
     misfit: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     loudness: Tensor
     timbre: Tensor
     place: Tensor
 
     def heard(self, audible: Tensor) -> Hypotheses:
-        """Without tones in the frames that are not audible, bool ``[n]``."""
-        on = self.on & audible[:, None, None]
+        """Return the hypotheses with all tones off where a frame is not ``audible [n]``."""
+        on = self.tones.on & audible[:, None, None]
         return replace(
             self,
-            on=on,
+            tones=replace(self.tones, on=on),
             loudness=self.loudness * on,
             timbre=self.timbre * on[..., None],
             place=self.place * on[..., None],
@@ -73,9 +71,9 @@ class SetFit:
     """How sets of tones are fitted to their frames.
 
     Attributes:
-        n_harmonics: of a tone.
+        n_harmonics: number of harmonics of a tone.
         width_bins: sigma of a peak.
-        objective: the lift, of what is compared.
+        objective: the lift under which frame and fit are compared.
         refined_pitch: whether pitches are set to where their harmonics are strongest.
     """
 
@@ -85,46 +83,47 @@ class SetFit:
     refined_pitch: bool
 
     @torch.no_grad()
-    def __call__(self, log_prob: Tensor, sets: Tones, channels: Tensor) -> Hypotheses:
-        """All tones of every set fitted to the frame at once, twice if their pitches are refined.
+    def __call__(self, log_prob: Tensor, tones: Tones, channels: Tensor) -> Hypotheses:
+        """Fit all tones of every set to its frame at once; twice if pitches are refined.
 
-        The network's pitches are good to about half a bin, which at the tenth harmonic is five.
+        The network's pitches are right to about half a bin, which at the tenth harmonic is five.
         After the first fit every pitch is set to where its harmonics are strongest.
 
         Args:
-            log_prob: of the sets, ``[n, s]``.
-            sets: their tones, ``[n, s, i]``.
+            log_prob: log-probability of the sets, ``[n, s]``.
+            tones: of every set, ``[n, s, i]``.
             channels: complex ``[n, c, f]``.
         """
         width, spectra = self.width_bins, channels.mean(1)
         each = partial(Tensor.repeat_interleave, repeats=log_prob.shape[1], dim=0)
+        # Every set is a row of its own, with its frame's spectrum.
         rows = each(spectra)  # k, f
-        pitches = Tones(*(values.flatten(0, 1) for values in vars(sets).values()))
+        of_rows = leafwise(lambda values: values.flatten(0, 1), tones)  # k, i
         fit_to = partial(
             JointFit.of, spectra=rows, n_harmonics=self.n_harmonics, width=width, tikhonov=TIKHONOV
         )
-        fit = fit_to(pitches)
+        fit = fit_to(of_rows)
         if self.refined_pitch:
             matched = each(matched_filter(spectra, width))
-            pitches = replace(pitches, f0_bins=refined_pitch(pitches, matched, fit))
-            fit = fit_to(pitches)
-        amplitudes = magnitude(fit.coefficients) * pitches.on[..., None]
+            of_rows = replace(of_rows, f0_bins=refined_pitch(of_rows, matched, fit))
+            fit = fit_to(of_rows)
+        amplitudes = magnitude(fit.coefficients) * of_rows.on[..., None]  # k, i, h
         loudness = amplitudes.sum(-1)
         tiny = torch.finfo(amplitudes.dtype).tiny
+        # |c_h| over their sum: its square root is a unit vector.
         timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
-        in_channels = _in_channels(fit, each(channels)) * pitches.on[..., None]
+        in_channels = _in_channels(fit, each(channels)) * of_rows.on[..., None]
         place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
-        misfit = relative_misfit(rows, fit.tones.sum(1), self.objective)
+        misfit = relative_misfit(rows, fit.tone_spectra.sum(1), self.objective)
 
         def by_frame(values: Tensor) -> Tensor:
+            """Return values ``[k, ...]`` as ``[n, s, ...]``."""
             return values.view(*log_prob.shape, *values.shape[1:])
 
         return Hypotheses(
             log_prob=log_prob,
             misfit=by_frame(misfit),
-            on=sets.on > 0,
-            f0_bins=by_frame(pitches.f0_bins),
-            inharmonicity=sets.inharmonicity,
+            tones=Tones(tones.on > 0, by_frame(of_rows.f0_bins), tones.inharmonicity),
             loudness=by_frame(loudness),
             timbre=by_frame(timbre).half(),
             place=by_frame(place),
@@ -132,20 +131,21 @@ class SetFit:
 
 
 def _in_channels(fit: JointFit, channels: Tensor) -> Tensor:
-    """How loud every tone of a fit is in every channel ``[k, c, f]``, ``[k, i, c]``."""
+    """Return how loud every tone of a fit is in every channel ``[k, c, f]``, ``[k, i, c]``."""
     if channels.shape[1] == 1:
         return magnitude(fit.coefficients).sum(-1)[..., None]
+    # Pitches are those found on the mean; only the coefficients are found in every channel.
     found = coefficients_in_channels(fit.peaks, channels.transpose(0, 1), tikhonov=TIKHONOV)
     tones = found.unflatten(-1, fit.coefficients.shape[1:])  # c, k, i, h
     return magnitude(tones).sum(-1).movedim(0, -1)
 
 
 def relative_misfit(spectra: Tensor, explained: Tensor, config: ObjectiveConfig) -> Tensor:
-    """Distance of lifted magnitudes (Eq. 12), relative to that of silence, ``[k]``.
+    """Return the distance of lifted magnitudes (Eq. 12), relative to that of silence, ``[k]``.
 
     Args:
-        spectra: complex ``[k, f]``.
-        explained: sum of the tones, ``[k, f]``.
+        spectra: of the frames, complex ``[k, f]``.
+        explained: sum of the fitted tones, complex ``[k, f]``.
         config: the lift.
     """
     lifted = lifted_magnitude(spectra, config)

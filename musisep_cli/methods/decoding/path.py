@@ -1,12 +1,12 @@
-"""Decoding: which tones sound and who plays them, decided over all frames at once.
+"""Path: which tones sound and who plays them, decided over all frames at once.
 
 A single frame leaves both open. Its most probable tones may be an octave off, and a network that
-finds tones does not know who plays them. What speaks for a choice is added up as a cost
-(``costs``): the network's own probability and how well the tones together explain the frame, and
-for who plays what timbre (two instruments may be alike), register (lines cross) and continuity (all
-notes change at once); each alone fails somewhere. The cheapest path through all frames is found by
-Viterbi's algorithm. What the instruments are like (timbre, register) is learned from the path and
-the path from it in turn.
+finds tones does not know who plays them. The evidence for a choice is added up as a cost
+(``costs``): for the tones, the network's own probability and how well they explain the frame; for
+who plays them, timbre, register and continuity. Each alone fails somewhere, for instruments may be
+alike, lines cross, and all notes change at once. Viterbi's algorithm finds the cheapest path
+through all frames. What the instruments are like (timbre, register) is learned from the path, and
+the path is found with what was learned, in turn.
 
 Departs from the paper: there the network itself chooses the instrument, and every frame is decided
 by itself; its Figure 6 shows a held note that jumps a fifth.
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -28,6 +28,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from musisep_cli.frames.framewise import Derived, Framewise, Together, excerpt, stretches
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
 from musisep_cli.methods.decoding.costs import (
     Array,
@@ -40,19 +41,22 @@ from musisep_cli.methods.decoding.costs import (
 from musisep_cli.methods.decoding.viterbi import cheapest_path
 
 EXCERPT_STRETCHES, STRETCH_FRAMES = 8, 1024
-"""The starts are tried on this much of a recording: 87 seconds, wherever it is longer."""
+"""Number of parts of a long recording, and of frames in each, on which the starts are tried: 87
+seconds in all."""
 SAME = 0.98
-"""Labels that agree in this share of all tones are not told apart."""
+"""Share of all tones in which two decodings must agree to count as the same."""
+TINY = 1e-12
+"""Least sum by which anything is divided."""
 FRAMES_AT_ONCE = EXCERPT_STRETCHES * STRETCH_FRAMES
-"""Most frames that are held in memory."""
+"""Most frames that are held in memory at once."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """What was chosen, and what it says of the instruments.
+    """What was chosen in every frame, and what that says of the instruments.
 
     Attributes:
-        hypotheses: the one chosen in every frame, ``[n]``.
+        hypotheses: number of the hypothesis chosen in every frame, ``[n]``.
         tones: which of its tones each instrument plays, ``[n, i]``; instrument 0 is the highest.
         timbres: unit vectors of lifted harmonic amplitudes, ``[i, h]``.
         register_semitones: mean pitch of every instrument, MIDI numbers, ``[i]``.
@@ -68,7 +72,7 @@ class Decoding:
     cost: float
 
     def ordered(self, instruments: Choice) -> Decoding:
-        """With the instruments in another order, ``[i]``."""
+        """Return it with the instruments in another order, ``[i]``."""
         return replace(
             self,
             tones=self.tones[:, instruments],
@@ -80,11 +84,11 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Stretches from all over a long recording, enough to learn what the instruments are.
+    """Parts from all over a long recording, enough to learn what the instruments are like.
 
     Attributes:
-        parts: the stretches.
-        hypotheses: the only ones that are wanted, of all frames of the recording, ``[n]``.
+        parts: the parts.
+        hypotheses: the one of every frame of the recording that is wanted, ``[n]``.
     """
 
     parts: list[slice]
@@ -92,27 +96,26 @@ class Excerpt:
 
     @classmethod
     def of(cls, hypotheses: Choice) -> Excerpt:
-        """Of a recording in which these were chosen."""
+        """Return the excerpt of a recording in which these hypotheses were chosen."""
         return cls(excerpt(len(hypotheses), EXCERPT_STRETCHES, STRETCH_FRAMES), hypotheses)
 
     def candidates(self, candidates: Framewise[Candidates]) -> Candidates:
-        """The excerpt of all candidates, in memory."""
-        chosen = [candidates[part].only(self.hypotheses[part]) for part in self.parts]
-        names = (field.name for field in fields(Candidates))
-        return Candidates(*(np.concatenate([getattr(c, name) for c in chosen]) for name in names))
+        """Return the excerpt of all candidates, in memory, with one hypothesis per frame."""
+        chosen = (candidates[part].only(self.hypotheses[part]) for part in self.parts)
+        return leafwise(lambda *parts: np.concatenate(parts), *chosen)
 
 
 Judge: TypeAlias = Callable[[Excerpt, Sequence[Decoding]], Decoding]
-"""Takes one of several decodings of an excerpt, that with the least cost first."""
+"""Takes several decodings of an excerpt, that with the least cost first, and returns the best."""
 
 
-def least_cost(_excerpt: Excerpt, labelled: Sequence[Decoding]) -> Decoding:
-    """Takes the first."""
-    return labelled[0]
+def least_cost(_excerpt: Excerpt, decodings: Sequence[Decoding]) -> Decoding:
+    """Return the first: the one with the least cost."""
+    return decodings[0]
 
 
-def _go_on() -> None:
-    """Nothing ends the work."""
+def go_on() -> None:
+    """Go on: nothing ends the work."""
 
 
 def decode(
@@ -122,75 +125,81 @@ def decode(
     *,
     judge: Judge = least_cost,
     scratch: Callable[[], Spool] = Spool.temporary,
-    pause: Callable[[], None] = _go_on,
+    pause: Callable[[], None] = go_on,
 ) -> Decoding:
-    """The cheapest path through all frames.
+    """Return the cheapest path through all frames.
 
-    First the path is chosen without knowing any instrument, then its tones are labelled from
-    several starts, and from the best labels on both are chosen together.
+    1. The path is chosen as if all instruments were alike.
+    2. On an excerpt, its tones are assigned to instruments, from several starts.
+    3. From the best assignment on, path and assignment are chosen together.
 
     Args:
         candidates: hypotheses of every frame.
         config: weights.
-        seed: of the random starts.
-        judge: says which labels are the best, where the starts lead to different ones.
+        seed: seed of the random starts.
+        judge: picks the best assignment where the starts lead to different ones.
         scratch: opens a file for what a long recording needs besides.
         pause: called block after block; may raise to end the work.
 
     Returns:
-        The path, instrument 0 the highest.
+        The path; instrument 0 is the highest.
 
     Raises:
         OutputError: the disk is full.
     """
     scene = _Scene(candidates, config, scratch, pause)
+    # 1.
     part = Excerpt.of(scene.path_of_anyone().hypotheses)
+    # 2. Each start is followed until it settles; those that end alike count once.
     of_part = _Scene(part.candidates(candidates), config, scratch, pause)
     settled = [of_part.settle(start, config.rounds) for start in of_part.starts(seed)]
-    labelled = _distinct([_from_high_to_low(found) for found in settled])[: config.judged]
-    known = judge(part, labelled) if len(labelled) > 1 else labelled[0]
-    return _from_high_to_low(scene.settle(known, config.final_rounds))
+    different = _distinct([_from_high_to_low(found) for found in settled])[: config.judged]
+    best = judge(part, different) if len(different) > 1 else different[0]
+    # 3.
+    return _from_high_to_low(scene.settle(best, config.final_rounds))
 
 
 def decode_again(
     candidates: Framewise[Candidates],
-    known: Decoding,
+    instruments: Decoding,
     misfits: Framewise[Array],
     config: DecodingConfig,
     *,
     scratch: Callable[[], Spool] = Spool.temporary,
-    pause: Callable[[], None] = _go_on,
+    pause: Callable[[], None] = go_on,
 ) -> Decoding:
-    """The cheapest path where it is known how each instrument would sound at every pitch.
+    """Return the cheapest path where it is known how each instrument sounds at every pitch.
 
     Args:
         candidates: hypotheses of every frame.
-        known: the instruments.
-        misfits: of every hypothesis in every assignment of ``assignments``, ``[n, s, a]``.
+        instruments: a decoding that tells what the instruments are like.
+        misfits: how badly the instruments explain every hypothesis in every assignment,
+            ``[n, s, a]``.
         config: weights.
         scratch: as in ``decode``.
         pause: as in ``decode``.
 
     Returns:
-        The path, with the instruments as before.
+        The path, with the instruments in the same order.
 
     Raises:
         OutputError: the disk is full.
     """
-    return _Scene(candidates, config, scratch, pause).path_of(known, misfits)
+    return _Scene(candidates, config, scratch, pause).path_of(instruments, misfits)
 
 
 def order_like(*, reference: Array, estimate: Array) -> Choice:
-    """Where each reference timbre is found among the estimates, ``[i]``: the best match of all.
+    """Return which estimate each reference timbre matches, ``[i]``, in the best match of all.
 
     Args:
-        reference: timbres ``[i, h]``, any positive length.
-        estimate: as many.
+        reference: timbres of any positive length, ``[i, h]``.
+        estimate: as many timbres.
     """
 
     def unit(timbres: Array) -> Array:
+        """Return timbres as unit vectors."""
         norms = np.linalg.norm(timbres, axis=1, keepdims=True)
-        vectors: Array = timbres / np.maximum(norms, 1e-12)
+        vectors: Array = timbres / np.maximum(norms, TINY)
         return vectors
 
     likeness = unit(reference) @ unit(estimate).T
@@ -200,21 +209,21 @@ def order_like(*, reference: Array, estimate: Array) -> Choice:
 
 
 def _from_high_to_low(found: Decoding) -> Decoding:
-    """With instrument 0 the highest."""
+    """Return the decoding with instrument 0 the highest."""
     return found.ordered(np.argsort(-found.register_semitones))
 
 
-def _distinct(labelled: Iterable[Decoding]) -> list[Decoding]:
-    """Those that are not the same, the one with the least cost first."""
+def _distinct(decodings: Iterable[Decoding]) -> list[Decoding]:
+    """Return the decodings that differ from each other, the one with the least cost first."""
     kept: list[Decoding] = []
-    for found in sorted(labelled, key=lambda decoding: decoding.cost):
+    for found in sorted(decodings, key=lambda decoding: decoding.cost):
         if all((found.tones == other.tones).mean() < SAME for other in kept):
             kept.append(found)
     return kept
 
 
 class _Scene:
-    """All hypotheses of a recording: wherever they are kept, a block of frames at a time."""
+    """All hypotheses of a recording, a block of frames at a time, wherever they are kept."""
 
     def __init__(
         self,
@@ -229,20 +238,21 @@ class _Scene:
         self.costs = Costs(config, self.n_instruments)
         self.assignments = self.costs.assignments
         self.blocks = list(stretches(self.n_frames, FRAMES_AT_ONCE))
-        # The loudness-weighted mean loudness: rests, however many, do not lower it.
+        # The usual loudness, the mean weighted by loudness: rests do not lower it.
         squares, total = 0, 0
         for block in self.blocks:
             probable = candidates[block].loudness[:, 0]  # n, m
             squares, total = squares + (probable**2).sum(), total + probable.sum()
-        loud = float(squares / max(float(total), 1e-12))
+        loud = float(squares / max(float(total), TINY))
         self.frames = Derived(candidates, partial(Weighed.of, config=config, loud=loud))
 
     def starts(self, seed: int) -> list[Decoding]:
-        """First labels: by pitch, then by likeness to the timbres of random loud frames."""
+        """Return first assignments: by pitch, then by likeness to timbres of random loud frames."""
         generator = np.random.default_rng(seed)
         frames = self.frames[:]
-        first = np.zeros(self.n_frames, np.int64)
+        first = np.zeros(self.n_frames, np.int64)  # the only hypothesis of every frame
         tones = [np.argsort(-frames.pitch[:, 0], axis=1)]
+        # Frames whose weakest tone is loud show the timbres of all instruments at once.
         weakest = frames.weights[:, 0].min(1)
         loud = np.flatnonzero(weakest >= np.quantile(weakest, 0.5))
         for frame in generator.choice(loud, self.config.starts - 1):
@@ -251,27 +261,35 @@ class _Scene:
         return [self._learn(first, choice) for choice in tones]
 
     def path_of_anyone(self) -> Decoding:
-        """The cheapest path if all instruments were alike."""
+        """Return the cheapest path as if all instruments were alike."""
+        # Then all assignments of a hypothesis cost the same.
         n_assignments = len(self.assignments)
         costs = partial(np.repeat, repeats=n_assignments, axis=-1)
         return self._cheapest(Derived(self.frames, lambda frames: costs(frames.evidence)))
 
-    def path_of(self, known: Decoding, misfits: Framewise[Array]) -> Decoding:
-        """As ``decode_again``."""
+    def path_of(self, instruments: Decoding, misfits: Framewise[Array]) -> Decoding:
+        """Return the path of ``decode_again``: misfits count besides all other costs."""
 
         def costs(block: tuple[Weighed, Array]) -> Array:
+            """Return the costs of all states of some frames, ``[n, p]``."""
             frames, misfit = block
             harmonics = self.config.weight_harmonics * frames.say[:, None, None] * misfit
-            total: Array = self.costs.of_states(frames, known) + harmonics.reshape(len(misfit), -1)
+            of_states = self.costs.of_states(frames, instruments)
+            total: Array = of_states + harmonics.reshape(len(misfit), -1)
             return total
 
         return self._cheapest(Derived(Together(self.frames, misfits), costs))
 
-    def settle(self, known: Decoding, rounds: int) -> Decoding:
-        """Choose with what is known of the instruments and learn in turn, until nothing changes."""
-        found = self._cheapest(Derived(self.frames, partial(self.costs.of_states, known=known)))
+    def settle(self, instruments: Decoding, rounds: int) -> Decoding:
+        """Find the path and learn what the instruments are like in turn, until nothing changes.
+
+        Args:
+            instruments: a decoding that tells what they are like at first.
+            rounds: most rounds.
+        """
+        found = self._path_with(instruments)
         for _ in range(rounds - 1):
-            again = self._cheapest(Derived(self.frames, partial(self.costs.of_states, known=found)))
+            again = self._path_with(found)
             changed = np.any(again.hypotheses != found.hypotheses) or np.any(
                 again.tones != found.tones
             )
@@ -280,22 +298,30 @@ class _Scene:
                 break
         return found
 
+    def _path_with(self, instruments: Decoding) -> Decoding:
+        """Return the cheapest path if the instruments are like those of a decoding."""
+        return self._cheapest(
+            Derived(self.frames, partial(self.costs.of_states, instruments=instruments))
+        )
+
     def _cheapest(self, costs: Framewise[Array]) -> Decoding:
-        """The cheapest path for costs ``[n, p]``, and what the instruments are like on it."""
+        """Return the cheapest path for costs ``[n, p]`` and what the instruments are like on it."""
         with closing(self.scratch()) as before:
             path, cost = cheapest_path(costs, self._leaps, before)
-        hypotheses, assignment = np.divmod(path, len(self.assignments))
+        hypotheses, assignment = np.divmod(path, len(self.assignments))  # p = s a
         return replace(self._learn(hypotheses, self.assignments[assignment]), cost=cost)
 
     def _learn(self, hypotheses: Choice, tones: Choice) -> Decoding:
-        """Timbre and register of every instrument from what it plays."""
+        """Learn timbre and register of every instrument from what it plays."""
         played = [self._played(block, hypotheses[block], tones[block]) for block in self.blocks]
         weights, pitch = (np.concatenate([part[k] for part in played]) for k in range(2))
-        total = np.maximum(weights.sum(0), 1e-12)
+        total = np.maximum(weights.sum(0), TINY)
+        # Register: mean and standard deviation of the pitch, loud tones counting more.
         mean = (weights * pitch).sum(0) / total
         spread = np.sqrt((weights * (pitch - mean) ** 2).sum(0) / total)
+        # Timbre: the sum of the tones' unit vectors, weighted likewise, as a unit vector.
         timbres = sum((part[2] for part in played), np.float64(0))
-        timbres = timbres / np.maximum(np.linalg.norm(timbres, axis=-1, keepdims=True), 1e-12)
+        timbres = timbres / np.maximum(np.linalg.norm(timbres, axis=-1, keepdims=True), TINY)
         return Decoding(
             hypotheses=hypotheses,
             tones=tones,
@@ -308,7 +334,7 @@ class _Scene:
     def _played(
         self, block: slice, hypotheses: Choice, tones: Choice
     ) -> tuple[Array, Array, Array]:
-        """Weights and pitches ``[n, i]`` that the instruments play, sum of timbres ``[i, h]``."""
+        """Return weights and pitches of what is played ``[n, i]``, sums of timbres ``[i, h]``."""
         self.pause()
         frames, rows = self.frames[block], np.arange(len(hypotheses))
         weights, pitch = (
@@ -322,6 +348,6 @@ class _Scene:
         return weights, pitch, np.stack(timbres).astype(np.float64)
 
     def _leaps(self, first: int, last: int) -> Array:
-        """As ``viterbi.Transitions``: what the instruments' leaps cost."""
+        """Return what the instruments' leaps cost, as ``viterbi.Transitions``."""
         self.pause()
         return self.costs.of_leaps(self.frames[first : last + 1])

@@ -1,11 +1,11 @@
-"""Rehearsal: the network learns on the recording what was decoded of it.
+"""Rehearsal: the network learns on the recording from the tones that were decoded of it.
 
 Departs from the paper (Algorithm 1), which knows no tones and follows the objective of its own
-guesses. What was decoded over all frames knows more than the network in any one of them: timbres,
-lines that go on, notes that change together. Where that is plain, its tones are taken for true, and
-the network learns to name them, whoever plays them (``policy.forced``). What it then hears in all
-the other frames is better too. Some of the plain ones are never learned: once these are heard no
-better, training ends (``training.stopping``).
+guesses. Decoding over all frames uses more than the network sees in any one of them: timbres, lines
+that go on, notes that change together. In frames where its result is clear (``clear_frames``), its
+tones are taken for true, and the network learns to name them, whoever plays them
+(``policy.forced``). After that, it hears the other frames better too. Some of the clear frames are
+held out: once these are heard no better, training ends (``stopping``).
 
 Axes: ``b`` frames of the batch, ``n`` frames with labels, ``i`` instruments and tones of a frame,
 ``f`` bins, ``h`` harmonics.
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.leaves import from_leaves, leaves
 from musisep_cli.machine.portions import Portions
 from musisep_cli.methods.decoding.stopping import CHECK_STEPS, MOST_HELD, Stopping, held_out
 from musisep_cli.methods.method import StepReport
@@ -33,9 +34,10 @@ from musisep_cli.tones.objective import Objective
 from musisep_cli.tones.tones import Tones
 
 WARMUP_STEPS = 10
-"""Adam does not know the size of gradients at first: over so many steps the step size rises."""
+"""Number of steps over which the step size rises: at first Adam does not know how large gradients
+are."""
 MAX_GRADIENT_NORM = 1.0
-"""Longer gradients are cut to this length."""
+"""Largest norm of a gradient; longer ones are cut to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,44 +58,40 @@ class RehearsalConfig(StepConfig):
 
 @dataclass(frozen=True)
 class Labels(FrameRows):
-    """Frames whose tones are known.
+    """Frames whose tones are taken for true.
 
     Attributes:
-        centres: of the frames, in samples, ``[n]``.
-        on: whether the instrument plays, 0 or 1, ``[n, i]``.
-        f0_bins: pitch, ``[n, i]``.
-        inharmonicity: b, ``[n, i]``.
-        passage: frames in which the same notes sound have the same number, ``[n]``.
+        centres: centres of the frames, in samples, ``[n]``.
+        tones: what the instruments play, ``[n, i]``.
+        passage: number of the passage, a run of frames in which the same notes sound, ``[n]``.
     """
 
     centres: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     passage: Tensor
 
     @classmethod
     def none(cls, n_instruments: int) -> Labels:
-        """Of no frame."""
+        """Return the labels of no frame."""
         empty, numbers = torch.zeros(0, n_instruments), torch.zeros(0, dtype=torch.long)
-        return cls(numbers, empty, empty, empty, numbers)
+        return cls(numbers, Tones(empty, empty, empty), numbers)
 
     def drawn(self, n: int) -> Labels:
-        """``n`` random ones, or all, in random order."""
+        """Return ``n`` random labels, or all, in random order."""
         return self[torch.randperm(len(self))[:n].to(self.centres.device)]
 
 
 class Rehearsal:
-    """Draw frames with known tones, force these, step the network.
+    """Trains the network: draws labelled frames, forces their tones, and takes a step.
 
     Args:
-        config: rates and budget.
+        config: rates and number of steps.
         policy: the network to train, on its device.
         dictionary: D, which stays as it is, ``[h, i]``.
-        frame: how spectra are made.
+        frame: the representation.
         signal: the recording's mean over channels, ``[t]``, on the policy's device.
-        labels: what is learned, as many as there is time for, and what is held out. Without any,
-            nothing is learned.
+        labels: the frames to learn from and to hold out. Of long recordings, no more are kept than
+            there are steps for. Without any, nothing is learned.
     """
 
     def __init__(
@@ -108,9 +106,10 @@ class Rehearsal:
     ) -> None:
         self.config = config
         self.policy, self.frame, self.signal = policy, frame, signal
-        # In one layout, whatever it was made from: the last bits of sums depend on it.
+        # In one memory layout, whatever it was made from: the last bits of sums depend on it.
         self.dictionary = dictionary.to(signal).clone(memory_format=torch.contiguous_format)
         self.weights = list(policy.parameters())
+        # No more labels are kept than the configured steps can draw.
         held = held_out(labels.passage)
         self.labels = labels[~held].drawn(config.iterations * config.batch_size)
         self.held = labels[held].drawn(MOST_HELD)
@@ -122,14 +121,14 @@ class Rehearsal:
 
     @cached_property
     def optimiser(self) -> torch.optim.Adam:
-        """Made when it is needed: the first of a process takes seconds of imports."""
+        """Adam over all weights, made when it is needed: the first one imports for seconds."""
         betas = self.config.beta_1, self.config.beta_2
         return torch.optim.Adam(self.weights, betas=betas, eps=self.config.eps)
 
     def run(self) -> Iterator[StepReport]:
-        """Train while it helps, to the end of the budget, a report after every step.
+        """Train while it helps, at most for the configured steps; yield a report after every step.
 
-        The weights that did best in what is held out are those that stay.
+        At the end the weights are those that did best in the frames held out.
         """
         while len(self.labels):
             self._check_if_due()
@@ -140,18 +139,18 @@ class Rehearsal:
 
     @property
     def kept(self) -> int:
-        """After how many steps the weights were what they are at the end."""
+        """Number of steps after which the weights were what they are at the end."""
         return self.stopping.kept if self.stopping.losses else self.iteration
 
     def _check_if_due(self) -> None:
-        """Every few steps and after the last: what became of the frames that are held out."""
+        """Check the frames held out, every ``CHECK_STEPS`` steps and after the last."""
         is_due = self.iteration % CHECK_STEPS == 0 or self.iteration >= self.config.iterations
         if is_due and len(self.held) and self.iteration not in self.stopping.losses:
             self.stopping.check(self.iteration, self.loss_held_out())
 
     @torch.no_grad()
     def loss_held_out(self) -> float:
-        """How badly the frames are known that are not learned: by the same draws every time."""
+        """Return the loss of the frames held out, by the same random draws every time."""
         with torch.random.fork_rng(devices=[self.signal.device] if self.signal.is_cuda else []):
             torch.manual_seed(0)  # noqa: TID251 - the run's own generator is put aside
             rows = torch.arange(len(self.held))
@@ -159,12 +158,12 @@ class Rehearsal:
         return sum(parts) / len(self.held)
 
     def _weighed_loss(self, rows: Tensor) -> float:
-        """The loss of held out frames ``[b]``, times their number."""
+        """Return the loss of held out frames ``[b]``, times their number."""
         held = self.held[rows.to(self.held.centres.device)]
         return len(rows) * float(self._forced(held).loss(ForcedConfig()))
 
     def next_batch(self) -> Tensor:
-        """Numbers of random frames with labels, ``[b]``; every one comes once per epoch."""
+        """Return rows of random labels, ``[b]``; every one comes once per epoch."""
         size = min(self.config.batch_size, len(self.labels))
         if len(self.queue) < size:
             self.queue = torch.cat([self.queue, torch.randperm(len(self.labels))])
@@ -172,9 +171,10 @@ class Rehearsal:
         return batch
 
     def step(self, rows: Tensor) -> StepReport:
-        """One step on given frames ``[b]``; if it is not finite it is counted, not applied."""
+        """Take a step on labels ``[b]``; one that is not finite is counted, but not applied."""
         self.iteration += 1
         parts = self.portions.map(self._rehearse, rows)
+        # Portions give sums over their labels: added up and divided, they are the batch's mean.
         for weight, *of_parts in zip(self.weights, *(found for found, _ in parts), strict=True):
             weight.grad = reduce(torch.add, of_parts) / len(rows)
         norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
@@ -189,7 +189,7 @@ class Rehearsal:
         return report
 
     def _rehearse(self, rows: Tensor) -> tuple[list[Tensor], Objective]:
-        """Gradients of all weights, times the number of frames ``[b]``; and what was measured."""
+        """Return gradients of all weights, times the number of labels, and the objective."""
         forced = self._forced(self.labels[rows.to(self.labels.centres.device)])
         gradients = torch.autograd.grad(
             len(rows) * forced.loss(ForcedConfig()),
@@ -200,21 +200,20 @@ class Rehearsal:
         return list(gradients), explanation_objective(forced.explanation, self.policy)
 
     def _forced(self, labels: Labels) -> Forced:
-        """What the network makes of frames along their tones."""
-        known = Tones(labels.on, labels.f0_bins, labels.inharmonicity)
+        """Return the rollout over labelled frames along their tones."""
         spectra = self.frame.analyse(self.signal, labels.centres)[:, : self.frame.n_network_bins]
         return forced_rollout(
-            self.policy, spectra, known, self.dictionary, ForcedConfig().tolerance_bins
+            self.policy, spectra, labels.tones, self.dictionary, ForcedConfig().tolerance_bins
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that training changes and what it learns, except the random generator."""
+        """Return all that training changes and learns from, except the random generator's state."""
         return {
             "iteration": self.iteration,
             "n_skipped": self.n_skipped,
             "queue": self.queue.clone(),  # a view, with which all it was cut from would be saved
-            "labels": dict(vars(self.labels)),
-            "held": dict(vars(self.held)),
+            "labels": leaves(self.labels),
+            "held": leaves(self.held),
             "stopping": self.stopping.state_dict(),
             "dictionary": self.dictionary,
             "policy": self.policy.state_dict(),
@@ -227,7 +226,7 @@ class Rehearsal:
         self.queue = state["queue"]
         device = self.signal.device
         self.labels, self.held = (
-            Labels(**{name: x.to(device) for name, x in state[part].items()})
+            from_leaves(Labels, {name: x.to(device) for name, x in state[part].items()})
             for part in ("labels", "held")
         )
         self.stopping.load_state_dict(state["stopping"])

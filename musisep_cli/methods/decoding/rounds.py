@@ -1,13 +1,16 @@
-"""Transcription: from the hypotheses of all frames to what every instrument plays.
+"""Rounds: from the hypotheses of all frames to what every instrument plays.
 
-The first decoding knows an instrument by one timbre, whatever its pitch. From what it found, the
-timbres at all pitches are learned, and every hypothesis is heard again as if these instruments
-played it: levels alone are free. So decoded once more, octaves and rests come out better. What the
-first decoding found also tells of notes that sound on where no hypothesis has them (``held``).
+1. The first decoding knows an instrument by one timbre, whatever its pitch.
+2. What it found tells of notes that sound on where no hypothesis has them, and further hypotheses
+   are added (``held_notes``).
+3. The timbres at all pitches are learned from it, and every hypothesis gets another cost: how badly
+   it explains the frame if these instruments play it, at any levels. So decoded again, octaves and
+   rests come out better.
 
-The same is the judge of who plays what. With instruments of one register the first decoding may
-end in labels that mix two of them up, at less cost than the right ones have. But no timbres explain
-a mixture of two instruments as well as those of each explain its own tones.
+The third round also judges who plays what in the first. With instruments of one register, the
+cheapest decoding may mix two of them up. But one timbre learned from the tones of two instruments
+explains neither as well as the timbre of each explains its own, so that the right decoding costs
+least once more is known of the timbres.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments and tones of a hypothesis, ``a``
 assignments of tones to instruments, ``h`` harmonics, ``f`` bins, ``c`` channels.
@@ -27,101 +30,138 @@ from torch import Tensor
 
 from musisep_cli.frames.framewise import BLOCK_FRAMES, Derived, Frames, Framewise, stretches
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
 from musisep_cli.methods.decoding.costs import Candidates, DecodingConfig, assignments
 from musisep_cli.methods.decoding.decoded import Decoded, candidates_of, dictionary_of_timbres
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.path import Decoding, Excerpt, decode, decode_again
+from musisep_cli.methods.decoding.path import (
+    Decoding,
+    Excerpt,
+    Judge,
+    decode,
+    decode_again,
+    go_on,
+    least_cost,
+)
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.timbre import Timbres, comb_of, learn_timbres
-from musisep_cli.tones.tones import Tones
 
 N_ROUNDS = 3
-"""Decoded, further hypotheses found, decoded once more."""
+"""Number of rounds that are reported: decoded, further hypotheses found, decoded again."""
 
 Widen: TypeAlias = Callable[[Framewise[Hypotheses], Decoding], Framewise[Hypotheses]]
+"""Takes hypotheses and what was chosen of them, and returns the hypotheses with further ones."""
 
 
-def transcribe(
-    found: Framewise[Hypotheses],
-    spectra: Framewise[Tensor],
-    frame: GaborFrame,
-    config: DecodingConfig,
-    dictionary_config: DictionaryConfig,
-    seed: int,
-    *,
-    widen: Widen | None = None,
-    scratch: Callable[[], Spool] = Spool.temporary,
-    pause: Callable[[], None] = lambda: None,
-    reached: Callable[[int], None] = lambda _: None,
-) -> tuple[Framewise[Hypotheses], Decoding]:
-    """What every instrument plays.
+@dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """Decoding in several rounds, each by what the one before it tells of the instruments.
 
-    Args:
-        found: hypotheses of all frames.
-        spectra: of all frames, ``[n, f]``.
+    Attributes:
         frame: the representation.
         config: weights.
-        dictionary_config: of the dictionary that the timbres start from.
-        seed: of the random starts.
-        widen: adds further hypotheses to those found, once they are decoded.
+        dictionary: how the dictionary starts that the timbres are learned from.
+        seed: seed of the random starts.
+        widen: adds further hypotheses to those found, once they are decoded; None for none.
         scratch: opens a file for what a long recording needs besides.
         pause: called block after block; may raise to end the work.
         reached: called with the number of rounds done, ``N_ROUNDS`` at the end.
-
-    Returns:
-        The hypotheses, with the further ones, and what was chosen of them.
-
-    Raises:
-        OutputError: the disk is full.
     """
 
-    def candidates(found: Framewise[Hypotheses]) -> Framewise[Candidates]:
-        return Derived(found, partial(candidates_of, frame=frame, places=config.places))
+    frame: GaborFrame
+    config: DecodingConfig
+    dictionary: DictionaryConfig
+    seed: int
+    widen: Widen | None = None
+    scratch: Callable[[], Spool] = Spool.temporary
+    pause: Callable[[], None] = go_on
+    reached: Callable[[int], None] = lambda _: None
 
-    def again(
-        found: Framewise[Hypotheses], spectra: Framewise[Tensor], known: Decoding
+    def decode(
+        self, found: Framewise[Hypotheses], spectra: Framewise[Tensor]
+    ) -> tuple[Framewise[Hypotheses], Decoding]:
+        """Return what every instrument plays: all hypotheses, and which of them was chosen.
+
+        Args:
+            found: hypotheses of all frames.
+            spectra: of all frames, ``[n, f]``.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        self.reached(0)
+        if self.config.weight_harmonics == 0:
+            only = self._first(found, least_cost)
+            self.reached(N_ROUNDS)
+            return found, only
+        first = self._first(found, partial(self._best, found, spectra))
+        self.reached(1)
+        wider = self.widen(found, first) if self.widen else found
+        self.reached(2)
+        decoding = self._again(wider, spectra, first)
+        self.reached(N_ROUNDS)
+        return wider, decoding
+
+    def _first(self, found: Framewise[Hypotheses], judge: Judge) -> Decoding:
+        """Return the decoding by one timbre of every instrument, whatever its pitch."""
+        return decode(
+            self._candidates(found),
+            self.config,
+            self.seed,
+            judge=judge,
+            scratch=self.scratch,
+            pause=self.pause,
+        )
+
+    def _again(
+        self, found: Framewise[Hypotheses], spectra: Framewise[Tensor], first: Decoding
     ) -> Decoding:
-        """Decoded by the timbres at all pitches that follow from what is known."""
-        around = NotesAround(Decoded(found, known), config.note_reach)
-        dictionary = dictionary_of_timbres(torch.from_numpy(known.timbres), dictionary_config)
-        timbres = learn_timbres(around, spectra, dictionary.to(spectra[:1].device), frame)
-        misfits = Misfits(found, spectra, frame, timbres)
-        return decode_again(candidates(found), known, misfits, config, scratch=scratch, pause=pause)
+        """Return the decoding by the timbres at all pitches that follow from the first one."""
+        notes = NotesAround(Decoded(found, first), self.config.note_reach)
+        dictionary = dictionary_of_timbres(torch.from_numpy(first.timbres), self.dictionary)
+        timbres = learn_timbres(notes, spectra, dictionary.to(spectra[:1].device), self.frame)
+        misfits = Misfits(found, spectra, self.frame, timbres)
+        return decode_again(
+            self._candidates(found),
+            first,
+            misfits,
+            self.config,
+            scratch=self.scratch,
+            pause=self.pause,
+        )
 
-    def judge(excerpt: Excerpt, labelled: Sequence[Decoding]) -> Decoding:
-        """The labels that cost least when they are decoded again."""
+    def _best(
+        self,
+        found: Framewise[Hypotheses],
+        spectra: Framewise[Tensor],
+        excerpt: Excerpt,
+        decodings: Sequence[Decoding],
+    ) -> Decoding:
+        """Return the one of several decodings of an excerpt that costs least in the third round."""
+        # Decoded again are the excerpt's frames alone, each with the hypothesis chosen in it.
         kept = Frames(Hypotheses, sum(part.stop - part.start for part in excerpt.parts))
         for part in excerpt.parts:
             kept.add(found[part].only(excerpt.hypotheses[part]))
         chosen, heard = kept.joined(), torch.cat([spectra[part] for part in excerpt.parts])
-        tried = [again(chosen, heard, known) for known in labelled]
+        tried = [self._again(chosen, heard, first) for first in decodings]
         return min(tried, key=lambda decoding: decoding.cost)
 
-    reached(0)
-    if config.weight_harmonics == 0:
-        only = decode(candidates(found), config, seed, scratch=scratch, pause=pause)
-        reached(N_ROUNDS)
-        return found, only
-    first = decode(candidates(found), config, seed, judge=judge, scratch=scratch, pause=pause)
-    reached(1)
-    wider = widen(found, first) if widen else found
-    reached(2)
-    decoding = again(wider, spectra, first)
-    reached(N_ROUNDS)
-    return wider, decoding
+    def _candidates(self, found: Framewise[Hypotheses]) -> Framewise[Candidates]:
+        """Return hypotheses in the form that is decoded."""
+        return Derived(found, partial(candidates_of, frame=self.frame, places=self.config.places))
 
 
 @dataclass(frozen=True)
 class Misfits:
-    """How badly the instruments would explain the harmonics of every hypothesis, ``[n, s, a]``.
+    """How badly the instruments would explain every hypothesis, ``Framewise``, ``[n, s, a]``.
 
     Attributes:
         found: hypotheses of all frames.
-        spectra: of all frames, ``[n, f]``.
+        spectra: spectra of all frames, ``[n, f]``.
         frame: the representation.
-        timbres: of the instruments.
+        timbres: the timbres of the instruments.
     """
 
     found: Framewise[Hypotheses]
@@ -134,23 +174,27 @@ class Misfits:
         return len(self.found)
 
     def __getitem__(self, frames: slice) -> NDArray[np.floating[Any]]:
-        """Of some consecutive frames."""
+        """Return the misfits of some consecutive frames."""
         first, last, _ = frames.indices(len(self))
         blocks = stretches(slice(first, last), BLOCK_FRAMES)
         return np.concatenate([self._block(block) for block in blocks])
 
     def _block(self, block: slice) -> NDArray[np.floating[Any]]:
+        """Return the misfits of a block of frames."""
         found, spectra = self.found[block], self.spectra[block]
-        n_frames, n_hypotheses, n_instruments = found.on.shape
-        pitches = Tones(
-            on=found.on.flatten(0, 1).to(found.f0_bins.dtype),
-            f0_bins=found.f0_bins.flatten(0, 1),
-            inharmonicity=found.inharmonicity.flatten(0, 1),
-        )
-        rows = spectra.repeat_interleave(n_hypotheses, 0)
-        # Of the tones: the inverse of which tones the instruments play.
+        n_frames, n_hypotheses, n_instruments = found.tones.on.shape
+        tones = leafwise(lambda values: values.flatten(0, 1), found.tones)
+        rows = spectra.repeat_interleave(n_hypotheses, 0)  # every hypothesis is a row of its own
+        # The instrument of each tone: the inverse of the tone of each instrument, ``[a, i]``.
         players = torch.from_numpy(np.argsort(assignments(n_instruments), 1)).to(rows.device)
-        comb = comb_of(pitches, players[0], rows, self.frame, self.timbres.table.shape[-1])
+        # Harmonics and overlaps are the same whoever plays: only timbres differ by assignment.
+        comb = comb_of(
+            tones,
+            rows,
+            instruments=players[0],
+            frame=self.frame,
+            n_harmonics=self.timbres.table.shape[-1],
+        )
         misfits = [self.timbres.misfit(replace(comb, instruments=each)) for each in players]
         found_misfits = torch.stack(misfits, 1).view(n_frames, n_hypotheses, -1)
         return found_misfits.cpu().numpy()

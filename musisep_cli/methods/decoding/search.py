@@ -1,9 +1,9 @@
 """Search: the most probable sets of tones of every frame, by beam search.
 
-Departs from the paper (Section 3.8): it predicts one set, the most probable tone after tone. That
-choice cannot be taken back: a first tone an octave too low explains both instruments' harmonics
-and leaves nothing to the second. Here the network continues several sets at once, and the best of
-them are kept as the frame's ``hypotheses``.
+Departs from the paper (Section 3.8), which predicts one set, the most probable tone after tone.
+Such a choice cannot be taken back: a first tone an octave too low explains the harmonics of both
+instruments and leaves nothing to the second. Here the network continues several sets at once, and
+the best of them are kept as the frame's ``hypotheses``.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, ``c`` candidates for the next tone or
 channels, ``f`` bins, ``h`` harmonics; ``k = n s``, those of one frame in a row.
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.machine.threads import CALLERS_OWN, Threads
 from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
@@ -30,54 +31,54 @@ from musisep_cli.methods.policy.sampling import ToneDistribution
 from musisep_cli.tones.tones import Tones
 
 TOLERANCE_BINS = 1.5
-"""Tones this close are one tone: what the network's neighbouring bins say is added up."""
+"""Bins: tones this close to each other are one tone, and their probabilities are added."""
 PROPOSAL_REACH_BINS = 2
-"""A proposal is the most probable bin within this distance."""
+"""Bins to both sides among which a proposed bin is the most probable one."""
 LOWEST_WIDTHS = 3.0
-"""Lower tones, relative to the width of a peak, are not looked for: 22 Hz at the paper's window.
-Their harmonics run into each other, so that they fit any rumble, and no instrument plays them."""
+"""Least pitch, relative to the width of a peak: 22 Hz at the paper's window. The harmonics of lower
+tones run into each other, so that they fit any rumble, and no instrument plays them."""
 HIDING_HARMONICS, MOST_HIDING = range(2, 7), 10
-"""Where a tone is looked for that hides: at these harmonics of every other tone, the lowest first,
-and at so many in all."""
-
+"""Harmonics of every other tone at which a hidden tone is looked for, the lowest first, and the
+most places in all."""
 FRAMES_AT_ONCE = 8
-"""Frames searched in one go. The network's activations then fit into the processor's cache; blocks
-of 64 frames took twice the processor time, half of it the system's, for fresh memory."""
+"""Number of frames searched at once: the network's activations then fit into the processor's cache.
+Blocks of 64 took twice the processor time, half of it spent by the system on fresh memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """How many sets of tones are looked at (not in the paper)."""
+    """How many sets of tones are tried (not in the paper)."""
 
     beam: int = field(default=5, metadata={"least": 1, "most": 32})
-    """Candidates for the next tone of a set, and sets that are continued."""
+    """Number of candidates for the next tone of a set, and of sets that are continued."""
     hypotheses: int = 12
-    """Sets of a frame that are kept. With both at 1 it is the most probable tone after tone."""
+    """Number of sets of a frame that are kept. With 1 here and for ``beam``, it is the most
+    probable tone after tone, as in the paper."""
     octave_nats: float = field(default=10.0, metadata={"least": 0})
-    """The most probable set is also tried with each tone an octave lower and higher, so much less
-    probable: the network's surest errors are octaves, of tones with a weak fundamental above all.
-    0: it is not."""
+    """Nats by which the most probable set with a tone an octave lower or higher is less probable.
+    It is tried because the network's surest errors are octaves, above all of tones with a weak
+    fundamental. 0: it is not tried."""
     hidden_nats: float = field(default=10.0, metadata={"least": 0})
-    """The last tone of the most probable set is also tried at the harmonics of the others, so much
-    less probable: a tone there has no harmonic of its own, and once the others are subtracted the
-    network finds nothing left of it. 0: it is not."""
+    """Nats by which the most probable set with its last tone at a harmonic of another is less
+    probable. It is tried because such a tone has no harmonic of its own, and once the others are
+    subtracted the network finds nothing left of it. 0: it is not tried."""
     held_nats: float = field(default=5.0, metadata={"least": 0})
-    """Once decoded, every frame is also tried with notes that are held from the frames before, or
-    begun before those after, so much less probable: a tone that the others cover is in no set of
-    its own frame. 0: it is not."""
+    """Nats by which a frame's tones with a note held from the frames before, or begun before those
+    after, are less probable. They are tried, once all is decoded, because a tone that the others
+    cover is in no set of its own frame. 0: they are not tried."""
     refined_pitch: bool = True
     """Whether pitches are set to where their harmonics are strongest before sets are compared."""
 
 
 class Searcher:
-    """Looks for the most probable sets of tones of every frame.
+    """Searches frames for the most probable sets of tones, block after block in order.
 
     Args:
         policy: the network.
-        n_harmonics: of a tone.
-        config: how many sets.
-        keep: takes what is found in the next frames.
-        threads: search the frames.
+        n_harmonics: number of harmonics of a tone.
+        config: how many sets are tried.
+        keep: called with what is found in the next frames.
+        threads: where frames are searched.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Searcher:
         self.keep, self.threads = keep, threads
 
     def listen(self, channels: Tensor) -> None:
-        """Search the next frames ``[n, c, f]``; in silence there are no tones."""
+        """Search the next frames ``[n, c, f]`` and keep what is found; no tones in silent ones."""
         blocks = channels.split(FRAMES_AT_ONCE)
         with self.policy.unet.unchanged():
             found = self.threads.map(self._search, blocks)
@@ -103,23 +104,25 @@ class Searcher:
             self.keep(hypotheses)
 
     def _search(self, block: Tensor) -> Hypotheses:
+        """Return the hypotheses of a few frames ``[n, c, f]``."""
         return search(self.policy, block, self.n_harmonics, self.config)
 
 
 @torch.no_grad()
 def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchConfig) -> Hypotheses:
-    """The most probable sets of tones of frames, found on the mean of their channels.
+    """Return the most probable sets of tones of frames, found on the mean of their channels.
 
-    A set's probability is the product of its tones' probabilities, each given the tones before, and
-    of that of a rest, summed over the orders in which the search met it. Whether there is a rest is
-    read where the network thinks the next tone most probable.
+    The probability of a set is the product of its tones' probabilities, each given the tones before
+    it, and of that of a rest, summed over the orders in which the search met the set. The
+    probability of a rest is read where the network thinks the next tone most probable.
 
     Args:
-        policy: one whose instruments are decided by timbre: it proposes tones, whoever plays them.
-        channels: complex ``[n, c, f]``.
-        n_harmonics: of a tone.
-        config: how many sets.
+        policy: a network that proposes tones, whoever plays them: instruments by timbre.
+        channels: spectra, complex ``[n, c, f]``.
+        n_harmonics: number of harmonics of a tone.
+        config: how many sets are tried.
     """
+    # From no tone on, one more in every round, to as many as there are instruments.
     found = _Sets.none(policy, channels.mean(1), n_harmonics)
     for place in range(policy.n_instruments):
         last = place + 1 == policy.n_instruments
@@ -129,12 +132,13 @@ def search(policy: Policy, channels: Tensor, n_harmonics: int, config: SearchCon
     moves = _moves(policy.n_instruments, config)
     if not moves:
         return hypotheses
+    # The most probable set again, with octaves and hidden tones that the network is blind to.
     moved = found.moved(hypotheses, moves)
     return hypotheses.beside(fit(moved.log_prob, moved.tones, channels))
 
 
 def set_fit(policy: Policy, n_harmonics: int, config: SearchConfig) -> SetFit:
-    """How the sets that the search finds are fitted."""
+    """Return the fit that the search compares its sets by."""
     return SetFit(
         n_harmonics=n_harmonics,
         width_bins=policy.ideal_width_bins,
@@ -144,7 +148,14 @@ def set_fit(policy: Policy, n_harmonics: int, config: SearchConfig) -> SetFit:
 
 
 class _Move(NamedTuple):
-    """A tone of a set put at a multiple of its own pitch or of another one's, the source's."""
+    """A tone of a set that is put at a multiple of its own pitch or of another tone's.
+
+    Attributes:
+        tone: number of the tone that is moved.
+        source: number of the tone whose pitch is multiplied.
+        factor: what it is multiplied by.
+        nats: by how much the set becomes less probable.
+    """
 
     tone: int
     source: int
@@ -153,9 +164,10 @@ class _Move(NamedTuple):
 
 
 def _moves(n_tones: int, config: SearchConfig) -> list[_Move]:
-    """Where the tones of the most probable set may be instead.
+    """Return the moves of a tone that are tried on the most probable set.
 
-    After a rest there are only rests: with the last tone, no other one is missing.
+    Only the last tone is looked for where it may hide: after a rest there are only rests, so that
+    with the last tone none is missing.
     """
     last = n_tones - 1
     octaves = [
@@ -173,21 +185,25 @@ def _moves(n_tones: int, config: SearchConfig) -> list[_Move]:
 
 @dataclass(frozen=True)
 class _Sets:
-    """Sets that are not complete yet, ``[n, s]``; the tones that are missing are off.
+    """Sets of tones that are not complete yet.
 
-    ``explanation`` holds them as rollouts ``[k]``, for the network to go on from.
+    Attributes:
+        policy: the network that goes on with them.
+        dictionary: one that has no say, ``[h, i]``.
+        explanation: the sets as rollouts ``[k]``, for the network to go on from.
+        log_prob: of the sets, ``[n, s]``.
+        tones: those that are missing are off, ``[n, s, i]``.
     """
 
     policy: Policy
     dictionary: Tensor
     explanation: Explanation
     log_prob: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
 
     @classmethod
     def none(cls, policy: Policy, spectra: Tensor, n_harmonics: int) -> _Sets:
+        """Return one set without tones for each of ``spectra [n, f]``."""
         dictionary = spectra.real.new_ones(n_harmonics, policy.n_instruments)  # has no say here
         blank = spectra.real.new_zeros(len(spectra), 1, policy.n_instruments)
         return cls(
@@ -195,62 +211,61 @@ class _Sets:
             dictionary=dictionary,
             explanation=Explanation.blank(spectra, dictionary),
             log_prob=blank[..., 0],
-            on=blank.bool(),
-            f0_bins=blank,
-            inharmonicity=blank,
+            tones=Tones(blank.bool(), blank, blank),
         )
 
     @property
-    def tones(self) -> Tones:
-        """Those of every set, ``[n, s, i]``."""
-        return Tones(self.on, self.f0_bins, self.inharmonicity)
-
-    @property
     def lowest_bins(self) -> float:
-        """No tone is lower."""
+        """The least pitch in bins."""
         return LOWEST_WIDTHS * self.policy.ideal_width_bins
 
     def extended(self, place: int, beam: int, n_kept: int) -> _Sets:
-        """Every set with one more tone or with a rest, the most probable ``n_kept`` of a frame.
+        """Return every set with one more tone or a rest, the ``n_kept`` most probable of a frame.
 
-        After a rest there are only rests: it says that nothing is left.
+        After a rest there are only rests: a rest says that nothing is left.
+
+        Args:
+            place: number of the tone that is added.
+            beam: number of candidates for it.
+            n_kept: number of sets of a frame that are kept.
         """
         n_frames, n_sets = self.log_prob.shape
+        # Candidates are the local maxima of the network's distribution over the bins.
         distribution, _ = self.policy.propose(self.explanation, self.dictionary)
         mass = peak_log_mass(distribution.logits)
-        mass[:, : math.ceil(self.lowest_bins)] = 2 * LEAST_LOG_PROB
+        mass[:, : math.ceil(self.lowest_bins)] = 2 * LEAST_LOG_PROB  # as good as never
         proposals = mass.topk(beam)  # k, c
-        tones = _Tones.read(self.policy, distribution, proposals.indices)
-        sounding = proposals.values + functional.logsigmoid(tones.on_logit)
-        resting = functional.logsigmoid(-tones.on_logit[:, :1])
+        next_tones = _NextTones.read(self.policy, distribution, proposals.indices)
+        sounding = proposals.values + functional.logsigmoid(next_tones.on_logit)
+        # The last child of every set is a rest.
+        resting = functional.logsigmoid(-next_tones.on_logit[:, :1])
+        # A set that has rested already goes on with a rest for certain.
         if place > 0:
-            rested = ~self.on[..., place - 1].flatten()[:, None]
+            rested = ~self.tones.on[..., place - 1].flatten()[:, None]
             sounding = sounding.masked_fill(rested, LEAST_LOG_PROB)
             resting = resting.masked_fill(rested, 0.0)
         steps = torch.cat([sounding, resting], 1).view(n_frames, n_sets, -1)
 
         def children(values: Tensor, tone: Tensor) -> Tensor:
-            """A tone's value in its place of every child; that of a rest is 0. ``[n, s c, i]``."""
+            """Return values with the next tone's in its place, 0 for a rest, ``[n, s c, i]``."""
             parents = values[:, :, None].repeat(1, 1, beam + 1, 1)  # n, s, c, i
             parents[:, :, :beam, place] = tone.view(n_frames, n_sets, beam).to(values.dtype)
             return parents.flatten(1, 2)
 
-        on = children(self.on, torch.ones_like(tones.f0_bins))
-        f0_bins = children(self.f0_bins, tones.f0_bins)
-        inharmonicity = children(self.inharmonicity, tones.inharmonicity)
-        log_prob = merged((self.log_prob[..., None] + steps).flatten(1), on * f0_bins)
+        tones = leafwise(children, self.tones, next_tones.tones)
+        # The same tones in another order are the same set.
+        log_prob = merged((self.log_prob[..., None] + steps).flatten(1), tones.on * tones.f0_bins)
         best = log_prob.topk(min(n_kept, log_prob.shape[1]))  # n, s
-        chosen = best.indices[..., None].expand(-1, -1, on.shape[-1])
+        chosen = best.indices[..., None].expand(-1, -1, tones.on.shape[-1])
         kept = replace(
             self,
             log_prob=best.values.clamp_min(LEAST_LOG_PROB),
-            on=on.gather(1, chosen),
-            f0_bins=f0_bins.gather(1, chosen),
-            inharmonicity=inharmonicity.gather(1, chosen),
+            tones=leafwise(lambda values: values.gather(1, chosen), tones),
         )
         if place + 1 == self.policy.n_instruments:
             return kept
-        parents = torch.arange(n_frames, device=on.device)[:, None] * n_sets
+        # From the number of a child, s c, back to its parent s and its proposal c.
+        parents = torch.arange(n_frames, device=log_prob.device)[:, None] * n_sets
         parents = parents + best.indices // (beam + 1)
         child = best.indices % (beam + 1)
         return kept._followed(
@@ -265,76 +280,88 @@ class _Sets:
         bins: Tensor,
         child: Tensor,
     ) -> _Sets:
-        """With the tones at ``place`` subtracted from what the network sees next.
+        """Return the sets with the tones at ``place`` subtracted from what the network sees.
 
         Args:
-            place: of the tones.
-            distribution: they were proposed by.
+            place: number of the tones that were added.
+            distribution: the one that proposed them.
             parents: rollout that each set continues, ``[k]``.
             bins: proposals of every parent, ``[parents, c]``.
-            child: the one that was taken, or c for a rest, ``[k]``.
+            child: proposal that was taken, or c for a rest, ``[k]``.
         """
-        child = child.clamp_max(bins.shape[1] - 1)  # of a rest any: only rests follow
+        # For a rest any proposal will do, for only rests follow it.
+        child = child.clamp_max(bins.shape[1] - 1)
         distribution = distribution.continued(parents)
         explanation = self.explanation.taken(parents)
         slot = torch.full_like(parents, place)
         action = distribution.at(slot, bins[parents, child])
         raw = distribution.read(action)
         tone = self.policy.tone(distribution, action, raw, explanation, self.dictionary)
-        unused = explanation.log_prob
+        unused = explanation.log_prob  # probabilities are kept by set, not in the explanation
         return replace(self, explanation=explanation.add(tone, unused, unused))
 
     def moved(self, fitted: Hypotheses, moves: Sequence[_Move]) -> _Sets:
-        """The most probable set, as it was fitted, with one tone moved, a set for every move."""
-        n_tones = self.on.shape[-1]
-        sources = torch.arange(n_tones, device=self.on.device).repeat(len(moves), 1)
-        factors = self.f0_bins.new_ones(len(moves), n_tones)
+        """Return the most probable set, as it was fitted, with a tone moved, once per move."""
+        n_tones = self.tones.on.shape[-1]
+        sources = torch.arange(n_tones, device=self.log_prob.device).repeat(len(moves), 1)
+        factors = self.tones.f0_bins.new_ones(len(moves), n_tones)
+        # Each row takes all tones as they are, but for the one that is moved.
         for row, move in enumerate(moves):
             sources[row, move.tone], factors[row, move.tone] = move.source, move.factor
         return replace(
             self,
             log_prob=self.log_prob[:, :1] - factors.new_tensor([move.nats for move in moves]),
-            on=self.on[:, 0][:, sources],
-            f0_bins=(fitted.f0_bins[:, 0][:, sources] * factors).clamp_min(self.lowest_bins),
-            inharmonicity=self.inharmonicity[:, 0][:, sources],
+            tones=Tones(
+                on=self.tones.on[:, 0][:, sources],
+                f0_bins=(fitted.tones.f0_bins[:, 0][:, sources] * factors).clamp_min(
+                    self.lowest_bins
+                ),
+                inharmonicity=self.tones.inharmonicity[:, 0][:, sources],
+            ),
         )
 
 
 @dataclass(frozen=True)
-class _Tones:
-    """Candidates for the next tone, each ``[k, c]``."""
+class _NextTones:
+    """Candidates for the next tone of every set.
+
+    Attributes:
+        on_logit: of whether it is there at all, ``[k, c]``.
+        tones: what each is if it is there, ``[k, c]``.
+    """
 
     on_logit: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
 
     @classmethod
-    def read(cls, policy: Policy, distribution: ToneDistribution, bins: Tensor) -> _Tones:
-        """What the network says of the tones at some bins ``[k, c]``."""
+    def read(cls, policy: Policy, distribution: ToneDistribution, bins: Tensor) -> _NextTones:
+        """Return what the network says of tones at some bins ``[k, c]``."""
         n_sets, n_candidates = bins.shape
         sets = torch.arange(n_sets, device=bins.device).repeat_interleave(n_candidates)
         each = distribution.continued(sets)
         action = each.at(torch.zeros_like(sets), bins.flatten())
         raw = each.read(action)
         f0_bins = action.bin + offset_bins(raw[:, Output.OFFSET], policy.parameter_config)
+        f0_bins = f0_bins.clamp_min(1.0).view_as(bins)
         return cls(
             on_logit=(raw[:, Output.ON_LOGIT] + policy.parameter_config.on_bias).view_as(bins),
-            f0_bins=f0_bins.clamp_min(1.0).view_as(bins),
-            inharmonicity=action.inharmonicity.to(f0_bins.dtype).view_as(bins),
+            tones=Tones(
+                on=torch.ones_like(f0_bins),
+                f0_bins=f0_bins,
+                inharmonicity=action.inharmonicity.to(f0_bins.dtype).view_as(bins),
+            ),
         )
 
 
 def peak_log_mass(logits: Tensor) -> Tensor:
-    """Log-probability of a bin with its two neighbours, at the local maxima; elsewhere very low.
+    """Return the log-probability of a bin with its two neighbours, at the local maxima, ``[k, f]``.
 
-    The maxima are those of the single bins. Where one bin has it all, the sums of three around it
-    are equal to the last bit, and would make three proposals of one.
+    Elsewhere it is very low. The maxima are those of the single bins: where one bin has all of the
+    probability, the sums of three around it are equal to the last bit, and would make three
+    proposals of one.
 
     Args:
-        logits: ``[k, f]``.
-
-    Returns:
-        ``[k, f]``.
+        logits: unnormalised log-probabilities of the bins, ``[k, f]``.
     """
     log_probs = functional.log_softmax(logits, -1)
     padded = functional.pad(log_probs, (1, 1), value=-torch.inf)
@@ -345,14 +372,13 @@ def peak_log_mass(logits: Tensor) -> Tensor:
 
 
 def merged(log_prob: Tensor, pitches: Tensor) -> Tensor:
-    """Equal sets made one: the most probable gets the sum, the others almost nothing.
+    """Return log-probabilities with equal sets made one, ``[n, s]``.
+
+    The most probable of equal sets gets the sum, the others almost nothing.
 
     Args:
-        log_prob: of every set, ``[n, s]``.
+        log_prob: log-probability of every set, ``[n, s]``.
         pitches: in bins, 0 for a rest, ``[n, s, i]``; their order does not matter.
-
-    Returns:
-        ``[n, s]``.
     """
     ordered = pitches.sort(-1).values
     distance = (ordered[:, :, None] - ordered[:, None]).abs().amax(-1)

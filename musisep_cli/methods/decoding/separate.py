@@ -27,7 +27,7 @@ from musisep_cli.methods.decoding.held_notes import Held, with_held
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
 from musisep_cli.methods.decoding.path import Decoding, order_like
 from musisep_cli.methods.decoding.rehearsal import Labels, Rehearsal
-from musisep_cli.methods.decoding.rounds import N_ROUNDS, transcribe
+from musisep_cli.methods.decoding.rounds import N_ROUNDS, Rounds
 from musisep_cli.methods.decoding.search import Searcher, set_fit
 from musisep_cli.methods.decoding.settings import DecodingSettings
 from musisep_cli.methods.method import Result, Work
@@ -159,20 +159,17 @@ class _Scene:
             kept = SpooledFrames(Hypotheses, spool, self.spectra.mean.device)
             return with_held(held, kept, pause)
 
-        return _Heard(
-            *transcribe(
-                found,
-                self.spectra.of_mean,
-                self.frame,
-                self.settings.decoding,
-                self.settings.dictionary,
-                self.work.seed,
-                widen=widen if search.held_nats > 0 else None,
-                scratch=self.work.scratch,
-                pause=pause,
-                reached=lambda n_rounds: self.work.tell("decoding", n_rounds, N_ROUNDS),
-            )
+        rounds = Rounds(
+            frame=self.frame,
+            config=self.settings.decoding,
+            dictionary=self.settings.dictionary,
+            seed=self.work.seed,
+            widen=widen if search.held_nats > 0 else None,
+            scratch=self.work.scratch,
+            pause=pause,
+            reached=lambda n_rounds: self.work.tell("decoding", n_rounds, N_ROUNDS),
         )
+        return _Heard(*rounds.decode(found, self.spectra.of_mean))
 
     def _hear(self, stage: str) -> Framewise[Hypotheses]:
         """Return the most probable sets of tones of all frames."""

@@ -1,9 +1,11 @@
-"""Stopping: training on a recording ends when notes that it does not learn are heard no better.
+"""Stopping: training on a recording ends when notes held out from it are heard no better.
 
-Not in the paper, which trains for a given number of steps. What was decoded is learned in some
-notes (``training.rehearsal``) and asked for in others: every few steps, how improbable it is there.
-Whole notes are held out, for the frames around a frame are nearly the same as itself. No reference
-is needed, and none is used.
+Not in the paper, which trains for a given number of steps. The network learns the decoded tones of
+some notes (``rehearsal``). Every few steps it is checked how improbable the decoded tones of other
+notes are to it, which it does not learn. Whole notes are held out, for the frames next to a frame
+are nearly the same as itself. No reference is needed, and none is used.
+
+Axes: ``n`` frames.
 """
 
 from __future__ import annotations
@@ -16,27 +18,27 @@ import torch
 from torch import Tensor
 
 HELD_SHARE = 0.1
-"""Of the frames, at least so many are held out."""
+"""Least share of the frames that is held out."""
 MOST_HELD = 60
-"""Of these so many are asked for, which takes as long as a training step."""
+"""Most frames that are checked, of those held out: a check takes as long as a training step."""
 CHECK_STEPS = 20
-"""Steps from one check to the next."""
+"""Number of steps from one check to the next."""
 PATIENCE = 2
-"""Checks without gain that end the training."""
+"""Number of checks in a row without gain that end the training."""
 LEAST_GAIN = 0.005
-"""Less is none, in nats per tone: that makes a tone half a hundredth more probable."""
+"""Nats per tone: a smaller gain counts as none. It makes a tone half a hundredth more probable."""
 
 
 class Stopping:
     """The checks so far, and the weights that did best.
 
     Args:
-        weights: what is trained.
+        weights: the tensors that are trained.
 
     Attributes:
-        losses: what every check found, by the number of steps done before it.
-        kept: after how many steps the weights were best.
-        best: what they were then.
+        losses: loss of every check, by the number of steps done before it.
+        kept: number of steps after which the weights were best.
+        best: the weights at that time.
     """
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
@@ -46,9 +48,10 @@ class Stopping:
         self.best: list[Tensor] = []
 
     def check(self, iteration: int, loss: float) -> None:
-        """The loss in what is held out, after so many steps; one that is no number is the worst.
+        """Take the loss of the frames held out after ``iteration`` steps.
 
-        The first weights are left only for some that gain.
+        A loss that is not a number counts as the worst. The first weights are given up only for
+        some that gain at least ``LEAST_GAIN``.
         """
         if math.isnan(loss):
             loss = math.inf
@@ -59,21 +62,21 @@ class Stopping:
 
     @property
     def is_over(self) -> bool:
-        """Whether the last checks gained next to nothing."""
+        """Whether the last ``PATIENCE`` checks gained less than ``LEAST_GAIN`` together."""
         losses = list(self.losses.values())
         if len(losses) <= PATIENCE:
             return False
         return min(losses[:-PATIENCE]) - min(losses) < LEAST_GAIN
 
     def take_best(self) -> None:
-        """Give the weights the values that did best, if there was a check."""
+        """Set the weights to the values that did best, if there was a check."""
         if self.best:
             with torch.no_grad():
                 for weight, best in zip(self.weights, self.best, strict=True):
                     weight.copy_(best)
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it."""
+        """Return the checks so far and the best weights."""
         return {"losses": dict(self.losses), "kept": self.kept, "best": list(self.best)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -83,11 +86,11 @@ class Stopping:
 
 
 def held_out(passages: Tensor) -> Tensor:
-    """Which frames are held out, bool ``[n]``: whole passages, drawn until they are enough.
+    """Return which frames are held out, bool ``[n]``: passages drawn until they are enough.
 
     Args:
-        passages: number of the passage that each frame belongs to, ``[n]``. Of a single one nothing
-            is held out.
+        passages: number of the passage that each frame belongs to, ``[n]``. If there is but one,
+            nothing is held out.
     """
     numbers, sizes = passages.unique(return_counts=True)
     order = torch.randperm(len(numbers)).to(numbers.device)

@@ -1,8 +1,17 @@
 """Viterbi: the cheapest sequence of states through all steps.
 
 A. Viterbi, Error bounds for convolutional codes and an asymptotically optimum decoding algorithm,
-IEEE Transactions on Information Theory 13(2), 1967. Steps go through memory a block at a time, and
-the best ways back lie in a file: an hour has a third of a million of them.
+IEEE Transactions on Information Theory 13(2), 1967. The least cost of reaching state p at step n is
+
+    least[n, p] = min_q (least[n - 1, q] + transition[n - 1, q, p]) + cost[n, p],               (1)
+    before[n, p] = argmin_q (least[n - 1, q] + transition[n - 1, q, p]),                        (2)
+
+and the path is followed back from the cheapest last state:
+
+    path[n - 1] = before[n, path[n]].                                                           (3)
+
+Steps go through memory a block at a time, and (2) lies in a file: an hour has a third of a million
+steps.
 
 Axes: ``n`` steps, ``p`` states.
 """
@@ -24,21 +33,18 @@ Transitions: TypeAlias = Callable[[int, int], Array]
 next step, ``[last - first, p before, p after]``."""
 
 STEPS_AT_ONCE, TRANSITIONS_AT_ONCE = 8192, 2_000_000
-"""That are held in memory."""
+"""Most steps, and most costs of transitions, that are held in memory at once."""
 
 
 def cheapest_path(
     costs: Framewise[Array], transitions: Transitions, before: Spool
 ) -> tuple[NDArray[np.int64], float]:
-    """Viterbi's algorithm: the sequence of states with the least sum of costs.
+    """Return the sequence of states with the least sum of costs, ``[n]``, and that sum.
 
     Args:
-        costs: of every state at every step, ``[n, p]``.
-        transitions: of going from one state to another, block after block.
-        before: an empty spool, for the best way to every state.
-
-    Returns:
-        States ``[n]``, and their cost.
+        costs: cost of every state at every step, ``[n, p]``.
+        transitions: gives the costs of going from one state to another, block after block.
+        before: an empty spool, for (2).
 
     >>> from contextlib import closing
     >>> costs = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
@@ -57,13 +63,13 @@ def cheapest_path(
         steps = zip(costs[first + 1 : last + 1], transitions(first, last), strict=True)
         for step, (cost, transition) in enumerate(steps):
             reached = least[:, None] + transition
-            best[step] = reached.argmin(0)
-            least = reached.min(0) + cost
+            best[step] = reached.argmin(0)  # (2)
+            least = reached.min(0) + cost  # (1)
         before.append(best)
     path = np.zeros(len(costs), np.int64)
     path[-1] = least.argmin()
     for block in reversed(blocks):
         best = before[block]
         for step in reversed(range(len(best))):
-            path[block.start + step] = best[step, path[block.start + step + 1]]
+            path[block.start + step] = best[step, path[block.start + step + 1]]  # (3)
     return path, float(least.min())

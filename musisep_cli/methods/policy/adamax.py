@@ -11,18 +11,18 @@ from torch import Tensor
 class AdaMax:
     """AdaMax (Kingma and Ba, 2015, Algorithm 2), as a plain object over a list of tensors.
 
-        m <- beta_1 m + (1 - beta_1) g
-        u <- max(beta_2 u, |g|)
-        p <- p - lr / (1 - beta_1^t) m / (u + eps)
+        m <- beta_1 m + (1 - beta_1) g                                                          (1)
+        u <- max(beta_2 u, |g|)                                                                 (2)
+        p <- p - lr / (1 - beta_1^t) m / (u + eps)                                              (3)
 
     With ``shared_dim`` the norm u is shared along that dimension (the maximum of |g| over it): all
     harmonics of an instrument then keep the proportions of their gradient, so a harmonic with a
     faint gradient is not moved as far as a strong one. torch.optim.Adamax has no such norm.
 
     Args:
-        parameters: leaves that require a gradient.
+        parameters: p, tensors that require a gradient.
         lr: step size.
-        betas: decay of the mean and of the norm.
+        betas: decays beta_1 of the mean and beta_2 of the norm.
         eps: added to the norm.
         shared_dim: dimension along which the norm is shared, or none.
     """
@@ -41,13 +41,14 @@ class AdaMax:
         self.n_steps = 0
         self.means = [torch.zeros_like(p) for p in self.parameters]
         self.norms = [torch.zeros_like(p) for p in self.parameters]
-        # A GPU takes an operation of all tensors at once, or else to start so many takes longer
-        # than what they do; on a CPU what one tensor's operations share is still in the cache.
+        # On a GPU an operation goes over all tensors at once, for starting one per tensor would
+        # take longer than the work. On a CPU all operations of a tensor follow each other, while
+        # it is in the cache.
         self.n_together = 1 if all(p.is_cpu for p in self.parameters) else len(self.parameters)
 
     @torch.no_grad()
     def step(self, gradients: Iterable[Tensor], rate: float = 1.0) -> None:
-        """One step against ``gradients``, one per parameter, of ``rate`` times the step size."""
+        """Take a step against ``gradients``, one per parameter, of ``rate`` times the step size."""
         self.n_steps += 1
         beta_1, beta_2 = self.betas
         step_size = rate * self.lr / (1 - beta_1**self.n_steps)
@@ -55,21 +56,21 @@ class AdaMax:
         for start in range(0, len(each), self.n_together):
             some = zip(*each[start : start + self.n_together], strict=True)
             parameters, together, means, norms = (list(column) for column in some)
-            torch._foreach_lerp_(means, together, 1 - beta_1)
+            torch._foreach_lerp_(means, together, 1 - beta_1)  # (1)
             torch._foreach_mul_(norms, beta_2)
-            torch._foreach_maximum_(norms, self._sizes(together))
+            torch._foreach_maximum_(norms, self._sizes(together))  # (2)
             bounds = torch._foreach_add(norms, self.eps)
-            torch._foreach_addcdiv_(parameters, means, bounds, value=-step_size)
+            torch._foreach_addcdiv_(parameters, means, bounds, value=-step_size)  # (3)
 
     def _sizes(self, gradients: list[Tensor]) -> list[Tensor]:
-        """|g|, or its maximum along the shared dimension."""
+        """Return |g|, or its maximum along the shared dimension."""
         sizes = list(torch._foreach_abs(gradients))
         if self.shared_dim is None:
             return sizes
         return [size.amax(self.shared_dim, keepdim=True).expand_as(size) for size in sizes]
 
     def state_dict(self) -> dict[str, int | list[Tensor]]:
-        """Everything that changes from step to step."""
+        """Return everything that changes from step to step."""
         return {"n_steps": self.n_steps, "means": self.means, "norms": self.norms}
 
     def load_state_dict(self, state: dict[str, int | list[Tensor]]) -> None:

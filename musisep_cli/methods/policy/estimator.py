@@ -17,7 +17,7 @@ class EstimatorConfig:
     """Policy-gradient estimator (Section 3.5)."""
 
     policy_weight: float = field(default=0.1, metadata={"least": 0})
-    """Factor of the policy gradient against the gradient of the objective itself."""
+    """Factor w of the policy gradient against the gradient of the objective itself."""
     pathwise_weight: float = field(default=1.0, metadata={"least": 0})
     """Factor of the gradient of the objective itself. Below 1 departs from the paper: a network
     that has learned on known tones how they share a harmonic would unlearn it, since the objective
@@ -28,9 +28,9 @@ class EstimatorConfig:
 
 
 def network_surrogate(objectives: Tensor, log_probs: Tensor, config: EstimatorConfig) -> Tensor:
-    """Scalar whose gradient is the estimate for the network's weights, summed over the batch.
+    """Return a scalar whose gradient is the estimate for the network's weights, of all the batch.
 
-        g = 1/S sum_i [ w grad log pi^{R_i}(s_i) (L_i - C) + grad L_i ]
+        g = 1/S sum_i [ w grad log pi^{R_i}(s_i) (L_i - C) + grad L_i ]                         (1)
 
     For independent rollouts E[grad log pi(s_i) C] = 0 for every part of C that does not contain
     L_i. The mean C = 1/S sum_i L_i contains L_i / S, so the first term's expectation is
@@ -48,18 +48,18 @@ def network_surrogate(objectives: Tensor, log_probs: Tensor, config: EstimatorCo
     """
     losses = objectives.detach()
     n_rollouts = losses.shape[1]
-    advantage = losses - losses.mean(1, keepdim=True)
+    advantage = losses - losses.mean(1, keepdim=True)  # L_i - C
     if config.baseline == "leave-one-out" and n_rollouts > 1:
         # L_i - sum_{j != i} L_j / (S - 1) = (L_i - C) S / (S - 1)
         advantage = advantage * n_rollouts / (n_rollouts - 1)
     policy = config.policy_weight * log_probs * advantage
-    return (policy + config.pathwise_weight * objectives).mean(1).sum()
+    return (policy + config.pathwise_weight * objectives).mean(1).sum()  # (1) is its gradient
 
 
 def dictionary_surrogate(objectives: Tensor, log_probs: Tensor, plain_log_probs: Tensor) -> Tensor:
-    """Scalar whose gradient is the estimate for the dictionary, summed over the batch.
+    """Return a scalar whose gradient is the estimate for the dictionary, of all the batch.
 
-        g_D = sum_i rho_i grad_D L_i / sum_i rho_i,  rho_i = pi(s_i) / pi^{R_i}(s_i)
+        g_D = sum_i rho_i grad_D L_i / sum_i rho_i,  rho_i = pi(s_i) / pi^{R_i}(s_i)            (2)
 
     Weighted importance sampling: the rollouts are drawn from flattened policies, the dictionary is
     wanted for the policy itself. The softmax of log rho_i normalises without overflow.
@@ -69,5 +69,6 @@ def dictionary_surrogate(objectives: Tensor, log_probs: Tensor, plain_log_probs:
         log_probs: flattened log-probabilities, ``[b, k]``.
         plain_log_probs: log-probabilities at r = 1, ``[b, k]``.
     """
+    # Softmax of log rho_i: rho_i / sum_i rho_i of (2).
     weights = torch.softmax((plain_log_probs - log_probs).detach(), 1)
     return (weights * objectives).sum()

@@ -1,16 +1,18 @@
-"""Explanation: the tones that a frame has been found to hold so far (paper, Section 3.2).
+"""Explanation: the tones that have been found in a frame so far (paper, Section 3.2).
 
 Axes: ``k`` rollouts, ``i`` instruments, ``f`` bins, ``h`` harmonics.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.methods.policy.sampling import one_hot
+from musisep_cli.tones.tones import Tones
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,8 @@ class Tone:
     """One tone of every rollout: what was chosen, its valid values and its two spectra.
 
     Attributes:
-        instrument: eta, counted from 0, ``[k]``.
-        on: u, 0 or 1, ``[k]``.
-        f0_bins: pitch nu + nu~, ``[k]``.
-        inharmonicity: b, ``[k]``.
+        instrument: number eta of the instrument, from 0, ``[k]``.
+        tones: u (0 or 1), pitch nu + nu~ and b, with gradient, ``[k]``.
         amplitude: a, ``[k]``.
         width: sigma in bins, ``[k]``.
         harmonics: absolute values of the coefficients c_h, ``[k, h]``.
@@ -30,9 +30,7 @@ class Tone:
     """
 
     instrument: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     amplitude: Tensor
     width: Tensor
     harmonics: Tensor
@@ -49,10 +47,8 @@ class Explanation:
         dictionary_tones: y_j, ``[k, i, f]``.
         direct_tones: y_dir_j, ``[k, i, f]``.
         playing: whether the instrument has its tone, bool ``[k, i]``.
-        on: u_j, 0 or 1, ``[k, i]``.
-        f0_bins: ``[k, i]``.
-        inharmonicity: ``[k, i]``.
-        amplitude: ``[k, i]``.
+        tones: u_j (0 or 1), pitches and b, ``[k, i]``.
+        amplitude: a, ``[k, i]``.
         width: in bins, ``[k, i]``.
         harmonics: absolute values of the coefficients c_h, ``[k, i, h]``.
         log_prob: flattened log-probability of all choices, ``[k]``.
@@ -63,9 +59,7 @@ class Explanation:
     dictionary_tones: Tensor
     direct_tones: Tensor
     playing: Tensor
-    on: Tensor
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     amplitude: Tensor
     width: Tensor
     harmonics: Tensor
@@ -74,8 +68,9 @@ class Explanation:
 
     @classmethod
     def blank(cls, spectra: Tensor, dictionary: Tensor) -> Explanation:
-        """No tone yet, for spectra ``[k, f]`` and a dictionary ``[h, i]``."""
+        """Return the explanation of spectra ``[k, f]`` by no tone, for a dictionary ``[h, i]``."""
         n_harmonics, n_instruments = dictionary.shape
+        # Tensors are never changed in place, so that fields may share one.
         tones = spectra.new_zeros(len(spectra), n_instruments, spectra.shape[-1])
         slots = spectra.real.new_zeros(len(spectra), n_instruments)
         rows = slots.new_zeros(len(spectra))
@@ -84,9 +79,7 @@ class Explanation:
             dictionary_tones=tones,
             direct_tones=tones,
             playing=slots.bool(),
-            on=slots,
-            f0_bins=slots,
-            inharmonicity=slots,
+            tones=Tones(slots, slots, slots),
             amplitude=slots,
             width=slots,
             harmonics=slots.new_zeros(*slots.shape, n_harmonics),
@@ -95,20 +88,27 @@ class Explanation:
         )
 
     def repeat(self, n: int) -> Explanation:
-        """Each rollout ``n`` times in a row, ``[n k, ...]``."""
+        """Return each rollout ``n`` times in a row, ``[n k, ...]``."""
         if n == 1:
             return self
-        return Explanation(*(getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)))
+        return leafwise(lambda values: values.repeat_interleave(n, 0), self)
 
     def taken(self, rollouts: Tensor) -> Explanation:
-        """The explanations of some rollouts ``[k]``, in this order."""
-        return Explanation(*(getattr(self, f.name)[rollouts] for f in fields(self)))
+        """Return the explanations of some rollouts ``[k]``, in this order."""
+        return leafwise(lambda values: values[rollouts], self)
 
     def add(self, tone: Tone, log_prob: Tensor, plain_log_prob: Tensor) -> Explanation:
-        """One tone more, in its instrument's slot."""
+        """Return the explanation with one tone more, in its instrument's slot.
+
+        Args:
+            tone: the tone.
+            log_prob: flattened log-probability of its choice, ``[k]``.
+            plain_log_prob: log-probability at r = 1, ``[k]``.
+        """
         slot = one_hot(tone.instrument, self.playing.shape[-1])  # k, i
 
         def put(value: Tensor, slots: Tensor) -> Tensor:
+            """Return ``slots [k, i, ...]`` with ``value [k, ...]`` in that of the instrument."""
             chosen = slot if value.ndim == 1 else slot[..., None]
             return torch.where(chosen, value[:, None], slots)
 
@@ -117,9 +117,7 @@ class Explanation:
             dictionary_tones=put(tone.dictionary_spectrum, self.dictionary_tones),
             direct_tones=put(tone.direct_spectrum, self.direct_tones),
             playing=self.playing | slot,
-            on=put(tone.on, self.on),
-            f0_bins=put(tone.f0_bins, self.f0_bins),
-            inharmonicity=put(tone.inharmonicity, self.inharmonicity),
+            tones=leafwise(put, tone.tones, self.tones),
             amplitude=put(tone.amplitude, self.amplitude),
             width=put(tone.width, self.width),
             harmonics=put(tone.harmonics, self.harmonics),

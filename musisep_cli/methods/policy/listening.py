@@ -1,4 +1,4 @@
-"""Listening: the frames of a recording shown to the network, block after block in order.
+"""Listening: the frames of a recording explained by the network, block after block in order.
 
 Axes: ``n`` frames, ``i`` instruments, ``c`` channels, ``f`` bins, ``h`` harmonics.
 """
@@ -23,8 +23,8 @@ class Listener:
     Args:
         policy: the network.
         dictionary: D, ``[h, i]``.
-        n_frames: of the whole recording.
-        report: called after every block.
+        n_frames: number of frames of the whole recording.
+        report: called after every block with the number of frames done.
     """
 
     def __init__(
@@ -34,25 +34,24 @@ class Listener:
         self.transcript = Frames(Transcript, n_frames)
 
     def explain(self, channels: Tensor) -> Tensor:
-        """Direct spectra ``[i, c, n, f]`` of every channel ``[c, n, f]``.
+        """Return the stems' direct predictions ``[i, c, n, f]`` of the next frames ``[c, n, f]``.
 
-        Tones and instruments are found on their mean. Every channel of several gets its own
-        direct prediction with them, so a stem keeps its place between the channels.
+        Tones and instruments are found on the mean of the channels. If there are several, every
+        channel gets its own direct prediction with them, so that a stem keeps its place between
+        the channels.
         """
         mean = channels.mean(0)
         explanation, actions = self.policy.predict(mean, self.dictionary)
         found = Transcript(
-            f0_bins=explanation.f0_bins,
-            inharmonicity=explanation.inharmonicity,
+            tones=explanation.tones,
             amplitude=explanation.amplitude,
-            on=explanation.on,
             objective=explanation_objective(explanation, self.policy).total,
             audible=audible(mean),
         )
         tones = [explanation.direct_tones]
         if len(channels) > 1:
             tones = [self.policy.replay(c, self.dictionary, actions).direct_tones for c in channels]
-        self.transcript.add(found)  # nothing after it may fail
+        self.transcript.add(found)  # last, for a block that fails is explained again in parts
         self.report(self.transcript.n_done)
         stems: Tensor = torch.stack(tones).permute(2, 0, 1, 3)  # i, c, n, f
         return stems * audible(channels)[..., None]

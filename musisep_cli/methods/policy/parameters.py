@@ -18,12 +18,14 @@ from torch.nn import functional
 from musisep_cli.tones.peaks import magnitude
 
 MAX_WIDTH_RAW = 100.0
-"""The raw width is cut here: no peak is wider than 1.1 kHz at the paper's window. Of much wider
-ones all harmonics are one, and their normal equations singular to float32 rounding (``phase``)."""
+"""Largest raw width: no peak is wider than 1.1 kHz at the paper's window. The harmonics of much
+wider ones are all alike, and their normal equations singular to float32 rounding."""
+MOST_CORRECTION = 3
+"""Bound on a correction of the artificial spectrum: it is at most 1 + 3 times the residual."""
 
 
 class Output(IntEnum):
-    """Place of each quantity in the network's output, per instrument."""
+    """Index of each quantity among the network's outputs of an instrument."""
 
     LOGIT = 0
     AMPLITUDE = 1
@@ -53,11 +55,11 @@ class ParameterConfig:
     on_bias: float = field(default=500.0, metadata={"least": -math.inf})
     """Added to the on-logit: tones start as certainly on."""
     max_offset_bins: float = 5.0
-    """The pitch lies within this distance of the sampled bin."""
+    """Largest distance in bins of the pitch from the sampled bin."""
     min_width_raw: float = field(default=-3.0, metadata={"least": -math.inf})
-    """The raw width is cut here: the floor is 0.07 of the ideal width."""
+    """Least raw width: no peak is narrower than 0.07 of the ideal width."""
     gamma_log_limit: float = 30.0
-    """The logarithms of the Gamma distribution's shape and rate stay within +- this."""
+    """Bound on the logarithms of the Gamma distribution's shape and rate: keeps them finite."""
     gamma_rate_factor: float = 1_000.0
     """The Gamma distribution's mean starts at one over this."""
     residual: bool = False
@@ -96,13 +98,14 @@ class OutputScales(nn.Module):
         self.drift = nn.Parameter(torch.zeros(len(Output), n_instruments, 1))
 
     def forward(self, outputs: Tensor) -> Tensor:
+        # exp(start + range tanh(p / range)), one scale per output and instrument
         scale = torch.exp(self.start + self.range * torch.tanh(self.drift / self.range))
         scaled: Tensor = outputs.view(len(outputs), len(Output), -1, outputs.shape[-1]) * scale
         return scaled
 
 
 def width_bins(raw: Tensor, config: ParameterConfig, *, ideal: float) -> Tensor:
-    """Width sigma = softplus(raw) / ln 2 times the ideal width: 1 ideal width at 0, never 0.
+    """Return the width sigma = softplus(raw) / ln 2 times the ideal width, in bins: never 0.
 
     Departs from the paper, which has no ceiling: without, some steps would not be finite.
 
@@ -114,17 +117,17 @@ def width_bins(raw: Tensor, config: ParameterConfig, *, ideal: float) -> Tensor:
 
 
 def offset_bins(raw: Tensor, config: ParameterConfig) -> Tensor:
-    """Offset nu~ = 5 tanh(raw), in bins."""
+    """Return the offset nu~ = 5 tanh(raw), in bins."""
     return config.max_offset_bins * torch.tanh(raw)
 
 
 def gamma_parameters(
     raw_shape: Tensor, raw_rate: Tensor, config: ParameterConfig
 ) -> tuple[Tensor, Tensor]:
-    """Shape and rate of the inharmonicity's Gamma distribution, float64, finite and > 0.
+    """Return shape and rate of the inharmonicity's Gamma distribution, finite and > 0.
 
-    Float64, because shape and rate may reach exp(+-30) and the log-density takes the difference of
-    terms of that size.
+    In float64, for they may reach exp(+-30), and the log-density is a difference of terms of that
+    size.
     """
     limit = config.gamma_log_limit
     shape = raw_shape.to(torch.float64).clamp(-limit, limit).exp()
@@ -133,5 +136,5 @@ def gamma_parameters(
 
 
 def correction(raw: Tensor) -> Tensor:
-    """Complex correction raw / sqrt(1 + |raw|^2 / 9): raw near 0, its absolute value below 3."""
-    return raw / (1 + magnitude(raw).square() / 9).sqrt()
+    """Return the complex correction raw / sqrt(1 + |raw|^2 / 9): raw near 0, and below 3."""
+    return raw / (1 + magnitude(raw).square() / MOST_CORRECTION**2).sqrt()

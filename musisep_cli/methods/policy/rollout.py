@@ -32,6 +32,7 @@ from musisep_cli.tones.coefficients import harmonic_coefficients
 from musisep_cli.tones.dictionary import amplitude_estimate, timbre_misfit
 from musisep_cli.tones.objective import ObjectiveConfig, lift
 from musisep_cli.tones.peaks import Peaks, harmonic_positions, magnitude
+from musisep_cli.tones.tones import Tones
 
 PHASE_FLOOR = 1e-6
 """Below this amplitude a harmonic's phase fades out: the derivative of c / |c| stays finite."""
@@ -64,25 +65,23 @@ class PolicyConfig:
 
 @dataclass(frozen=True)
 class Fit:
-    """The peaks of a tone, and what they are worth in the artificial spectrum.
+    """The tones that are looked at next, fitted to the artificial spectra: one of every rollout.
 
     Attributes:
-        f0_bins: pitch nu + nu~, ``[k]``.
-        inharmonicity: b, ``[k]``.
+        tones: u, pitch nu + nu~ and b, ``[k]``.
         width: sigma in bins, ``[k]``.
-        peaks: g_h.
+        peaks: g_h of its harmonics.
         coefficients: c_h, complex ``[k, h]``.
     """
 
-    f0_bins: Tensor
-    inharmonicity: Tensor
+    tones: Tones
     width: Tensor
     peaks: Peaks
     coefficients: Tensor
 
 
 class Policy(nn.Module):
-    """The network with everything that turns its outputs into tones.
+    """The network, with everything that turns its outputs into tones.
 
     Args:
         config: how a frame is explained.
@@ -120,7 +119,7 @@ class Policy(nn.Module):
         self.scales = OutputScales(parameters, n_slots)
 
     def explore(self, spectra: Tensor, dictionary: Tensor) -> Explanation:
-        """S = len(exponents)^m random explanations of each frame (Section 3.5).
+        """Draw S = len(exponents)^m random explanations of each frame (Section 3.5).
 
         Args:
             spectra: complex ``[b, f]``.
@@ -134,7 +133,7 @@ class Policy(nn.Module):
             distribution, explanation = self.propose(explanation, dictionary, n_children)
             # Filled in on the device: to copy numbers there, the host waits for it.
             each = torch.cat([spectra.real.new_full((1,), exponent) for exponent in exponents])
-            exponent = each.repeat(len(explanation.on) // len(exponents))
+            exponent = each.repeat(len(explanation.playing) // len(exponents))
             action = distribution.sample(exponent)
             raw = distribution.read(action)
             explanation = explanation.add(
@@ -146,7 +145,7 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def predict(self, spectra: Tensor, dictionary: Tensor) -> tuple[Explanation, list[Action]]:
-        """The most probable explanation of each frame ``[b, f]``, and its choices (Section 3.8)."""
+        """Return the most probable explanation of frames ``[b, f]``, and its choices (Sec. 3.8)."""
         explanation = Explanation.blank(self._with_noise(spectra), dictionary)
         actions = []
         for _ in range(self.n_instruments):
@@ -157,7 +156,7 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def replay(self, spectra: Tensor, dictionary: Tensor, actions: Sequence[Action]) -> Explanation:
-        """The explanation of other spectra ``[b, f]``, say of a channel, with given choices."""
+        """Return the explanation of other spectra ``[b, f]``, say a channel's, by given choices."""
         explanation = Explanation.blank(self._with_noise(spectra), dictionary)
         for action in actions:
             distribution, explanation = self.propose(explanation, dictionary)
@@ -167,9 +166,9 @@ class Policy(nn.Module):
     def propose(
         self, explanation: Explanation, dictionary: Tensor, n_children: int = 1
     ) -> tuple[ToneDistribution, Explanation]:
-        """The next tone's distribution, and the rollouts that it continues.
+        """Return the next tone's distribution, and the rollouts that it continues.
 
-        One pass of the network per rollout; ``n_children`` in a row continue each.
+        The network is run once per rollout; ``n_children`` rollouts in a row continue each.
         """
         outputs: Tensor = self.scales(self.unet(self._network_input(explanation)))
         passes = torch.arange(len(outputs), device=outputs.device).repeat_interleave(n_children)
@@ -190,12 +189,13 @@ class Policy(nn.Module):
         explanation: Explanation,
         dictionary: Tensor,
     ) -> Explanation:
-        """One tone more without its probability, for prediction."""
+        """Return the explanation with one tone more, without its probability, for prediction."""
         unused = explanation.log_prob
         tone = self.tone(distribution, action, distribution.read(action), explanation, dictionary)
         return explanation.add(tone, unused, unused)
 
     def _network_input(self, explanation: Explanation) -> Tensor:
+        """Return what the network sees of an explanation."""
         return network_input(
             explanation,
             lifted=self.objective_config if self.config.lifted_input else None,
@@ -203,6 +203,7 @@ class Policy(nn.Module):
         )
 
     def _with_noise(self, spectra: Tensor) -> Tensor:
+        """Return spectra with the configured noise added."""
         return spectra + self.config.input_noise * torch.randn_like(spectra)
 
     @torch.no_grad()
@@ -213,7 +214,7 @@ class Policy(nn.Module):
         distribution: ToneDistribution,
         bins: Tensor,
     ) -> Tensor:
-        """How well each instrument explains a tone at given bins ``[k]``, as logits ``[k, i]``.
+        """Return how well each instrument explains a tone at bins ``[k]``, as logits ``[k, i]``.
 
         Minus the relative misfit min_a sum_h (sqrt|c_h| - sqrt(a D_h))^2 / sum_h |c_h|, between 0
         and 1, over ``timbre_scale``.
@@ -233,18 +234,21 @@ class Policy(nn.Module):
         explanation: Explanation,
         n_harmonics: int,
     ) -> Fit:
-        """Peaks of a tone and their least-squares coefficients (Eqs. 3, 17)."""
+        """Return the peaks of a tone and their least-squares coefficients (Eqs. 3, 17)."""
         f0_bins = action.bin + offset_bins(raw[:, Output.OFFSET], self.parameter_config)
         width = width_bins(raw[:, Output.WIDTH], self.parameter_config, ideal=self.ideal_width_bins)
         inharmonicity = action.inharmonicity.to(f0_bins.dtype)
-        positions = harmonic_positions(f0_bins, inharmonicity, n_harmonics)
+        positions = harmonic_positions(f0_bins, inharmonicity, n_harmonics)  # Eq. 3
         peaks = Peaks.of(positions, width, explanation.reference.shape[-1])
         artificial = distribution.artificial_spectrum(action)
         if self.parameter_config.residual:
+            # The network gives a correction of what the tones so far have left over.
             residual = explanation.reference - explanation.direct_tones.sum(1)
             artificial = residual * (1 + correction(artificial))
+        # Eq. 17
         coefficients = harmonic_coefficients(peaks, artificial, tikhonov=self.config.tikhonov)
-        return Fit(f0_bins, inharmonicity, width, peaks, coefficients)
+        tones = Tones(action.on, f0_bins, inharmonicity)
+        return Fit(tones, width, peaks, coefficients)
 
     def tone(
         self,
@@ -254,35 +258,36 @@ class Policy(nn.Module):
         explanation: Explanation,
         dictionary: Tensor,
     ) -> Tone:
-        """Valid values and spectra of the chosen tone (Eqs. 11, 18)."""
+        """Return valid values and spectra of the chosen tone (Eqs. 11, 18)."""
         fit = self._fit(distribution, action, raw, explanation, len(dictionary))
         relative = dictionary.T[action.instrument]  # k, h
         amplitude = self._amplitude(raw[:, Output.AMPLITUDE], fit.coefficients, relative)
-        harmonics = magnitude(fit.coefficients)
+        harmonics = magnitude(fit.coefficients)  # k, h
+        # c / |c|, fading to 0 where a harmonic is too faint to have a phase.
         phase = fit.coefficients / (harmonics.square() + PHASE_FLOOR**2).sqrt()
         return Tone(
             instrument=action.instrument,
-            on=action.on,
-            f0_bins=fit.f0_bins,
-            inharmonicity=fit.inharmonicity,
+            tones=fit.tones,
             amplitude=amplitude,
             width=fit.width,
             harmonics=harmonics,
+            # Eq. 11: the amplitudes of the dictionary with the phases of the fit
             dictionary_spectrum=fit.peaks.render(amplitude[:, None] * relative * phase),
-            direct_spectrum=fit.peaks.render(fit.coefficients),
+            direct_spectrum=fit.peaks.render(fit.coefficients),  # Eq. 18
         )
 
     def _amplitude(self, raw: Tensor, coefficients: Tensor, relative: Tensor) -> Tensor:
+        """Return the amplitude a of a tone, ``[k]``: given, or a correction of an estimate."""
         if self.parameter_config.residual:
             return amplitude_estimate(coefficients, relative) * torch.exp(3 * torch.tanh(raw))
         return raw.abs()
 
 
 def branches(config: PolicyConfig, n_tones: int) -> list[tuple[int, tuple[float, ...]]]:
-    """Per tone: how many rollouts continue each one so far, and the exponents r they use, cyclic.
+    """Return per tone how many rollouts continue each so far, and their exponents r, cyclic.
 
     Independent samples: all S = len(exponents)^m rollouts part at the first tone, and every
-    combination of exponents occurs once. Tree: they part in len(exponents) at every tone.
+    combination of exponents occurs once. Tree: each parts in len(exponents) at every tone.
 
     >>> branches(PolicyConfig(exponents=(1.0, 0.1)), 2)
     [(4, (1.0, 1.0, 0.1, 0.1)), (1, (1.0, 0.1, 1.0, 0.1))]
@@ -299,7 +304,7 @@ def branches(config: PolicyConfig, n_tones: int) -> list[tuple[int, tuple[float,
 def network_input(
     explanation: Explanation, *, lifted: ObjectiveConfig | None, by_instrument: bool
 ) -> Tensor:
-    """What the network sees before the next tone, real ``[k, n_input_channels, f]`` (Section 3.6).
+    """Return what the network sees before the next tone, real ``[k, channels, f]`` (Section 3.6).
 
     By instrument: the residuals of both predictions (dictionary, direct), then the tones found so
     far (dictionary, direct), one slot per instrument. Otherwise the residual of the direct
@@ -318,7 +323,7 @@ def network_input(
 
 
 def n_input_channels(n_instruments: int, *, by_instrument: bool) -> int:
-    """Channels of ``network_input``.
+    """Return the number of channels of ``network_input``.
 
     >>> n_input_channels(2, by_instrument=True), n_input_channels(2, by_instrument=False)
     (14, 5)

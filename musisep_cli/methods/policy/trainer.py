@@ -40,7 +40,7 @@ class StepConfig:
     iterations: int = field(default=70_000, metadata={"least": 0})
     """Training steps."""
     batch_size: int = 6
-    """Random frames per step."""
+    """Number of random frames per step."""
     network_lr: float = 1e-3
     """Step size of the network."""
     beta_1: float = field(default=0.9, metadata={"least": 0, "below": 1})
@@ -98,15 +98,15 @@ def step_report(
 
 
 class Trainer:
-    """Algorithm 1: draw frames, explore, step network and dictionary.
+    """Trains network and dictionary (Algorithm 1): draws frames, explores, takes a step.
 
     Args:
-        config: rates and budget.
+        config: rates and number of steps.
         estimator: policy-gradient estimator.
         policy: the network to train, on its device.
         dictionary: start value of D, ``[h, i]``.
-        dictionary_frozen: keep D as it is.
-        frame: how spectra are made.
+        dictionary_frozen: whether D is kept as it is.
+        frame: the representation.
         signal: the recording's mean over channels, ``[t]``, on the policy's device.
         recorded: on a GPU, whether a step's operations are started all at once.
     """
@@ -125,7 +125,7 @@ class Trainer:
     ) -> None:
         self.config, self.estimator = config, estimator
         self.policy, self.frame, self.signal = policy, frame, signal
-        # In one layout, whatever it was made from: the last bits of sums depend on it.
+        # In one memory layout, whatever it was made from: the last bits of sums depend on it.
         own = dictionary.detach().to(signal).clone(memory_format=torch.contiguous_format)
         self.dictionary = own.requires_grad_(not dictionary_frozen)
         self.weights = list(policy.parameters())
@@ -134,7 +134,7 @@ class Trainer:
         self.dictionary_steps = AdaMax(
             [self.dictionary], lr=config.dictionary_lr, betas=betas, eps=config.eps, shared_dim=0
         )
-        # Where they are read without waiting for a GPU.
+        # On the CPU, where they are read without waiting for a GPU.
         self.centres = frame.training_centres(len(signal)).cpu()
         self.queue = self.centres.new_empty(0)
         self.portions = Portions()
@@ -143,21 +143,21 @@ class Trainer:
         self.n_skipped = 0
 
     def run(self) -> Iterator[StepReport]:
-        """Train to the end of the budget, a report after every step."""
+        """Train for the configured number of steps; yield a report after every step."""
         while self.iteration < self.config.iterations:
             yield self.step(self.next_batch())
 
     @property
     def kept(self) -> int:
-        """After how many steps the weights were what they are: the last ones stay."""
+        """Number of steps after which the weights were what they are: all, the last ones stay."""
         return self.iteration
 
     def next_batch(self) -> Tensor:
-        """Spectra of random frames, complex ``[b, f]``.
+        """Draw random frames; return their spectra, complex ``[b, f]``.
 
-        Every frame comes once per epoch; then they are reshuffled. The spectra are made from the
-        signal as they are needed: at the training time step they would take hundreds of times the
-        recording's own memory.
+        Every frame comes once per epoch; then they are shuffled again. Spectra are made from the
+        signal when they are needed: at the training time step, all of them would take hundreds of
+        times the recording's own memory.
         """
         size = min(self.config.batch_size, len(self.centres))
         if len(self.queue) < size:
@@ -167,13 +167,13 @@ class Trainer:
         return self.frame.analyse(self.signal, batch)[:, : self.frame.n_network_bins]
 
     def step(self, spectra: Tensor) -> StepReport:
-        """One step on given frames ``[b, f]``; if it is not finite it is counted, not applied."""
+        """Take a step on frames ``[b, f]``; one that is not finite is counted, but not applied."""
         self.iteration += 1
         parts = self.portions.map(self._explore_portion, spectra)
         gradients = [
             reduce(torch.add, of_parts) for of_parts in zip(*(g for g, _ in parts), strict=True)
         ]
-        # A sum shows whatever is not finite in it, in a twentieth of the time for each number.
+        # A sum is not finite if any of its terms is not; to ask each number takes 20 times longer.
         is_finite = torch.stack([gradient.sum() for gradient in gradients]).isfinite().all()
         terms = [terms for _, terms in parts]
         report = step_report(self.iteration, terms, is_finite, self.n_skipped)
@@ -186,15 +186,16 @@ class Trainer:
         return report
 
     def _explore_portion(self, spectra: Tensor) -> tuple[list[Tensor], Objective]:
-        """What ``_explore`` gives of a batch or, where memory is short, of a part of it.
+        """Explore a batch or, where memory is short, a part of it.
 
-        Parts are not recorded: the gradients of one would lie where those of the next are written.
+        A part is never run as a recorded CUDA graph: the gradients of one part would lie where
+        those of the next are written.
         """
         explore = self.explore_whole if self.portions.size is None else self._explore
         return explore(spectra)
 
     def _explore(self, spectra: Tensor) -> tuple[list[Tensor], Objective]:
-        """Gradients, which are sums over the frames ``[b, f]``, and what was measured."""
+        """Return gradients, sums over the frames ``[b, f]``, and the objective."""
         explanation = self.policy.explore(spectra, self.dictionary)
         terms = explanation_objective(explanation, self.policy)
         return self._gradients(explanation, terms.total, len(spectra)), terms
@@ -202,7 +203,7 @@ class Trainer:
     def _gradients(
         self, explanation: Explanation, objectives: Tensor, n_frames: int
     ) -> list[Tensor]:
-        """Gradients of all weights and then, unless it is frozen, of the dictionary.
+        """Return gradients of all weights and then, unless it is frozen, of the dictionary.
 
         Two passes, because the rollouts count with other weights for the dictionary, and the policy
         gradient on it is ignored.
@@ -211,6 +212,7 @@ class Trainer:
             values.view(n_frames, -1)
             for values in (objectives, explanation.log_prob, explanation.plain_log_prob)
         )
+        # First pass: the network. The graph is kept for the second, over the dictionary.
         surrogate = network_surrogate(losses, log_probs, self.estimator)
         gradients = list(torch.autograd.grad(surrogate, self.weights, retain_graph=True))
         if self.dictionary.requires_grad:
@@ -220,7 +222,7 @@ class Trainer:
         return gradients
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that training changes, except the random generator's state."""
+        """Return everything that training changes, except the random generator's state."""
         return {
             "iteration": self.iteration,
             "n_skipped": self.n_skipped,
@@ -243,11 +245,11 @@ class Trainer:
 
 
 def explanation_objective(explanation: Explanation, policy: Policy) -> Objective:
-    """The objective (Eq. 21) of finished explanations, per rollout ``[k]``."""
+    """Return the objective (Eq. 21) of finished explanations, per rollout ``[k]``."""
     return objective(
         reference=explanation.reference,
         dictionary_tones=explanation.dictionary_tones,
         direct_tones=explanation.direct_tones,
-        on=explanation.on,
+        on=explanation.tones.on,
         config=policy.objective_config,
     )

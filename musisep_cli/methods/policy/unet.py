@@ -21,13 +21,13 @@ Down: TypeAlias = Callable[[Tensor], Tensor]
 Up: TypeAlias = Callable[[Tensor, int], Tensor]
 
 CHUNK_NUMBERS = 2**22
-"""On a CPU as many rows go through the network at once as keep a layer at full resolution below
-this: 16 MiB of float32. Larger tensors leave the cache, and the allocator takes them from the
+"""Most numbers in a layer at full resolution on a CPU, 16 MiB of float32; limits how many rows go
+through the network at once. Larger tensors leave the cache, and the allocator takes them from the
 system and gives them back every time."""
 READOUT_ROWS = 4
-"""On a CPU so few rows are cast to float32 at once that they stay in the cache."""
+"""Number of rows that are cast to float32 at once on a CPU: so few stay in the cache."""
 ALL_AT_ONCE = 2**60
-"""Numbers of a layer that no number of rows exceeds."""
+"""More numbers than any layer has: rows are not divided into chunks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,11 @@ class NetworkConfig:
     """Size of the network (Section 3.2.2)."""
 
     base_channels: int = 80
-    """Level l = 1, 2, ... has l * base_channels channels."""
+    """Number of channels of the first level; level l = 1, 2, ... has l times as many."""
     strides: tuple[int, ...] = (4, 4, 4, 4, 4, 3, 2)
-    """Steps of the convolutions; their product is the nominal number of bins."""
+    """Strides of the convolutions in bins; their product is the largest number of bins."""
     kernel: int = 5
-    """Width of the strided convolutions, odd."""
+    """Width of the strided convolutions in positions, odd."""
 
 
 class RowConvolution(nn.Conv1d):
@@ -50,21 +50,22 @@ class RowConvolution(nn.Conv1d):
     """
 
     def computed_in(self, dtype: torch.dtype) -> Down:
-        """The layer as a function of images of this type, its weights cast once for all calls."""
+        """Return the layer as a function of images of this type; its weights are cast once."""
         weight, bias = _cast(self, dtype)
         stride, padding = (1, *self.stride), (0, *self.padding)
         return lambda image: functional.conv2d(image, weight, bias, stride, padding)
 
 
 class TransposedRowConvolution(nn.ConvTranspose1d):
-    """A ``ConvTranspose1d`` in the same way."""
+    """A ``ConvTranspose1d`` of images of height 1, whose channels are last in memory."""
 
     def computed_in(self, dtype: torch.dtype) -> Up:
-        """The layer as a function of images of this type and of the number of positions wanted.
+        """Return the layer as a function of images and of the number of positions wanted.
 
-        All positions that the strides lead to are computed, and the last ones cut: where their
-        number is not a multiple of the stride, oneDNN takes up to 13 times as long in bfloat16. A
-        cut of nothing would cost the way back a copy of all gradients.
+        All positions that the stride leads to are computed and the last ones cut: with a number
+        that is no multiple of the stride, oneDNN takes up to 13 times as long in bfloat16. Where
+        nothing is to be cut, no cut is made, for it would cost backpropagation a copy of all
+        gradients.
         """
         weight, maybe = _cast(self, dtype)
         bias = cast(Tensor, maybe)  # these layers have one
@@ -82,10 +83,10 @@ class TransposedRowConvolution(nn.ConvTranspose1d):
 
 
 class BiasGradient(torch.autograd.Function):
-    """Nothing but the gradient of a bias that a convolution has added to images already.
+    """Gives the gradient of a bias that a convolution has added to images already.
 
-    With oneDNN's transposed convolutions it takes as long as the gradient of the weights, if it is
-    asked for together with them.
+    With oneDNN's transposed convolutions the gradient of the bias takes as long as that of the
+    weights, if it is asked for together with it.
 
     Shape: images ``[b, c, 1, f]``, bias ``[c]`` -> the images.
     """
@@ -102,17 +103,18 @@ class BiasGradient(torch.autograd.Function):
 
 
 class Rectified(torch.autograd.Function):
-    """ReLU of bfloat16 images, in place, which are taken for whole numbers.
+    """ReLU of bfloat16 images, in place, by reading them as int16.
 
-    A bfloat16 has its sign where an int16 has it: the one is below 0 where the other is, and 0 is 0
-    in both. PyTorch casts bfloat16 to float32 for a comparison and takes four times as long. A NaN
-    with a sign becomes 0; nothing that is finite gives one, in float32's range.
+    A bfloat16 has its sign in the same bit as an int16: one is below 0 where the other is, and 0 is
+    0 in both. PyTorch casts bfloat16 to float32 for a comparison and takes four times as long. A
+    NaN with a sign becomes 0; no finite input gives one, in float32's range.
 
     Shape: images ``[b, c, 1, f]`` -> the images.
     """
 
     @staticmethod
     def forward(ctx: Any, images: Tensor) -> Tensor:
+        # As int16, a negative number is below 0, and 0 has no bit set.
         images.view(torch.int16).clamp_min_(0)
         ctx.mark_dirty(images)
         ctx.save_for_backward(images)
@@ -129,8 +131,9 @@ class Rectified(torch.autograd.Function):
 class Readout(torch.autograd.Function):
     """The last layer of a bfloat16 network: outputs in float32, gradients in bfloat16 again.
 
-    What it gives is read as logits and pitches. Their gradients go on into bfloat16 anyway, and a
-    1x1 convolution of float32 would take as long as all gradients of a larger layer.
+    Its outputs are read as logits and pitches, which need float32. Their gradients go on into
+    bfloat16 anyway, and in float32 this 1x1 convolution would take as long as all gradients of a
+    larger layer.
 
     Shape: images ``[b, c, 1, f]``, weight ``[o, c, 1]`` -> ``[b, o, f]``.
     """
@@ -192,6 +195,7 @@ class UNet(nn.Module):
         super().__init__()
         self.in_bfloat16, self.kernel = in_bfloat16, config.kernel
         self._passes: dict[int, _Pass] | None = None
+        # Level l has l times the base channels; the first also takes the coordinate channel.
         channels = [config.base_channels * level for level in range(1, len(config.strides) + 1)]
         sizes = [n_inputs + 1, *channels]
         half = config.kernel // 2
@@ -199,7 +203,7 @@ class UNet(nn.Module):
             RowConvolution(before, after, config.kernel, stride, padding=half)
             for (before, after), stride in zip(pairwise(sizes), config.strides, strict=True)
         )
-        # Deepest first: a level takes what comes from below beside the skip from its own depth.
+        # Deepest first: a level takes the images from below beside the skip of its own depth.
         below = [channels[-1], *(2 * c + config.base_channels for c in reversed(channels[:-1]))]
         self.up = nn.ModuleList(
             TransposedRowConvolution(before, after, config.kernel, stride, padding=half)
@@ -221,8 +225,8 @@ class UNet(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-                # Laid out as the images are, the weights need no copy on their way in, nor their
-                # gradients on the way back; their shapes and so their files are those of Conv1d.
+                # Laid out like the images, the weights need no copy forwards, nor their gradients
+                # backwards; their shapes, and so their files, are those of Conv1d.
                 module.weight.data = _images(module.weight.data).squeeze(2)
 
     def forward(self, spectra: Tensor) -> Tensor:
@@ -230,9 +234,9 @@ class UNet(nn.Module):
         if spectra.device.type != "cpu":
             return self._pass(n_bins)(spectra)
         if self.in_bfloat16 and torch.is_grad_enabled():
-            # The weights of the deep levels are many, and those of their gradients; they are read
-            # and written once where all rows are there together. Without gradients it does not
-            # pay; in float32 a little, at the price of the last bits of earlier results.
+            # The deep levels have many weights and gradients of weights; with all rows together
+            # they are read and written once. Without gradients this does not pay; in float32 it
+            # pays a little, but would change the last bits of earlier results.
             return _Pass(self, n_bins, CHUNK_NUMBERS)(spectra)
         numbers_per_row = self.out.in_channels * n_bins
         n_chunks = _n_chunks(len(spectra) * numbers_per_row, CHUNK_NUMBERS)
@@ -240,6 +244,7 @@ class UNet(nn.Module):
         return torch.cat([chunk(rows) for rows in spectra.chunk(n_chunks)])
 
     def _pass(self, n_bins: int) -> _Pass:
+        """Return a pass over rows of so many bins, a cached one within ``unchanged``."""
         if self._passes is None:
             return _Pass(self, n_bins, ALL_AT_ONCE)
         if n_bins not in self._passes:
@@ -248,7 +253,7 @@ class UNet(nn.Module):
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """The weights stay as they are inside: they are cast once for all passes.
+        """Cast the weights once for all passes inside, which must not change them.
 
         For passes without gradients.
         """
@@ -259,22 +264,22 @@ class UNet(nn.Module):
             self._passes = None
 
     def levels(self) -> Iterator[tuple[RowConvolution, TransposedRowConvolution]]:
-        """Every level's way down and way back, from the top."""
+        """Yield the convolution down and the transposed one up of every level, from the top."""
         for down, up in zip(self.down, reversed(self.up), strict=True):
             yield cast(RowConvolution, down), cast(TransposedRowConvolution, up)
 
     def dtype_of(self, n_positions: int) -> torch.dtype:
-        """What the layers around a level of so many positions compute in.
+        """Return the type in which the layers around a level of so many positions compute.
 
-        A level with no more positions than the kernel has taps computes as the weights do: some
-        taps see no image then, and for those oneDNN 3.12 gives as gradient in bfloat16 whatever the
-        memory held before.
+        A level with no more positions than the kernel has taps computes in the weights' own type:
+        some taps see no image then, and as their gradient in bfloat16 oneDNN 3.12 returns whatever
+        the memory held before.
         """
         wide = n_positions > max(self.kernel, 3)
         return torch.bfloat16 if self.in_bfloat16 and wide else self.out.weight.dtype
 
     def _coordinates(self, spectra: Tensor) -> Tensor:
-        """The CoordConv channel: the same value at the same frequency, however many bins."""
+        """Return the CoordConv channel: one value per frequency, however many bins there are."""
         n_bins = spectra.shape[-1]
         if n_bins > len(self.coordinate):
             raise ValueError(
@@ -285,7 +290,7 @@ class UNet(nn.Module):
 
 @dataclass(frozen=True)
 class _Level:
-    """The layers from a level's images down and back up to them, and the type they compute in."""
+    """The layers from a level's images down and back up, and the type they compute in."""
 
     dtype: torch.dtype
     down: Down
@@ -297,8 +302,8 @@ class _Pass:
 
     Args:
         net: the network.
-        n_bins: of the rows.
-        at_once: a level takes only so many rows at once as keep its layer below this.
+        n_bins: number of bins of the rows.
+        at_once: most numbers in a layer; it limits how many rows a level takes at once.
     """
 
     def __init__(self, net: UNet, n_bins: int, at_once: float) -> None:
@@ -313,17 +318,19 @@ class _Pass:
         self.mix: list[Down] = [layer.computed_in(self.levels[0].dtype) for layer in top]
 
     def __call__(self, spectra: Tensor) -> Tensor:
-        """All rows ``[b, n_inputs, f]`` through all layers, ``[b, n_outputs, f]``."""
+        """Return the outputs ``[b, n_outputs, f]`` of rows ``[b, n_inputs, f]``."""
+        # The skip of the top level is the input itself, without the coordinate.
         located = torch.cat([spectra, self.net._coordinates(spectra)], 1)
         image, skip = (_images(rows.to(self.levels[0].dtype)) for rows in (located, spectra))
         return _joined([self._outputs(level) for level in self._around(0, image, skip)])
 
     def _around(self, depth: int, image: Tensor, skip: Tensor) -> Iterator[Tensor]:
-        """Down from a level's images and back up to it, beside its skip; a few rows at a time."""
+        """Go down from a level's images and back up; yield them beside its skip, chunk by chunk."""
         level = self.levels[depth]
         numbers_per_row = self.net.out.in_channels * (depth + 1) * image.shape[-1]
         n_chunks = _n_chunks(len(image) * numbers_per_row, self.at_once)
         images, skips = (_split(rows.to(level.dtype), n_chunks) for rows in (image, skip))
+        # Down; through all deeper levels; and up again, beside the skip of this level.
         below = _joined([_rectified(level.down(rows)) for rows in images])
         if depth + 1 < len(self.levels):
             below = _joined(list(self._around(depth + 1, below, below)))
@@ -332,6 +339,7 @@ class _Pass:
             yield torch.cat([above, beside], 1)
 
     def _outputs(self, image: Tensor) -> Tensor:
+        """Return the outputs of images at full resolution."""
         for layer in self.mix:
             image = _rectified(layer(image))
         if image.dtype == torch.bfloat16:
@@ -341,7 +349,7 @@ class _Pass:
 
 
 def _rectified(image: Tensor) -> Tensor:
-    """ReLU, in place."""
+    """Apply ReLU in place."""
     if image.dtype == torch.bfloat16 and image.device.type == "cpu":
         rectified: Tensor = Rectified.apply(image)  # type: ignore[no-untyped-call]
         return rectified
@@ -349,26 +357,28 @@ def _rectified(image: Tensor) -> Tensor:
 
 
 def _n_chunks(numbers: int, at_once: float) -> int:
+    """Return into how many chunks so many numbers are divided."""
     return max(1, math.ceil(numbers / at_once))
 
 
 def _split(rows: Tensor, n_chunks: int) -> list[Tensor]:
-    """In chunks; one is the rows themselves, without a view and its gradient's copy."""
+    """Return rows in chunks; a single one is the rows themselves, not a view of them."""
     return [rows] if n_chunks == 1 else list(rows.chunk(n_chunks))
 
 
 def _joined(chunks: list[Tensor]) -> Tensor:
+    """Return chunks as one, a single one as it is."""
     return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
 
 
 def _cast(
     layer: nn.Conv1d | nn.ConvTranspose1d, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor | None]:
-    """Weight, as of images, and bias of a layer."""
+    """Return weight, as of images, and bias of a layer in a type."""
     bias = None if layer.bias is None else layer.bias.to(dtype)
     return layer.weight.unsqueeze(2).to(dtype), bias
 
 
 def _images(rows: Tensor) -> Tensor:
-    """Rows ``[b, c, f]`` as images ``[b, c, 1, f]``, the channels last in memory."""
+    """Return rows ``[b, c, f]`` as images ``[b, c, 1, f]``, the channels last in memory."""
     return rows.unsqueeze(2).contiguous(memory_format=torch.channels_last)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from musisep_cli.evaluation.annotations import read_notes
-from musisep_cli.inspection.note_list import CSV_COLUMNS, Note, PitchTracks, find_notes, to_csv
+from musisep_cli.inspection.note_list import CSV_COLUMNS, Note, find_notes, to_csv
+from musisep_cli.tones.tracks import PitchTracks
 
 HOP_S = 512 / 48_000
 ATOL_S = 2.5 * HOP_S  # the median filter may move an edge by half its length

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from musisep_cli.methods.policy.trainer import TERMS
 from musisep_cli.pictures import canvas
 from musisep_cli.pictures.curves import Row, write_curves
 from tests.unit.pictures.drawn import drawn

@@ -111,7 +111,7 @@ def assert_same(first: SeedResult, second: SeedResult) -> None:
     assert first.files == second.files
     assert first.curve == second.curve
     assert first.objective == second.objective
-    for name in ("f0_hz", "amplitude", "on", "inharmonicity"):
+    for name in ("f0_hz", "amplitude", "on"):
         assert getattr(first.tracks, name).tobytes() == getattr(second.tracks, name).tobytes()
 
 

@@ -18,6 +18,7 @@ from musisep_cli import separate
 from musisep_cli.errors import InputError
 from musisep_cli.frames.framewise import BLOCK_FRAMES
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.methods.decoding import rehearsal
 from musisep_cli.methods.decoding import separate as decoding
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
@@ -29,8 +30,9 @@ from musisep_cli.run.result import SeedResult
 from musisep_cli.run.settings.compose import compose
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.recording import Recording
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.dictionary import FORMAT
+from musisep_cli.tones.tones import Tones
 from tests.signals import harmonic_tone, melody
 
 Signal = NDArray[np.float64]
@@ -358,9 +360,7 @@ def truth(duration_s: float, config: Config, *, shuffle_seed: int | None = 0) ->
     exact = Hypotheses(
         log_prob=torch.zeros(n_frames, 1),
         misfit=torch.full((n_frames, 1), 0.05),
-        on=steady.bool(),
-        f0_bins=f0_bins,
-        inharmonicity=0 * steady,
+        tones=Tones(steady.bool(), f0_bins, 0 * steady),
         loudness=loudness,
         timbre=(harmonics / loudness[..., None]).sqrt().half(),
         place=steady[..., None],
@@ -369,26 +369,18 @@ def truth(duration_s: float, config: Config, *, shuffle_seed: int | None = 0) ->
         return exact
     generator = np.random.default_rng(shuffle_seed)
     order = torch.from_numpy(np.argsort(generator.random(midi.shape), 1))[:, None]
-    low = replace(exact, f0_bins=f0_bins / 2, misfit=exact.misfit + 0.4)
+    low = replace(exact, tones=replace(exact.tones, f0_bins=f0_bins / 2), misfit=exact.misfit + 0.4)
     both = [np.where(generator.random(n_frames) < 0.3, -1.0, 0.0), np.full(n_frames, -0.5)]
-    return Hypotheses(
-        log_prob=torch.from_numpy(np.stack(both, 1)).float(),
-        **{
-            name: torch.cat([getattr(exact, name), getattr(low, name)], 1)
-            if name == "misfit"
-            else torch.cat(
-                [
-                    values.gather(
-                        2,
-                        (order if values.ndim == 3 else order[..., None]).expand(values.shape),
-                    )
-                    for values in (getattr(exact, name), getattr(low, name))
-                ],
-                1,
-            )
-            for name in ("misfit", "on", "f0_bins", "inharmonicity", "loudness", "timbre", "place")
-        },
-    )
+
+    def shuffled(values: torch.Tensor) -> torch.Tensor:
+        if values.ndim < 3:
+            return values
+        return values.gather(
+            2, (order if values.ndim == 3 else order[..., None]).expand(values.shape)
+        )
+
+    found = leafwise(shuffled, exact).beside(leafwise(shuffled, low))
+    return replace(found, log_prob=torch.from_numpy(np.stack(both, 1)).float())
 
 
 def know(found: Hypotheses, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +400,7 @@ def test_true_tones_in_any_order_separate_a_duet(monkeypatch: pytest.MonkeyPatch
     result, _ = run(recorded(references.sum(0)), tiny())
     exact = truth(duration_s, tiny(), shuffle_seed=None)
     bin_hz = GaborFrame(tiny().settings.frame, RATE_HZ).bin_hz
-    deviation_bins = result.tracks.f0_hz / bin_hz - exact.f0_bins[:, 0].T.numpy()
+    deviation_bins = result.tracks.f0_hz / bin_hz - exact.tones.f0_bins[:, 0].T.numpy()
     assert np.median(np.abs(deviation_bins)) < MAX_PITCH_ERROR_BINS
     for reference, stem in zip(references, result.stems[..., 0].astype(np.float64), strict=True):
         assert sdr_db(reference, stem) > 12
@@ -461,13 +453,13 @@ def test_a_run_never_explains_more_frames_at_once_than_a_block_has(
 ) -> None:
     # Blocks keep memory flat.
     lengths: list[int] = []
-    plain = Refiner.explain
+    plain = WienerFilter.explain
 
-    def explain(self: Refiner, channels: Tensor) -> Tensor:
+    def explain(self: WienerFilter, channels: Tensor) -> Tensor:
         lengths.append(channels.shape[1])
         return plain(self, channels)
 
-    monkeypatch.setattr(Refiner, "explain", explain)
+    monkeypatch.setattr(WienerFilter, "explain", explain)
     result, _ = run(panned_duet(), tiny())
     assert max(lengths) <= BLOCK_FRAMES
     assert sum(lengths) == len(result.tracks.times_s)

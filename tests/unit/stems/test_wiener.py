@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
+from musisep_cli.frames.leaves import leaves
 from musisep_cli.stems import fitting
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.one_window import ResynthesisConfig, window_scales
 from musisep_cli.stems.waveforms import resynthesise
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.objective import ObjectiveConfig
 from musisep_cli.tones.tones import Tones
@@ -86,18 +87,18 @@ def refiner(
     config: ResynthesisConfig,
     reach: int = 0,
     in_windows: Tensor | None = None,
-) -> Refiner:
+) -> WienerFilter:
     """With channels [n, c, f], also in the windows of changes of note if these are others."""
     dictionary = torch.from_numpy(np.stack([ODD, FALLING], 1)[:, : played.on.shape[1]]).float()
     tones = NotesAround(played, reach)
     in_windows = channels if in_windows is None else in_windows
     fitter = Fitter(tones, channels, lambda _: in_windows, dictionary, FRAME, config)
-    return Refiner(fitter, dictionary, ObjectiveConfig())
+    return WienerFilter(fitter, dictionary, ObjectiveConfig())
 
 
 def refined(
     played: Tones, mixture: Spectra, config: ResynthesisConfig, reach: int = 0
-) -> tuple[Spectra, Refiner]:
+) -> tuple[Spectra, WienerFilter]:
     """Stems [i, n, f] of one channel."""
     spectra = torch.from_numpy(mixture).to(torch.complex64)
     found = refiner(played, spectra[:, None], config, reach)
@@ -174,7 +175,7 @@ def test_whatever_the_tones_the_stems_are_finite_and_who_rests_gets_nothing(
     by_frame = channels.transpose(0, 1)
     config = replace(WIENER, steady_s=steady_s)
     fitter = Fitter(tones, by_frame, lambda _: by_frame, dictionary, FRAME, config)
-    found = Refiner(fitter, dictionary, ObjectiveConfig())
+    found = WienerFilter(fitter, dictionary, ObjectiveConfig())
     stems = found.explain(channels)
     assert bool(torch.isfinite(stems.abs()).all())
     # What fits and shares leave to no one is less than all there was.
@@ -226,8 +227,8 @@ def test_blocks_are_explained_as_the_whole_is(config: ResynthesisConfig, reach: 
         several.explain(channels[:, part]) for part in (slice(0, 4), slice(4, 5), slice(5, 11))
     ]
     assert_close(torch.cat(blocks, 2), whole, atol=1e-5, rtol=1e-4)
-    for name, values in vars(one.transcript.joined()).items():
-        assert_close(getattr(several.transcript.joined(), name), values, atol=1e-4, rtol=1e-4)
+    for name, values in leaves(one.transcript.joined()).items():
+        assert_close(leaves(several.transcript.joined())[name], values, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("config", [DIRECT, WIENER])
@@ -239,8 +240,8 @@ def test_what_is_played_is_found_on_the_mean_of_the_channels(config: Resynthesis
     of_channels, of_mean = (refiner(played, mean[:, None], config) for _ in range(2))
     of_channels.explain(channels)
     of_mean.explain(mean[None])
-    for name, values in vars(of_mean.transcript.joined()).items():
-        assert_close(getattr(of_channels.transcript.joined(), name), values, atol=1e-5, rtol=1e-4)
+    for name, values in leaves(of_mean.transcript.joined()).items():
+        assert_close(leaves(of_channels.transcript.joined())[name], values, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("level", [2.0**-10, 2.0**-3])
@@ -267,7 +268,7 @@ def test_silence_and_rests_give_zeros_and_nothing_that_is_not_finite(
     assert np.abs(stems[0, 2]).max() > 0.01
     transcript = found.transcript.joined()
     assert transcript.audible.tolist() == [False, True, True]
-    for name, values in vars(found.transcript.joined()).items():
+    for name, values in leaves(found.transcript.joined()).items():
         assert bool(torch.isfinite(values.float()).all()), name
     assert_array_equal(transcript.amplitude[1].numpy(), 0)
 
@@ -290,12 +291,12 @@ def test_what_is_noted_is_what_was_played() -> None:
     played, parts = duet(12)
     _, found = refined(played, parts.sum(0), WIENER, 4)
     transcript = found.transcript.joined()
-    assert_allclose(transcript.f0_bins, played.f0_bins, atol=MAX_PITCH_ERROR_BINS)
+    assert_allclose(transcript.tones.f0_bins, played.f0_bins, atol=MAX_PITCH_ERROR_BINS)
     first = [
         [abs(parts[i, n, round(float(played.f0_bins[n, i]))]) for i in range(2)] for n in range(9)
     ]  # both columns of D are 1 there
     assert_allclose(transcript.amplitude[:9], first, rtol=0.2)
-    assert_array_equal(transcript.on.numpy(), 1)
+    assert_array_equal(transcript.tones.on.numpy(), 1)
     silent = refined(rested(played, 0 * played.on), parts.sum(0), WIENER)[1]
     assert bool((transcript.objective < 0.2 * silent.transcript.joined().objective).all())
 

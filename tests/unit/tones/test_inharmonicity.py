@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.one_window import ResynthesisConfig
-from musisep_cli.stems.wiener import Refiner
+from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.inharmonicity import PER_OCTAVE, Inharmonicity
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.objective import ObjectiveConfig
@@ -90,7 +90,7 @@ def test_stems_are_better_with_it(instrument: int) -> None:
     def error(config: ResynthesisConfig) -> float:
         tones = NotesAround(played, 0)
         fitter = Fitter(tones, channels, lambda _: channels, dictionary, FRAME, config)
-        stems = Refiner(fitter, dictionary, ObjectiveConfig()).explain(spectra[None])[:, 0]
+        stems = WienerFilter(fitter, dictionary, ObjectiveConfig()).explain(spectra[None])[:, 0]
         return float((stems - parts)[instrument].abs().square().sum())
 
     config = ResynthesisConfig(stems="wiener", change_window=1.0)

@@ -144,12 +144,12 @@ def test_the_spectra_of_the_tones_are_those_of_their_own_harmonics() -> None:
     f0_bins, inharmonicity, on = random_tones(3, 2, 3)
     on[:, 1], on[:, 2] = False, True
     found = fit(f0_bins, inharmonicity, on, complex_normal(2, N_BINS, seed=3), 1e-2)
-    assert found.tones.shape == (2, 3, N_BINS)
+    assert found.tone_spectra.shape == (2, 3, N_BINS)
     for n in range(2):
         for i in range(3):
             g = dense_peaks(f0_bins[n, i : i + 1], inharmonicity[n, i : i + 1])
             expected = found.coefficients[n, i].numpy() @ g
-            assert_allclose(found.tones[n, i].numpy(), expected, atol=1e-6)
+            assert_allclose(found.tone_spectra[n, i].numpy(), expected, atol=1e-6)
     alone = found.peaks.part(slice(2 * N_HARMONICS, 3 * N_HARMONICS))
     positions = harmonic_positions(f0_bins[:, 2], inharmonicity[:, 2], N_HARMONICS)
     assert_close(alone.positions[on[:, 2]], positions[on[:, 2]])
@@ -220,5 +220,7 @@ def test_tones_pass_the_filter_in_closed_form() -> None:
     f0_bins = torch.tensor([[21.3, 30.1]], dtype=torch.float64)
     c = complex_normal(1, 2, N_HARMONICS, seed=2)
     tone_fit = fit(f0_bins, torch.zeros_like(f0_bins), torch.ones(1, 2), mixture(f0_bins, c), 1e-6)
-    expected = torch.stack([matched_filter(tone_fit.tones[:, i], WIDTH) for i in range(2)], 1)
-    assert_close(tone_fit.matched_tones(), expected, atol=2e-3, rtol=0)
+    expected = torch.stack(
+        [matched_filter(tone_fit.tone_spectra[:, i], WIDTH) for i in range(2)], 1
+    )
+    assert_close(tone_fit.matched_spectra(), expected, atol=2e-3, rtol=0)

@@ -40,7 +40,7 @@ def test_the_notes_around_are_the_nearest_others_of_the_same_instrument(
     played = Tones(
         torch.from_numpy(on).float(), torch.from_numpy(f0_bins).float(), torch.zeros(n, i)
     )
-    around = NotesAround(played, reach)[:]
+    around = NotesAround(played, reach)[:].in_a_row
     found_on = around.on.view(n, 3, i).numpy()
     found_f0 = around.f0_bins.view(n, 3, i).numpy()
     for k in range(n):
@@ -56,7 +56,7 @@ def test_the_notes_around_are_the_nearest_others_of_the_same_instrument(
     assert_array_equal(found_on[:, 0], played.on.numpy())
     assert_array_equal(found_f0[:, 0], played.f0_bins.numpy())
     for block in (slice(0, 5), slice(5, 6), slice(6, 12)):
-        part = NotesAround(played, reach)[block]
+        part = NotesAround(played, reach)[block].in_a_row
         for name, values in vars(part).items():
             assert_close(values * part.on, (getattr(around, name) * around.on)[block])
 
@@ -71,9 +71,11 @@ def test_the_tones_are_what_was_decoded_of_the_hypotheses() -> None:
     found = Hypotheses(
         log_prob=numbers(n, s),
         misfit=numbers(n, s),
-        on=numbers(n, s, i) < 0.7,
-        f0_bins=numbers(n, s, i),
-        inharmonicity=numbers(n, s, i),
+        tones=Tones(
+            on=numbers(n, s, i) < 0.7,
+            f0_bins=numbers(n, s, i),
+            inharmonicity=numbers(n, s, i),
+        ),
         loudness=numbers(n, s, i),
         timbre=torch.nn.functional.normalize(numbers(n, s, i, h), dim=-1).half(),
         place=torch.ones(n, s, i, 1),
@@ -93,6 +95,6 @@ def test_the_tones_are_what_was_decoded_of_the_hypotheses() -> None:
     for k in range(n):
         for instrument in range(i):
             place = k, decoded.hypotheses[k], decoded.tones[k, instrument]
-            assert float(played.on[k, instrument]) == float(found.on[place])
-            assert played.f0_bins[k, instrument] == found.f0_bins[place]
-            assert played.inharmonicity[k, instrument] == found.inharmonicity[place]
+            assert float(played.on[k, instrument]) == float(found.tones.on[place])
+            assert played.f0_bins[k, instrument] == found.tones.f0_bins[place]
+            assert played.inharmonicity[k, instrument] == found.tones.inharmonicity[place]

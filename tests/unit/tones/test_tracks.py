@@ -9,7 +9,9 @@ from torch.testing import assert_close
 
 from musisep_cli.frames.framewise import Frames
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
+from musisep_cli.frames.leaves import leafwise, leaves
 from musisep_cli.frames.spectra import SILENT_PEAK, audible
+from musisep_cli.tones.tones import Tones
 from musisep_cli.tones.tracks import Transcript, pitch_tracks
 
 RATE_HZ = 8_000
@@ -22,10 +24,12 @@ def random_transcript(n_frames: int, n_instruments: int = 2) -> Transcript:
         return torch.rand(n_frames, *shape, generator=generator)
 
     return Transcript(
-        f0_bins=20 + 30 * numbers(n_instruments),
-        inharmonicity=1e-3 * numbers(n_instruments),
+        tones=Tones(
+            on=torch.ones(n_frames, n_instruments),
+            f0_bins=20 + 30 * numbers(n_instruments),
+            inharmonicity=1e-3 * numbers(n_instruments),
+        ),
         amplitude=numbers(n_instruments),
-        on=torch.ones(n_frames, n_instruments),
         objective=numbers(),
         audible=torch.arange(n_frames) % 3 != 1,
     )
@@ -38,8 +42,7 @@ def test_pitch_tracks_are_at_the_recordings_own_level_and_silent_where_nothing_s
     tracks = pitch_tracks(found, frame, n_samples, gain=4.0)
     heard = found.audible.numpy()
     assert_allclose(tracks.times_s, np.arange(10) * frame.hop_samples / RATE_HZ)
-    assert_allclose(tracks.f0_hz, found.f0_bins.T * frame.bin_hz)
-    assert_allclose(tracks.inharmonicity, found.inharmonicity.T)
+    assert_allclose(tracks.f0_hz, found.tones.f0_bins.T * frame.bin_hz)
     assert_allclose(tracks.amplitude[:, heard], found.amplitude.T[:, heard] / 4)
     assert_array_equal(tracks.amplitude[:, ~heard], 0)
     assert_array_equal(tracks.on, np.stack([heard, heard]))
@@ -57,8 +60,7 @@ def test_frames_are_joined_as_they_were(cuts: list[int]) -> None:
     whole = random_transcript(12)
     frames = Frames(Transcript, 24)
     for first, last in zip([0, *cuts], cuts, strict=False):
-        part = {name: values[first:last] for name, values in vars(whole).items()}
-        frames.add(Transcript(**part))
+        frames.add(leafwise(lambda values, part=slice(first, last): values[part], whole))
     assert frames.n_done == 12
-    for name, values in vars(whole).items():
-        assert_close(getattr(frames.joined(), name), values, atol=0, rtol=0)
+    for name, values in leaves(whole).items():
+        assert_close(leaves(frames.joined())[name], values, atol=0, rtol=0)

@@ -1,7 +1,7 @@
 """Warm start: the network learns to find tones in simulated frames before it sees a recording.
 
-Departs from the paper, which starts from random weights: tens of thousands of iterations on every
-recording are saved. No recording and no label goes in, so separation stays blind.
+Departs from the paper, which starts from random weights: this saves tens of thousands of iterations
+on every recording. No recording and no label is used, so separation stays blind.
 
 | what | module |
 | --- | --- |

@@ -1,6 +1,6 @@
 """``python -m musisep_cli.methods.policy.warmstart``: make the weights of a warm start.
 
-Interrupted, it goes on from its last checkpoint when it is started again with the same arguments.
+After an interruption it goes on from its last checkpoint, if it is started with the same arguments.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from musisep_cli.methods.policy.warmstart.simulator import (
 from musisep_cli.methods.policy.warmstart.teacher import Lesson, TeacherConfig
 from musisep_cli.run.settings.compose import compose, resolved
 
-REPORT_STEPS = 100
-CHECKPOINT_STEPS = 500
-EXAM_FRAMES = 256
-EXAM_SEED = 1_000_003
+REPORT_STEPS, CHECKPOINT_STEPS = 100, 500
+"""Number of steps between two lines of output, and between two checkpoints."""
+EXAM_FRAMES, EXAM_SEED = 256, 1_000_003
+"""Number of frames of the exam at the end, and their seed, far from those of the training."""
 
 
 def main(
@@ -84,7 +84,7 @@ def main(
 
 
 def _summary(lessons: list[Lesson]) -> str:
-    """Means of the terms, for people."""
+    """Return the means of all terms as text."""
     names = ("total", "pitch", "tone", "mixture", "on", "inharmonicity", "found")
     means = {
         name: torch.stack([getattr(lesson, name).detach() for lesson in lessons]).nanmean()

@@ -20,33 +20,37 @@ from musisep_cli.methods.policy.warmstart.teacher import Lesson, TeacherConfig, 
 
 @dataclass(frozen=True, kw_only=True)
 class SchoolConfig:
-    """Rates and budget."""
+    """Rates and number of steps."""
 
     steps: int = 20_000
+    """Number of training steps."""
     batch_size: int = 16
+    """Number of frames per step."""
     learning_rate: float = 1e-3
-    """Adam's, after ``warmup_steps``, and down to ``final_rate`` of it over the last quarter."""
+    """Adam's step size, after ``warmup_steps`` and before the last quarter of the steps."""
     final_rate: float = 0.02
+    """Share of the step size to which it falls over the last quarter of the steps."""
     warmup_steps: int = 200
+    """Number of steps over which the step size rises: at first Adam does not know the gradients."""
     max_gradient_norm: float = 1.0
-    """Longer gradients are cut to this length; without it training broke down in the prototype."""
+    """Largest norm of a gradient; longer ones are cut to it, or else training breaks down."""
     average: float = 0.999
     """Decay of the moving average of the weights, which is what is kept."""
     lines: tuple[int, ...] = (1, 2, 2, 2, 2, 2, 3, 3, 4)
-    """Numbers of lines of a batch, each equally likely."""
+    """Numbers of lines that a batch may have, each equally likely."""
 
 
 class School:
     """Trains a policy on simulated frames; randomness comes from torch's global generator.
 
-    Frames are simulated on the CPU, so that they are the same for every device, and learned where
-    the policy is.
+    Frames are simulated on the CPU, so that they are the same for every device, and learned on the
+    policy's device.
 
     Args:
-        config: rates and budget.
+        config: rates and number of steps.
         teacher: weights of the objective.
-        simulator: where the frames come from.
-        policy: what learns, in place.
+        simulator: draws the frames.
+        policy: the network, trained in place.
     """
 
     def __init__(
@@ -60,12 +64,13 @@ class School:
         self.average = {name: value.clone() for name, value in policy.state_dict().items()}
 
     def run(self) -> Iterator[tuple[int, Lesson]]:
-        """Train to the end; yields the step's number and what it found."""
+        """Train to the end; yield the number of every step and its lesson."""
         while self.step < self.config.steps:
             self.step += 1
             yield self.step, self._lesson()
 
     def _lesson(self) -> Lesson:
+        """Take a step on a new batch; one that is not finite is left out."""
         lines = self.config.lines
         n_lines = lines[int(torch.randint(len(lines), (1,)))]
         lesson = self._taught(self.config.batch_size, n_lines)
@@ -82,7 +87,7 @@ class School:
         return lesson
 
     def _rate(self) -> float:
-        """Share of the full learning rate: up at the start, down over the last quarter."""
+        """Return the share of the step size: it rises at first, and falls over the last quarter."""
         up = min(1.0, self.step / self.config.warmup_steps)
         left = (self.config.steps - self.step) / (0.25 * self.config.steps)
         down = self.config.final_rate + (1 - self.config.final_rate) * min(1.0, max(left, 0.0))
@@ -90,7 +95,8 @@ class School:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        # Young averages forget faster, or they would keep the random start.
+        """Move the average towards the weights."""
+        # It forgets faster at first, or else it would keep the random start weights.
         decay = min(self.config.average, 1 - 10 / (self.step + 10))
         for name, value in self.policy.state_dict().items():
             self.average[name].lerp_(value, 1 - decay)
@@ -117,9 +123,10 @@ class School:
         set_random_state(state, self.device)
 
     def examine(self, n_frames: int, n_lines: int) -> Lesson:
-        """A lesson on new frames from which nothing is learned."""
+        """Return a lesson on new frames, from which nothing is learned."""
         return self._taught(n_frames, n_lines)
 
     def _taught(self, n_frames: int, n_lines: int) -> Lesson:
+        """Return a lesson on new frames."""
         frames = self.simulator.draw(n_frames, n_lines)
         return teach(self.policy, frames.to(self.device), self.teacher)

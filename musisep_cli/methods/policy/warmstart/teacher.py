@@ -17,7 +17,7 @@ from musisep_cli.tones.objective import lift, radial_distance
 from musisep_cli.tones.tones import Tones
 
 N_HARMONICS = 25
-"""Harmonics of a tone in the lessons: the tone model's default."""
+"""Number of harmonics of a tone in the lessons: the tone model's default."""
 LEAST_LEVEL = 1e-9
 """Added to a frame's mean squared lifted level: a silent frame has no relative distance."""
 
@@ -27,9 +27,9 @@ class TeacherConfig(ForcedConfig):
     """Weights of the terms."""
 
     weight_tone: float = 1.0
-    """Every direct prediction against its line, relative to the frame."""
+    """Weight of every direct prediction against its line, relative to the frame."""
     weight_mixture: float = 0.5
-    """Their sum against the frame, relative to it."""
+    """Weight of the sum of the direct predictions against the frame, relative to it."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,20 @@ class Lesson:
 
 
 def teach(policy: Policy, frames: SimulatedFrames, config: TeacherConfig) -> Lesson:
-    """One rollout over simulated frames with the true tones forced, and its objective."""
-    known = Tones(
+    """Return the objective of one rollout over simulated frames with the true tones forced."""
+    tones = Tones(
         on=frames.audible.to(frames.mixture.real.dtype),
         f0_bins=frames.f0_bins,
         inharmonicity=frames.inharmonicity,
     )
     dictionary = frames.mixture.real.new_ones(N_HARMONICS, frames.lines.shape[1])  # has no say
-    forced = forced_rollout(policy, frames.mixture, known, dictionary, config.tolerance_bins)
+    forced = forced_rollout(policy, frames.mixture, tones, dictionary, config.tolerance_bins)
     lifted = lift(frames.mixture, policy.objective_config)
     scale = torch.view_as_real(lifted).square().sum(-1).mean(-1) + LEAST_LEVEL
     found_sum = lift(forced.explanation.direct_tones.sum(1), policy.objective_config)
     mixture = (radial_distance(lifted, found_sum) / scale).mean()
     tone = torch.stack(
-        [_tone_distance(frames.lines, each, scale, policy) for each in forced.tones]
+        [_tone_distance(frames.lines, each, scale, policy) for each in forced.passes]
     ).mean()
     total = forced.loss(config) + config.weight_tone * tone + config.weight_mixture * mixture
     return Lesson(
@@ -85,9 +85,9 @@ def teach(policy: Policy, frames: SimulatedFrames, config: TeacherConfig) -> Les
 
 
 def _tone_distance(lines: Tensor, forced: ForcedTone, scale: Tensor, policy: Policy) -> Tensor:
-    """Mean distance of the direct predictions from their lines ``[b, m, f]``, by ``scale [b]``.
+    """Return the mean distance of direct predictions from their lines, relative to ``scale [b]``.
 
-    A tone that is off does not count.
+    Tones that are off do not count.
     """
     config, is_on = policy.objective_config, forced.action.on
     rows = torch.arange(len(lines), device=lines.device)

@@ -1,4 +1,4 @@
-"""Weights: what a warm start begins with, kept in one safetensors file."""
+"""Weights: those that a warm start begins with, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from musisep_cli.machine.files import atomic_path
 from musisep_cli.methods.policy.rollout import Policy
 
 BUILTIN = "builtin"
-"""The weights inside the package; see ``weights/README.md`` there for how they were made."""
+"""Name of the weights inside the package; ``weights/README.md`` there says how they were made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ def load(policy: Policy, config: WarmstartConfig) -> None:
     """Put the configured weights into a policy, in place.
 
     Raises:
-        ConfigError: the file is none, or belongs to a network of another size.
+        ConfigError: the file cannot be read, or belongs to a network of another size.
     """
     policy.load_state_dict(_checked(_read(config.weights), policy, config.weights))
 
@@ -46,6 +46,7 @@ def save(policy: Policy, path: Path) -> None:
 
 
 def _read(name: str) -> dict[str, Tensor]:
+    """Return the tensors of a file or of the built-in weights."""
     try:
         if name == BUILTIN:
             folder = resources.files("musisep_cli.methods.policy") / "weights"
@@ -66,6 +67,7 @@ def _read(name: str) -> dict[str, Tensor]:
 
 
 def _checked(state: dict[str, Tensor], policy: Policy, name: str) -> dict[str, Tensor]:
+    """Return tensors in the types of a policy's own, if names and shapes are the same."""
     own = {key: value.shape for key, value in policy.state_dict().items()}
     given = {key: value.shape for key, value in state.items()}
     if own != given:

@@ -130,13 +130,17 @@ def known() -> Hypotheses:
     return truth(DURATION_S, CONFIG, shuffle_seed=None)
 
 
+def with_tones(found: Hypotheses, **changes: Tensor) -> Hypotheses:
+    return replace(found, tones=replace(found.tones, **changes))
+
+
 def test_labels_are_true_tones_away_from_changes_of_note() -> None:
     found, exact = gather(known()), known()
     assert 0.2 * len(CENTRES) < len(found) < BEST_SHARE * len(CENTRES)
     rows = torch.searchsorted(CENTRES, found.centres)
     assert_close(CENTRES[rows], found.centres)
-    assert_close(found.f0_bins, exact.f0_bins[rows, 0])
-    assert bool((found.on == 1).all())
+    assert_close(found.tones.f0_bins, exact.tones.f0_bins[rows, 0])
+    assert bool((found.tones.on == 1).all())
     times_s = found.centres.double().numpy() / RATE_HZ
     hop_s = FRAME.hop_samples / RATE_HZ
     for note_s in NOTES_S:
@@ -151,7 +155,7 @@ def test_octave_errors_are_left_out_first() -> None:
     wrong = torch.zeros(n, dtype=torch.bool)
     wrong[round(0.45 * n) : round(0.58 * n)] = True  # within one note of either
     factor = torch.where(wrong, 0.5, 1.0)[:, None, None] ** torch.tensor([1.0, 0.0])
-    found = gather(replace(exact, f0_bins=exact.f0_bins * factor))
+    found = gather(with_tones(exact, f0_bins=exact.tones.f0_bins * factor))
     rows = torch.searchsorted(CENTRES, found.centres)
     assert len(found) > 0.2 * n
     assert not bool(wrong[rows].any())
@@ -159,15 +163,17 @@ def test_octave_errors_are_left_out_first() -> None:
 
 def test_what_plays_in_every_frame_is_a_label_too() -> None:
     exact = known()
-    on = exact.on & torch.tensor([True, False])
-    found = gather(replace(exact, on=on, loudness=exact.loudness * on))
+    on = exact.tones.on & torch.tensor([True, False])
+    found = gather(with_tones(replace(exact, loudness=exact.loudness * on), on=on))
     assert len(found) > 0
-    assert_close(found.on, torch.tensor([[1.0, 0.0]]).expand(len(found), 2))
+    assert_close(found.tones.on, torch.tensor([[1.0, 0.0]]).expand(len(found), 2))
 
 
 def test_silence_has_no_labels() -> None:
     exact = known()
-    silent = replace(exact, on=exact.on & False, loudness=0 * exact.loudness)
+    silent = with_tones(
+        replace(exact, loudness=0 * exact.loudness), on=torch.zeros_like(exact.tones.on)
+    )
     assert len(gather(silent, torch.zeros_like(SIGNAL))) == 0
     assert len(gather(silent)) == 0
 

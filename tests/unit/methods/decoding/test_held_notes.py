@@ -1,6 +1,5 @@
 """Held notes: further hypotheses from what is played in the frames around."""
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,13 +13,15 @@ from torch.testing import assert_close
 
 from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
+from musisep_cli.frames.leaves import leaves
 from musisep_cli.frames.spool import Spool, SpooledFrames
 from musisep_cli.methods.decoding.costs import DecodingConfig
-from musisep_cli.methods.decoding.held_notes import Held, held_sets, with_held
+from musisep_cli.methods.decoding.held_notes import Held, held_tones, with_held
 from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.methods.decoding.path import Decoding
-from musisep_cli.methods.decoding.rounds import transcribe
+from musisep_cli.methods.decoding.rounds import Rounds
 from musisep_cli.tones.dictionary import DictionaryConfig
+from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.objective import ObjectiveConfig
 from musisep_cli.tones.tones import Tones
 from tests import dense
@@ -43,33 +44,30 @@ LOW, HIGH = 40.0, 80.0
 """The high tone hides in the low one's even harmonics."""
 
 
-def around(n: int, i: int, seed: int) -> Tones:
-    """Tones of frames and the notes around, ``[n, 3 i]``, all of different pitches."""
+def around(n: int, i: int, seed: int) -> NeighbourTones:
+    """Tones of frames and the notes around, all of different pitches."""
     generator = np.random.default_rng(seed)
     f0_bins = torch.from_numpy(generator.permutation(n * 3 * i).reshape(n, 3 * i) + 10.0)
     on = torch.from_numpy(generator.random((n, 3 * i)) < 0.6).double()
-    return Tones(on, f0_bins, torch.from_numpy(generator.random((n, 3 * i))))
+    return NeighbourTones.split(Tones(on, f0_bins, torch.from_numpy(generator.random((n, 3 * i)))))
 
 
 @given(st.integers(0, 2**20), st.integers(1, 4))
 def test_every_note_around_is_held_alone_and_all_of_a_side_together(seed: int, i: int) -> None:
     tones = around(5, i, seed)
-    sets, are_new = held_sets(tones)
+    sets, are_new = held_tones(tones)
+
+    def sounding(tones: Tones, n: int) -> dict[int, float]:
+        return {j: float(tones.f0_bins[n, j]) for j in range(i) if tones.on[n, j] > 0}
+
     for n in range(5):
-        own = {j: float(tones.f0_bins[n, j]) for j in range(i) if tones.on[n, j] > 0}
+        own = sounding(tones.own, n)
         expected = []
-        for side in (1, 2):
-            held = {
-                j: float(tones.f0_bins[n, side * i + j])
-                for j in range(i)
-                if tones.on[n, side * i + j] > 0
-            }
+        for side in (tones.before, tones.after):
+            held = sounding(side, n)
             expected += [own | {j: f0} for j, f0 in held.items()]
             expected += [own | held] * (len(held) > 1)
-        found = [
-            {j: float(sets.f0_bins[n, s, j]) for j in range(i) if sets.on[n, s, j] > 0}
-            for s in are_new[n].nonzero()[:, 0]
-        ]
+        found = [sounding(sets[:, s], n) for s in are_new[n].nonzero()[:, 0]]
         unique = {tuple(sorted(each.items())) for each in found}
         assert unique == {tuple(sorted(each.items())) for each in expected}
 
@@ -105,12 +103,17 @@ def test_a_note_that_its_frames_do_not_show_is_held() -> None:
         return with_held(Held(found, decoding, channels, FIT, NATS), kept, lambda: None)
 
     def on(widen: object) -> np.ndarray:
-        wider, decoding = transcribe(
-            found, spectra, FRAME, DecodingConfig(), DictionaryConfig(n_harmonics=8), 0, widen=widen
+        rounds = Rounds(
+            frame=FRAME,
+            config=DecodingConfig(),
+            dictionary=DictionaryConfig(n_harmonics=8),
+            seed=0,
+            widen=widen,
         )
+        wider, decoding = rounds.decode(found, spectra)
         rows = np.arange(len(found))[:, None]
         hypotheses = decoding.hypotheses[:, None]
-        return wider[:].on.numpy()[rows, hypotheses, decoding.tones]
+        return wider[:].tones.on.numpy()[rows, hypotheses, decoding.tones]
 
     plain, held = on(None), on(widen)
     assert_array_equal(plain[20:24, 0], False)  # the high line is instrument 0
@@ -128,25 +131,25 @@ def test_what_is_not_new_has_no_tones_and_is_never_taken() -> None:
     blank = np.zeros(2)
     decoding = Decoding(zeros, tones, np.ones((2, N_HARMONICS)), blank, blank + 2, 0.0)
     held = Held(found, decoding, channels, FIT, NATS)
-    _, are_new = held_sets(held.notes[:])
+    _, are_new = held_tones(held.notes[:])
     assert are_new.any()
     assert not are_new.all()
     whole = held[:]
-    assert_array_equal(whole.on[~are_new].numpy(), False)
+    assert_array_equal(whole.tones.on[~are_new].numpy(), False)
     assert_array_equal(whole.log_prob[~are_new].numpy(), 2 * LEAST_LOG_PROB)
     assert_close(whole.log_prob[are_new], torch.full_like(whole.log_prob[are_new], -NATS))
     for block in (slice(0, 7), slice(7, 8), slice(8, None)):
-        for name, values in vars(held[block]).items():
-            assert_close(values, vars(whole[block])[name], rtol=1e-4, atol=1e-5)
+        for name, values in leaves(held[block]).items():
+            assert_close(values, leaves(whole[block])[name], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2])
 def test_frames_without_notes_around_have_none(n_channels: int) -> None:
     found, channels = scene()
-    resting = replace(found, on=torch.zeros_like(found.on))
+    resting = found.heard(torch.zeros(len(found), dtype=torch.bool))
     zeros = np.zeros(len(found), np.int64)
     tones = np.tile([0, 1], (len(found), 1))
     decoding = Decoding(zeros, tones, np.ones((2, 8)), np.zeros(2), np.ones(2), 0.0)
     held = Held(resting, decoding, channels.repeat(1, n_channels, 1), FIT, NATS)[:]
     assert held.place.shape[-1] == n_channels
-    assert not bool(held.on.any())
+    assert not bool(held.tones.on.any())

@@ -66,9 +66,11 @@ def labels(*notes: int, apart: bool = False) -> Labels:
     f0_hz = torch.tensor([pitches for *_, pitches in rows], dtype=torch.float64)
     return Labels(
         centres=torch.tensor([centre for centre, *_ in rows]),
-        on=(f0_hz > 0).double(),
-        f0_bins=f0_hz / FRAME.bin_hz,
-        inharmonicity=torch.full_like(f0_hz, 1e-5),
+        tones=Tones(
+            on=(f0_hz > 0).double(),
+            f0_bins=f0_hz / FRAME.bin_hz,
+            inharmonicity=torch.full_like(f0_hz, 1e-5),
+        ),
         passage=torch.tensor([note for _, note, _ in rows]),
     )
 
@@ -92,10 +94,9 @@ def learner(
 
 def surprise(r: Rehearsal, of: Labels) -> float:
     """Minus the logarithm of the probability of the labels, in nats per tone."""
-    known = Tones(of.on, of.f0_bins, of.inharmonicity)
     spectra = r.frame.analyse(r.signal, of.centres)[:, : r.frame.n_network_bins]
     with seeded(0), torch.no_grad():
-        return float(forced_rollout(r.policy, spectra, known, r.dictionary, 1).pitch)
+        return float(forced_rollout(r.policy, spectra, of.tones, r.dictionary, 1).pitch)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -120,7 +121,7 @@ def test_a_step_is_adam_along_the_cut_gradient() -> None:
         forced = forced_rollout(
             r.policy,
             r.frame.analyse(r.signal, of.centres)[:, :64],
-            Tones(of.on, of.f0_bins, of.inharmonicity),
+            of.tones,
             r.dictionary,
             1,
         )
@@ -206,7 +207,7 @@ def test_no_level_of_the_recording_makes_a_step_fail(gain: float) -> None:
 
 def test_frames_of_rests_alone_can_be_learned() -> None:
     rests = labels(0)
-    r = learner(replace(rests, on=0 * rests.on))
+    r = learner(replace(rests, tones=replace(rests.tones, on=0 * rests.tones.on)))
     with seeded(0):
         reports = list(r.run())
     assert reports[-1].n_skipped == 0
@@ -281,10 +282,11 @@ def test_a_check_draws_the_same_every_time_and_leaves_the_generator(
         found = r.loss_held_out()
         assert_close(torch.get_rng_state(), state, atol=0, rtol=0)
     held = r.held
-    known = Tones(held.on, held.f0_bins, held.inharmonicity)
     spectra = r.frame.analyse(r.signal, held.centres)[:, : r.frame.n_network_bins]
     with seeded(0), torch.no_grad():
-        expected = forced_rollout(r.policy, spectra, known, r.dictionary, 1).loss(ForcedConfig())
+        expected = forced_rollout(r.policy, spectra, held.tones, r.dictionary, 1).loss(
+            ForcedConfig()
+        )
     assert found == pytest.approx(float(expected))
     # With as many tones in every frame; and only one, so that no order is drawn.
     alone = learner(labels(3))

@@ -16,10 +16,11 @@ from musisep_cli.methods.decoding import path as decoding_path
 from musisep_cli.methods.decoding.costs import DecodingConfig, assignments
 from musisep_cli.methods.decoding.decoded import dictionary_of_timbres
 from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.rounds import Misfits, transcribe
+from musisep_cli.methods.decoding.rounds import Misfits, Rounds
 from musisep_cli.run.settings.compose import compose
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.tones.timbre import N_SEMITONES, Timbres
+from musisep_cli.tones.tones import Tones
 from tests import dense
 
 FRAME = GaborFrame(FrameConfig(), 8_000)
@@ -65,14 +66,21 @@ def scene(n_notes: int = 24, length: int = 4) -> tuple[Hypotheses, Tensor, NDArr
     found = Hypotheses(
         log_prob=blank,
         misfit=blank,
-        on=torch.ones(hypotheses.shape, dtype=torch.bool),
-        f0_bins=torch.from_numpy(hypotheses).float(),
-        inharmonicity=torch.zeros(hypotheses.shape),
+        tones=Tones(
+            on=torch.ones(hypotheses.shape, dtype=torch.bool),
+            f0_bins=torch.from_numpy(hypotheses).float(),
+            inharmonicity=torch.zeros(hypotheses.shape),
+        ),
         loudness=torch.ones(hypotheses.shape),
         timbre=torch.from_numpy(timbre).half(),
         place=torch.ones(*hypotheses.shape, 1),
     )
     return found, torch.from_numpy(spectra).to(torch.complex64), order.argmin(1)
+
+
+def rounds(config: DecodingConfig) -> Rounds:
+    dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
+    return Rounds(frame=FRAME, config=config, dictionary=dictionary, seed=0)
 
 
 def known() -> Timbres:
@@ -87,7 +95,7 @@ def test_the_right_tones_by_the_right_players_fit_best() -> None:
     frames = np.arange(len(right))
     best = misfits.reshape(len(right), -1).argmin(1)
     assert_array_equal(best // 2, right)
-    true = found.f0_bins[frames, right].numpy()  # n, i
+    true = found.tones.f0_bins[frames, right].numpy()  # n, i
     players = assignments(2)[best % 2]
     upper, lower = np.take_along_axis(true, players, 1).T
     assert np.isin(upper, np.float32(UPPER)).all()
@@ -104,7 +112,7 @@ def test_misfits_are_those_of_frames_one_by_one() -> None:
 
 def test_a_silent_frame_fits_whatever_is_said_of_it() -> None:
     found, spectra, _ = scene()
-    silent = replace(found, on=torch.zeros_like(found.on))
+    silent = replace(found, tones=replace(found.tones, on=torch.zeros_like(found.tones.on)))
     misfits = Misfits(silent, 0 * spectra, FRAME, known())[:]
     assert np.isfinite(misfits).all()
     assert np.abs(misfits).max() < 1e-6
@@ -114,17 +122,14 @@ def test_notes_that_are_an_octave_off_as_a_whole_are_repaired() -> None:
     # The network is sure of most frames; in some of the high notes it is sure of an octave error.
     found, spectra, right = scene()
     frames = np.arange(len(right))
-    high = found.f0_bins[frames, right].amax(1).numpy() > UPPER[0] - 1
+    high = found.tones.f0_bins[frames, right].amax(1).numpy() > UPPER[0] - 1
     erring = high & (frames // 4 % 3 == 0)
     believed = np.where(erring, 1 - right, right)
     log_prob = torch.full(found.log_prob.shape, -12.0)
     log_prob[frames, believed] = 0.0
     found = replace(found, log_prob=log_prob)
-    dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
     once, again = (
-        float(
-            (transcribe(found, spectra, FRAME, config, dictionary, 0)[1].hypotheses == right).mean()
-        )
+        float((rounds(config).decode(found, spectra)[1].hypotheses == right).mean())
         for config in (DecodingConfig(weight_harmonics=0.0), DecodingConfig())
     )
     assert once < 0.9
@@ -162,9 +167,11 @@ def one_register(seed: int) -> tuple[Hypotheses, Tensor, NDArray[np.int64]]:
     found = Hypotheses(
         log_prob=blank,
         misfit=blank,
-        on=torch.ones(n, 1, 2, dtype=torch.bool),
-        f0_bins=torch.from_numpy(np.take_along_axis(f0_bins, order, 1)).float()[:, None],
-        inharmonicity=torch.zeros(n, 1, 2),
+        tones=Tones(
+            on=torch.ones(n, 1, 2, dtype=torch.bool),
+            f0_bins=torch.from_numpy(np.take_along_axis(f0_bins, order, 1)).float()[:, None],
+            inharmonicity=torch.zeros(n, 1, 2),
+        ),
         loudness=torch.ones(n, 1, 2),
         timbre=torch.from_numpy(np.take_along_axis(lifted, order[..., None], 1)).half()[:, None],
         place=torch.ones(n, 1, 2, 1),
@@ -177,10 +184,9 @@ def test_labels_that_mix_up_two_instruments_of_one_register_are_told_by_their_ti
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, spectra, order = one_register(seed)
-    dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
 
     def share_right() -> float:
-        tones = transcribe(found, spectra, FRAME, DecodingConfig(), dictionary, 0)[1].tones
+        tones = rounds(DecodingConfig()).decode(found, spectra)[1].tones
         players = np.take_along_axis(order, tones, 1)
         first = (players[:, 0] == 0).mean()
         return float(max(first, 1 - first))
@@ -198,8 +204,7 @@ def test_two_instruments_of_one_kind_are_told_by_where_they_are() -> None:
     for place, least, most in ((found.place, 0.5, 0.8), (panned, 1.0, 1.0)):
         config = DecodingConfig(weight_harmonics=0.0)
         heard = replace(found, timbre=same, place=place)
-        dictionary = DictionaryConfig(n_harmonics=N_HARMONICS)
-        tones = transcribe(heard, spectra, FRAME, config, dictionary, 0)[1].tones
+        tones = rounds(config).decode(heard, spectra)[1].tones
         first = (np.take_along_axis(order, tones, 1)[:, 0] == 0).mean()
         assert least <= max(first, 1 - first) <= most
 

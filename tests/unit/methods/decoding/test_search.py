@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose
 from torch import Tensor
 from torch.testing import assert_close
 
+from musisep_cli.frames.leaves import leaves
 from musisep_cli.methods.decoding import search as searching
 from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses
 from musisep_cli.methods.decoding.search import (
@@ -165,7 +166,7 @@ def apart(first: tuple[float, ...], second: tuple[float, ...]) -> float:
 
 
 def pitches(found: Hypotheses, n: int) -> list[tuple[float, ...]]:
-    return [tuple(row) for row in (found.on * found.f0_bins)[n].tolist()]
+    return [tuple(row) for row in (found.tones.on * found.tones.f0_bins)[n].tolist()]
 
 
 @pytest.mark.parametrize("n_instruments", [1, 2])
@@ -236,8 +237,8 @@ def test_no_tone_is_lower_than_its_harmonics_can_be_told_apart(
     logits[4], logits[11] = 10.0, 0.0  # sure of a rumble, on which a tone is unlikely to follow
     spectra = random_spectra(1, 32)[:, None]
     found = search(knower(1, logits, 3.0), spectra, N_HARMONICS, SearchConfig())
-    assert bool(found.on.any())
-    assert float(found.f0_bins[found.on].min()) > lowest - PITCH_REACH_BINS
+    assert bool(found.tones.on.any())
+    assert float(found.tones.f0_bins[found.tones.on].min()) > lowest - PITCH_REACH_BINS
 
 
 @given(SEEDS)
@@ -270,12 +271,15 @@ def test_the_narrowest_search_is_the_most_probable_tone_after_tone(n_instruments
     dictionary = torch.ones(N_HARMONICS, n_instruments, dtype=torch.float64)
     with seeded(0):
         explanation, actions = policy.predict(spectra, dictionary)
-    assert bool(found.on.all())
+    assert bool(found.tones.on.all())
     for place, action in enumerate(actions):
         rows = torch.arange(4)
-        assert_close(found.f0_bins[:, 0, place], explanation.f0_bins[rows, action.instrument])
         assert_close(
-            found.inharmonicity[:, 0, place], explanation.inharmonicity[rows, action.instrument]
+            found.tones.f0_bins[:, 0, place], explanation.tones.f0_bins[rows, action.instrument]
+        )
+        assert_close(
+            found.tones.inharmonicity[:, 0, place],
+            explanation.tones.inharmonicity[rows, action.instrument],
         )
 
 
@@ -289,17 +293,17 @@ def test_as_many_sets_are_kept_as_asked_for_or_as_there_are(
     for _ in range(n_instruments - 1):
         n_before = min(n_before * (beam + 1), beam)
     assert found.log_prob.shape == (2, min(n_kept, n_before * (beam + 1)))
-    for name in ("log_prob", "misfit", "f0_bins", "inharmonicity", "loudness", "timbre"):
-        assert bool(torch.isfinite(getattr(found, name)).all())
+    for name, values in leaves(found).items():
+        assert bool(torch.isfinite(values).all()), name
     assert bool((found.log_prob >= LEAST_LOG_PROB).all())
     assert bool((found.log_prob <= 1e-9).all())
     assert bool((found.misfit >= 0).all())
     sounding = found.loudness > 0
-    assert not bool((sounding & ~found.on).any())
+    assert not bool((sounding & ~found.tones.on).any())
     norms = found.timbre.double().norm(dim=-1)
     assert_allclose(norms.numpy(), sounding.double().numpy(), atol=1e-2)  # half precision
     # A rest says that nothing is left: sets that are told apart have their tones first.
-    rests_end = (~found.on).long().cummax(-1).values == (~found.on).long()
+    rests_end = (~found.tones.on).long().cummax(-1).values == (~found.tones.on).long()
     assert bool((rests_end.all(-1) | (found.log_prob < LEAST_TOLD)).all())
 
 
@@ -311,8 +315,8 @@ def test_a_frame_is_searched_whatever_the_others_are() -> None:
     together = search(policy, spectra[:, None], N_HARMONICS, config)
     for n in range(5):
         alone = search(policy, spectra[n : n + 1, None], N_HARMONICS, config)
-        for name in ("log_prob", "misfit", "f0_bins", "loudness"):
-            assert_close(getattr(alone, name)[0], getattr(together, name)[n])
+        for name in ("log_prob", "misfit", "tones.f0_bins", "loudness"):
+            assert_close(leaves(alone)[name][0], leaves(together)[name][n])
 
 
 def test_the_right_set_explains_its_frame_and_its_tones_are_measured() -> None:
@@ -341,7 +345,7 @@ def test_the_right_set_explains_its_frame_and_its_tones_are_measured() -> None:
     ]
     both = next(s for p, s in by_tones[0].items() if p == pytest.approx(f0_bins))
     assert float(found.misfit[0, both]) < 1e-3
-    order = found.f0_bins[0, both].argsort()
+    order = found.tones.f0_bins[0, both].argsort()
     assert_allclose(found.loudness[0, both][order], level * harmonics.sum(1), rtol=0.02)
     relative = np.sqrt(harmonics / harmonics.sum(1, keepdims=True))
     assert_allclose(found.timbre[0, both][order].float(), relative, atol=0.01)
@@ -353,7 +357,7 @@ def test_the_right_set_explains_its_frame_and_its_tones_are_measured() -> None:
     assert float(found.misfit[1, rest]) == pytest.approx(1)
     assert bool(torch.isfinite(found.misfit[2]).all())
     heard = found.heard(torch.tensor([True, True, False]))
-    assert not bool(heard.on[2].any())
+    assert not bool(heard.tones.on[2].any())
     assert not bool(heard.loudness[2].any())
     assert not bool(heard.timbre[2].any())
     assert_close(heard.loudness[:2], found.loudness[:2], atol=0, rtol=0)
@@ -372,8 +376,8 @@ def test_where_a_tone_sounds_is_measured_in_all_channels() -> None:
     logits[21], logits[26] = 0.0, -0.5
     policy = knower(2, logits, 5.0)
     found = search(policy, channels, N_HARMONICS, unmoved(hypotheses=1))
-    assert bool(found.on.all())
-    order = found.f0_bins[0, 0].argsort()
+    assert bool(found.tones.on.all())
+    order = found.tones.f0_bins[0, 0].argsort()
     expected = np.sqrt(gains / gains.sum(1, keepdims=True))
     assert_allclose(found.place[0, 0][order], expected, atol=0.02)
 
@@ -434,14 +438,14 @@ def test_the_most_probable_set_is_also_tried_with_a_tone_moved() -> None:
         policy, spectra, N_HARMONICS, replace(plain, octave_nats=7.0, hidden_nats=3.0)
     )
     n_kept = without.log_prob.shape[1]
-    assert_close(found.f0_bins[:, :n_kept], without.f0_bins)
-    first, second, third = without.f0_bins[:, :1].unbind(-1)
+    assert_close(found.tones.f0_bins[:, :n_kept], without.tones.f0_bins)
+    first, second, third = without.tones.f0_bins[:, :1].unbind(-1)
     octaves = [(0.5 * first, second, third), (2 * first, second, third)]
     octaves += [(first, 0.5 * second, third), (first, 2 * second, third)]
     octaves += [(first, second, 0.5 * third), (first, second, 2 * third)]
     hiding = [(first, second, h * other) for h in range(2, 7) for other in (first, second)]
     moved = torch.stack([torch.stack(tones, -1) for tones in octaves + hiding], 1)[:, :, 0]
-    assert_close(found.f0_bins[:, n_kept:], moved.clamp_min(1.0))
+    assert_close(found.tones.f0_bins[:, n_kept:], moved.clamp_min(1.0))
     nats = torch.tensor([7.0] * len(octaves) + [3.0] * len(hiding))
     assert_close(found.log_prob[:, n_kept:], without.log_prob[:, :1] - nats)
 
@@ -465,12 +469,12 @@ def test_a_tone_is_looked_for_at_the_harmonics_of_another_where_the_network_find
     policy.unet = OneAfterTheOther(policy.unet, knower(2, logits, -5.0).unet)
     config = unmoved(hidden_nats=3.0, beam=1, hypotheses=1)
     found = unrefined(policy, random_spectra(1, 32), N_HARMONICS, config)
-    assert found.on[0].tolist() == [[True, False]] + 5 * [[True, True]]
-    assert_close(found.f0_bins[0, 1:, 1], 5.0 * torch.arange(2, 7, dtype=torch.float64))
+    assert found.tones.on[0].tolist() == [[True, False]] + 5 * [[True, True]]
+    assert_close(found.tones.f0_bins[0, 1:, 1], 5.0 * torch.arange(2, 7, dtype=torch.float64))
 
 
 def test_many_tones_have_no_more_places_to_hide_at() -> None:
     policy = finder(4, 0)
     config = unmoved(hidden_nats=3.0, beam=2, hypotheses=3)
     found = unrefined(policy, random_spectra(2, 32), N_HARMONICS, config)
-    assert found.f0_bins.shape[1] == 3 + 10
+    assert found.tones.f0_bins.shape[1] == 3 + 10

@@ -141,8 +141,8 @@ class Sampled:
     def choices(self) -> tuple[NDArray[np.intp], ...]:
         """Index into the problem's table, [b, 9] each: bin of 0, u of 0, bin of 1, u of 1."""
         offset = 5 * np.tanh(problem().outputs[Output.OFFSET])
-        f0 = self.explanation.f0_bins.detach().numpy()
-        on = self.explanation.on.numpy().astype(int)
+        f0 = self.explanation.tones.f0_bins.detach().numpy()
+        on = self.explanation.tones.on.numpy().astype(int)
         place = [abs(np.array(BINS) + offset[i] - f0[:, i, None]).argmin(1) for i in range(2)]
         index = (place[0], on[:, 0], place[1], on[:, 1])
         return tuple(x.reshape(len(self.losses), -1) for x in index)

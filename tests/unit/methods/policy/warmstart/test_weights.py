@@ -164,7 +164,7 @@ def test_the_shipped_network_finds_tones_at_the_lowest_and_the_highest_rate(rate
         tone = (0.2 * 0.5**h * torch.cos(2 * torch.pi * 440 * h * time_s)).sum(0)
         spectrum = frame.analyse(tone, torch.tensor([frame.n_fft]))[:, : frame.n_network_bins]
         explanation, _ = started.predict(spectrum, torch.ones(25, 1))
-    assert float(explanation.f0_bins) * frame.bin_hz == pytest.approx(440, rel=0.01)
+    assert float(explanation.tones.f0_bins) * frame.bin_hz == pytest.approx(440, rel=0.01)
 
 
 def test_more_instruments_than_the_warm_start_serves_are_refused() -> None:
