@@ -6,6 +6,8 @@
     ├── DictionaryError   a dictionary file that does not fit
     ├── DeviceError       a GPU that was asked for and is not there, or is too small
     ├── CheckpointError   a checkpoint that is damaged, or of another run
+    │   └── OtherVersionError  a checkpoint that another version of musisep kept
+    ├── KilledError       seeds whose process the system killed, again and again
     └── OutputError       a file that cannot be written, or that exists already
 
 The message of an error has one or two lines: what was found, what is needed, and what to do. The
@@ -36,6 +38,14 @@ class DeviceError(MusisepError):
 
 class CheckpointError(MusisepError):
     """A checkpoint from which this run cannot go on."""
+
+
+class OtherVersionError(CheckpointError):
+    """A checkpoint that another version of musisep kept: whole, but of no use to this one."""
+
+
+class KilledError(MusisepError):
+    """Seeds that could not be made, since the system killed their process every time."""
 
 
 class OutputError(MusisepError):

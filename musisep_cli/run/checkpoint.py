@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from musisep_cli.errors import CheckpointError
+from musisep_cli.errors import CheckpointError, OtherVersionError
 from musisep_cli.frames.spool import Spool
 from musisep_cli.machine.files import atomic_path, sync
 from musisep_cli.methods.method import State
@@ -32,7 +32,8 @@ NEWEST, PREVIOUS = "resume.pt", "resume-previous.pt"
 FRAMES = re.compile(r"resume-[a-z][a-z-]*(?<!-)\.frames")
 """Names of the files of what was found in the frames, one for each stage in which they are worked
 through: while a later one is young, a checkpoint of the first may be the last that is whole."""
-_FORMAT = b"musisep-checkpoint-3"
+_ANY_FORMAT = b"musisep-checkpoint-"
+_FORMAT = _ANY_FORMAT + b"3"
 _UNREADABLE = (EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.PickleError)
 """What torch raises at content that is none of its own, among others."""
 
@@ -52,11 +53,15 @@ class Checkpoints:
         self.saved_s = time.monotonic()
 
     def load(self) -> tuple[State | None, list[str]]:
-        """The newest state that can be used, and what is wrong with newer ones.
+        """Return the newest state that can be used, and what is wrong with newer ones.
 
         It takes the place of one that cannot be used, which the next save would move over it.
+
+        Raises:
+            OtherVersionError: there is none but of another version, which is not to be lost.
         """
         problems: list[str] = []
+        other: OtherVersionError | None = None
         for path in (self.newest, self.previous):
             if not path.exists():
                 continue
@@ -67,8 +72,12 @@ class Checkpoints:
                 if problems:
                     path.replace(self.newest)
                 return state, problems
+            except OtherVersionError as error:
+                other = other or error
             except CheckpointError as error:
                 problems.append(str(error))
+        if other is not None:
+            raise other
         return None, problems
 
     def spool(self, stage: str) -> Spool:
@@ -172,6 +181,11 @@ def read(path: Path, run: str) -> State:
 def _decode(path: Path, content: bytes) -> State:
     end = content.rfind(b"\n")
     payload, (name, _, digest) = memoryview(content)[:end], content[end + 1 :].partition(b" ")
+    if name.startswith(_ANY_FORMAT) and name != _FORMAT:
+        raise OtherVersionError(
+            f"{path}: was kept by another version of musisep, and this one cannot go on from it. "
+            "Finish it with that version, start over without --resume, or choose another --out."
+        )
     if name != _FORMAT or hashlib.sha256(payload).hexdigest().encode() != digest:
         raise CheckpointError(
             f"{path}: is damaged or cut off, or is not a checkpoint of this version of musisep"

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from musisep_cli.errors import KilledError
 from musisep_cli.machine import locks
 from musisep_cli.machine.files import atomic_path, remove_leftovers, write_json_atomic
 from musisep_cli.methods.method import OnProgress
@@ -61,6 +62,7 @@ def separate_into(
 
     Raises:
         KeyboardInterrupt: stopped; the state is kept.
+        KilledError: the system killed some seeds' processes; one of the others was chosen.
         MusisepError: the folder holds something else, is in use or cannot be written, or no seed
             ended with finite numbers.
     """
@@ -85,16 +87,25 @@ def separate_into(
     )
     done = {row.seed for row in made_seeds.found(folder, run)}
     missing = [seed for seed in config.run.all_seeds if seed not in done]
+    killed: KilledError | None = None
     with closing(run_seeds(make, missing, jobs=jobs, on_progress=on_progress)) as made:
-        for _ in made:
-            pass
+        try:
+            for _ in made:
+                pass
+        except KilledError as error:
+            killed = error  # told when the other seeds are safe
     with locks.hold(folder.folder, PATIENCE_S):
         manifest.state(content, folder)  # another process may have been there
         remove_leftovers(folder.folder)
-        ranking = best_first(made_seeds.found(folder, run))
+        found = made_seeds.found(folder, run)
+        if killed is not None and not found:
+            raise killed
+        ranking = best_first(found)
         for row in ranking:
             make_seed.remove_checkpoints(folder, row.seed)
         _deliver(folder, recording, content, ranking, device, started_s)
+    if killed is not None:
+        raise killed
 
 
 def _deliver(
@@ -116,11 +127,17 @@ def _deliver(
     parts: dict[str, Blockwise] = dict(zip(names, stems, strict=True))
     parts[layout.RESIDUAL] = Difference(recording.samples, stems)
     subtype, rate_hz = folder.sound.subtype, recording.sample_rate_hz
-    gain = audio_file.common_gain(parts.values(), subtype=subtype)
-    files = [folder.stem(name) for name in parts]
-    for path, sound in zip(files, parts.values(), strict=True):
+    without = {
+        name: Difference(recording.samples, [stem])
+        for name, stem in zip(folder.without_names(len(stems)), stems, strict=False)
+    }
+    sounds = {**parts, **without}
+    gain = audio_file.common_gain(sounds.values(), subtype=subtype)
+    files = [folder.stem(name) for name in sounds]
+    for path, sound in zip(files, sounds.values(), strict=True):
         audio_file.write(path, sound, rate_hz, subtype=subtype, gain=gain)
-    error = sum_error(recording.samples, [audio_file.Stored(path) for path in files], gain)
+    written = [audio_file.Stored(path) for path in files[: len(parts)]]
+    error = sum_error(recording.samples, written, gain)
     pictures = {"mix": recording.samples, **{name: parts[name] for name in names}}
     files += tables.write_pictures(folder, pictures, rate_hz)
     learned = (folder.seed(chosen) / name for name in (tables.DICTIONARY, tables.PITCH))

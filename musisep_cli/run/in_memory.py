@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musisep_cli.errors import InputError
+from musisep_cli.errors import InputError, KilledError
 from musisep_cli.machine.device import resolve_device
 from musisep_cli.methods import registry
 from musisep_cli.methods.method import OnProgress, Progress, Settings
@@ -124,15 +124,19 @@ def separate_recording(
     """
     started = time.monotonic()
     make = partial(_make, recording=recording, config=config, device=device)
-    report = on_progress or _ignore
+    report, method = on_progress or _ignore, config.run.method
+    chosen: SeedResult | None = None
+    scores: list[SeedScore] = []
     with closing(run_seeds(make, config.run.all_seeds, jobs=jobs, on_progress=report)) as results:
-        chosen = next(results)
-        method = config.run.method
-        scores = [score(chosen, method)]
-        for result in results:
-            scores.append(score(result, method))
-            if min(scores, key=place) is scores[-1]:
-                chosen = result
+        try:
+            for result in results:
+                scores.append(score(result, method))
+                if chosen is None or min(scores, key=place) is scores[-1]:
+                    chosen = result
+        except KilledError:
+            if chosen is None:
+                raise  # else one of the others is chosen; the ranking shows which there are
+    assert chosen is not None  # noqa: S101 - there is at least one seed
     return _separation(chosen, best_first(scores), recording, time.monotonic() - started)
 
 

@@ -10,15 +10,16 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from threading import Thread
 from typing import ClassVar, TypeAlias, TypeVar
 
-from musisep_cli.errors import MusisepError
+from musisep_cli.errors import KilledError
 from musisep_cli.machine import interruption
 from musisep_cli.machine.process import keep_freed_memory
 from musisep_cli.methods.method import OnProgress, Progress
@@ -30,18 +31,30 @@ Make: TypeAlias = Callable[[int, OnProgress, Stopped], Result]
 down by raising."""
 
 
+ATTEMPTS = 2
+"""Times that a seed is made whose process the system kills: memory may be free again."""
+
+
+class _Killed(Exception):
+    """The system killed the process of a seed every time."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.seed = seed
+
+
 def run_seeds(
     make: Make[Result], seeds: Sequence[int], *, jobs: int, on_progress: OnProgress
 ) -> Generator[Result]:
-    """Every seed's result as soon as it is there, ``jobs`` of them in the making at once.
+    """Yield every seed's result as soon as it is there, ``jobs`` of them in the making at once.
 
-    One job is done in this process, several each in one of their own. To close the generator stops
-    the workers, and waits until they have put their work down.
-    ``on_progress`` is called in a thread of its own; what it raises there waits until all seeds
-    are done.
+    One job is done in this process, several each in one of their own. A seed whose process the
+    system kills is made once more; the other seeds go on. To close the generator stops the
+    processes, and waits until they have put their work down. ``on_progress`` is called in a thread
+    of its own; what it raises there waits until all seeds are done.
 
     Raises:
-        MusisepError: the system killed a worker.
+        KilledError: all other seeds are done, and the system killed those of some twice.
     """
     jobs = min(jobs, len(seeds))
     if jobs <= 1:
@@ -54,23 +67,40 @@ def run_seeds(
     unwanted = context.Event()
     listener = _Listener(queue.get, on_progress)
     listener.start()
-    pool = ProcessPoolExecutor(jobs, context, initializer=_Link.connect, initargs=(queue, unwanted))
+
+    def in_a_process(seed: int) -> Result:
+        """Make a seed in a process of its own: who dies takes no other seed along."""
+        for _ in range(ATTEMPTS):
+            with (
+                ProcessPoolExecutor(
+                    1, context, initializer=_Link.connect, initargs=(queue, unwanted)
+                ) as pool,
+                suppress(BrokenProcessPool),
+            ):
+                return pool.submit(_run_seed, make, seed).result()
+        raise _Killed(seed)
+
+    threads, killed = ThreadPoolExecutor(jobs), []
     try:
-        futures = [pool.submit(_run_seed, make, seed) for seed in seeds]
-        for future in as_completed(futures):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise MusisepError(
-            "the system killed a training process, perhaps for lack of memory; "
-            "use fewer --jobs or a smaller --batch-size"
-        ) from error
+        for future in as_completed([threads.submit(in_a_process, seed) for seed in seeds]):
+            if isinstance(error := future.exception(), _Killed):
+                killed.append(error.seed)
+            else:
+                yield future.result()
     finally:
         unwanted.set()
-        pool.shutdown(cancel_futures=True)
+        threads.shutdown(cancel_futures=True)
         queue.put(None)
         listener.join()
     if listener.error is not None:
         raise listener.error
+    if killed:
+        raise KilledError(
+            f"the system killed the process of seed{'s' * (len(killed) > 1)} "
+            f"{', '.join(map(str, sorted(killed)))} {ATTEMPTS} times, perhaps for want of memory. "
+            "What else was asked for is done; try again with --resume and fewer --jobs, or a "
+            "smaller --batch-size."
+        )
 
 
 def _never() -> bool:

@@ -251,6 +251,15 @@ def separate(
             rich_help_panel=_OUTPUT,
         ),
     ] = False,
+    without: Annotated[
+        bool,
+        typer.Option(
+            "--without",
+            metavar="",
+            help="Also write the recording without each instrument, to play along with.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -362,6 +371,7 @@ def separate(
             out=out,
             template=filename,
             sound=SoundFormat(subtype=subtype, extension="flac" if flac else "wav"),
+            without=without,
             start_s=start,
             duration_s=duration,
             overwrite=overwrite,

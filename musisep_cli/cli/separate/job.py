@@ -33,6 +33,7 @@ class Job:
         out: output folder.
         template: names of the stems.
         sound: their format.
+        without: whether the recordings without an instrument are written too.
         start_s: where to start, or None.
         duration_s: how much to separate, or None.
         overwrite: whether to replace earlier results.
@@ -48,6 +49,7 @@ class Job:
     out: Path
     template: str
     sound: SoundFormat
+    without: bool
     start_s: float | None
     duration_s: float | None
     overwrite: bool
@@ -56,7 +58,13 @@ class Job:
 
     def folder(self, track: str) -> RunFolder:
         """Where the results of a recording go."""
-        return RunFolder(out=self.out, track=track, template=self.template, sound=self.sound)
+        return RunFolder(
+            out=self.out,
+            track=track,
+            template=self.template,
+            sound=self.sound,
+            without=self.without,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

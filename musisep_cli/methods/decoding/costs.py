@@ -215,6 +215,9 @@ class Costs:
     def of_leaps(self, frames: Weighed) -> Array:
         """Return (5), from every state of a frame to every one of the next, ``[n - 1, p, p]``."""
         config, pitch, weights = self.config, frames.pitch, frames.weights
+        if not config.over_time:
+            n_states = pitch.shape[1] * len(self.assignments)
+            return np.zeros((len(pitch) - 1, n_states, n_states), np.float32)
         semitones = np.abs(pitch[:-1, :, :, None, None] - pitch[1:, None, None])  # n, s, m, s, m
         cost = np.minimum(np.log1p(semitones / config.leap_scale_semitones), config.leap_limit)
         # A leap to or from a tone that is hardly heard costs little.

@@ -50,12 +50,14 @@ class RunFolder:
         track: name of the recording, perhaps with folders.
         template: path of a stem below ``out/musisep``, with {track}, {stem} and {ext}.
         sound: format of the stems.
+        without: whether, for every instrument, the recording without it is written too.
     """
 
     out: Path
     track: str
     template: str = DEFAULT_TEMPLATE
     sound: SoundFormat = SoundFormat()
+    without: bool = False
 
     @property
     def root(self) -> Path:
@@ -71,6 +73,15 @@ class RunFolder:
     def manifest(self) -> Path:
         """The file that says that the separation is complete."""
         return self.folder / MANIFEST
+
+    def without_names(self, n_instruments: int) -> list[str]:
+        """Return the names of the recordings without an instrument, if they are wanted.
+
+        >>> RunFolder(out=Path("separated"), track="mix", without=True).without_names(1)
+        ['without-instrument-1']
+        """
+        names = instrument_names(n_instruments) if self.without else []
+        return [f"without-{name}" for name in names]
 
     def stem(self, name: str) -> Path:
         """Sound file of a stem.
@@ -133,7 +144,8 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
         OutputError: the file system refuses.
     """
     folder.check()
-    stems = [folder.stem(name) for name in (*instrument_names(n_instruments), RESIDUAL)]
+    names = (*instrument_names(n_instruments), RESIDUAL, *folder.without_names(n_instruments))
+    stems = [folder.stem(name) for name in names]
     for parent in {folder.folder, *(path.parent for path in stems)}:
         make_folder(parent)
         try:

@@ -142,7 +142,9 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
         refuse_other(manifest, wanted, folder)
         seeds = set(range(run["first_seed"], run["first_seed"] + run["seeds"]))
         ranked = {row.get("seed") for row in manifest["ranking"]}
-        if seeds.union(made_seeds.numbers(folder)) <= ranked and _has_all(manifest, folder):
+        if seeds.union(made_seeds.numbers(folder)) <= ranked and _has_all(
+            manifest, folder, run["instruments"]
+        ):
             return "finished"
     refuse_other_seeds(wanted, folder)
     if manifest is not None or any(True for _ in folder.folder.glob("seeds/*/*")):
@@ -157,10 +159,12 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
     return "new"
 
 
-def _has_all(manifest: Manifest, folder: RunFolder) -> bool:
-    """Whether every file that a manifest names is there."""
+def _has_all(manifest: Manifest, folder: RunFolder, n_instruments: int) -> bool:
+    """Return whether every file that a manifest names is there, and all that are wanted."""
     found = listed_files(manifest, folder)
-    return bool(found) and len(found) == len(manifest["files"])
+    wanted = {folder.stem(name).resolve() for name in folder.without_names(n_instruments)}
+    there = {path.resolve() for path in found}
+    return bool(found) and len(found) == len(manifest["files"]) and wanted <= there
 
 
 def listed_files(manifest: Manifest, folder: RunFolder) -> list[Path]:

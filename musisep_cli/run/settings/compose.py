@@ -51,6 +51,11 @@ def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
         config = replace(config, settings=completed)
     check_numbers(config)
     method.check(config.settings, n_instruments)
+    if n_instruments > method.most_instruments:
+        raise ConfigError(
+            f"[run] instruments = {n_instruments}: preset {preset} serves 1 to "
+            f"{method.most_instruments} instruments; choose another with --preset"
+        )
     return config
 
 

@@ -1,5 +1,7 @@
 """Workers: who is to stop can say what it did, and put its work down first."""
 
+import os
+import signal
 import time
 from contextlib import closing
 from functools import partial
@@ -7,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from musisep_cli.errors import KilledError
 from musisep_cli.methods.method import OnProgress, Progress
-from musisep_cli.run.workers import Stopped, _Listener, run_seeds
+from musisep_cli.run.workers import ATTEMPTS, Stopped, _Listener, run_seeds
 
 PATIENCE_S = 60.0
 
@@ -67,3 +70,27 @@ def test_reports_are_received_to_the_end_whatever_becomes_of_them() -> None:
     listener.join()
     assert isinstance(listener.error, ZeroDivisionError)
     assert list(waiting) == []
+
+
+def die(seed: int, on_progress: OnProgress, stopped: Stopped, *, folder: Path, deaths: int) -> int:
+    """Seed 1 is killed so many times, as the system does for want of memory."""
+    if seed == 1 and len(list(folder.iterdir())) < deaths:
+        (folder / str(time.monotonic_ns())).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return seed
+
+
+def test_a_seed_whose_process_is_killed_is_made_once_more(tmp_path: Path) -> None:
+    make_one = partial(die, folder=tmp_path, deaths=1)
+    made = run_seeds(make_one, [0, 1, 2], jobs=2, on_progress=lambda _: None)
+    assert sorted(made) == [0, 1, 2]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_one_that_is_killed_again_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    make_one = partial(die, folder=tmp_path, deaths=99)
+    made: list[int] = []
+    with pytest.raises(KilledError, match="the process of seed 1 2 times"):
+        made.extend(run_seeds(make_one, [0, 1, 2, 3], jobs=2, on_progress=lambda _: None))
+    assert sorted(made) == [0, 2, 3]
+    assert len(list(tmp_path.iterdir())) == ATTEMPTS
