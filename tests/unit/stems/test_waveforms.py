@@ -124,8 +124,8 @@ def test_stems_are_what_the_gaussian_model_leads_to_expect(seed: int) -> None:
         width=width,
         tikhonov=noise / torch.from_numpy(power).flatten()[None],
     )
-    rest = torch.from_numpy(spectrum) - fit.tones.sum(1)
-    found = fit.tones + shared(rest[:, None], torch.from_numpy(masks)[None], 0.0)[:, :, 0]
+    rest = torch.from_numpy(spectrum) - fit.tone_spectra.sum(1)
+    found = fit.tone_spectra + shared(rest[:, None], torch.from_numpy(masks)[None], 0.0)[:, :, 0]
     assert_close(found[0], torch.from_numpy(expected), atol=1e-5, rtol=0)
 
 
