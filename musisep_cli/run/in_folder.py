@@ -13,13 +13,15 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 
-from musisep_cli.errors import KilledError
+from musisep_cli.errors import KilledError, OutputError
 from musisep_cli.machine import locks
 from musisep_cli.machine.files import atomic_path, remove_leftovers, write_json_atomic
 from musisep_cli.methods.method import OnProgress
@@ -33,14 +35,47 @@ from musisep_cli.sound import audio_file
 from musisep_cli.sound.blockwise import Blockwise, Difference, sum_error
 from musisep_cli.sound.recording import Recording
 
+Found: TypeAlias = manifest.State | Literal["replaced"]
 PATIENCE_S = 600.0
 """To choose and write takes its time for a long recording, and who waits has a seed in hand."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is to be made, and what the folder held of it before.
+
+    Attributes:
+        content: what the separation follows from.
+        state: whether it is there already: all of it, a part, or nothing; or that something is to
+            be replaced.
+    """
+
+    content: Manifest
+    state: Found
+
+
+def look(folder: RunFolder, recording: Recording, config: Config, *, overwrite: bool) -> Look:
+    """Look what a folder holds, before any work is done.
+
+    Raises:
+        ConfigError: a file that settings name cannot be read.
+        OutputError: the folder holds something else, and ``overwrite`` is not asked for.
+    """
+    content = manifest.identity(recording, config, folder)
+    try:
+        state = manifest.state(content, folder)
+    except OutputError:
+        if not overwrite:
+            raise
+        return Look(content, "replaced")
+    return Look(content, "replaced" if overwrite and state != "new" else state)
 
 
 def separate_into(
     folder: RunFolder,
     recording: Recording,
     config: Config,
+    looked: Look,
     *,
     device: torch.device,
     jobs: int = 1,
@@ -54,6 +89,7 @@ def separate_into(
         folder: where.
         recording: what is separated.
         config: all settings.
+        looked: what ``look`` found.
         device: where to compute.
         jobs: seeds made at once.
         overwrite: remove an earlier separation first, whatever it is.
@@ -68,13 +104,11 @@ def separate_into(
     """
     started_s = time.monotonic()
     layout.prepare(folder, config.run.instruments, recording.n_channels)
-    content = manifest.identity(recording, config, folder)
+    content = looked.content
     run = differences.fingerprint(content)
-    with locks.hold(folder.folder, locks.PATIENCE_S):
-        if overwrite:
+    if overwrite:
+        with locks.hold(folder.folder, locks.PATIENCE_S):
             manifest.clear(folder)
-        else:
-            manifest.state(content, folder)  # refuses what is not to be touched
     make = partial(
         make_seed.make,
         recording=recording,

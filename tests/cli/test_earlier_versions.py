@@ -38,8 +38,12 @@ def test_a_finished_separation_is_inspected(folder: Path, method: str, tmp_path:
 
 
 @pytest.mark.parametrize("folder", ["standard"], indirect=True)
-def test_a_finished_separation_is_evaluated(folder: Path) -> None:
-    result = CliRunner().invoke(app, ["evaluate", str(folder), str(folder), "--json"])
+def test_a_finished_separation_is_evaluated(folder: Path, tmp_path: Path) -> None:
+    references = tmp_path / "references"
+    references.mkdir()
+    for stem in folder.glob("instrument-*.flac"):
+        shutil.copy(stem, references)
+    result = CliRunner().invoke(app, ["evaluate", str(folder), str(references), "--json"])
     assert result.exit_code == 0, result.output
     assert len(json.loads(result.stdout)["takes"][0]["references"]) == 2
 

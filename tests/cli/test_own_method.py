@@ -137,5 +137,5 @@ def test_its_stems_are_evaluated(
     result = CliRunner().invoke(app, ["evaluate", str(run_of(made)), str(tmp_path), "--json"])
     assert result.exit_code == 0, result.output
     scores = json.loads(result.stdout)
-    sdr_db = [each["sdr_db"] for each in scores["takes"][0]["references"]]
+    sdr_db = [each["scores"]["sdr_db"] for each in scores["takes"][0]["references"]]
     assert min(sdr_db) > 20

@@ -13,11 +13,10 @@ from musisep_cli.cli.inputs import Source
 from musisep_cli.inspection.estimate import Estimate
 from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder, SoundFormat
-from musisep_cli.run.folder.manifest import State
+from musisep_cli.run.in_folder import Found
 from musisep_cli.run.settings.config import Config
 
 Status: TypeAlias = Literal["done", "unchanged", "planned", "failed", "interrupted"]
-Found: TypeAlias = State | Literal["replaced"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from musisep_cli.cli.inputs import Source, expand
 from musisep_cli.cli.separate import warnings as warned
-from musisep_cli.cli.separate.job import Found, Job, Outcome
-from musisep_cli.errors import ConfigError, InputError, MusisepError, OutputError
+from musisep_cli.cli.separate.job import Job, Outcome
+from musisep_cli.errors import ConfigError, InputError, MusisepError
 from musisep_cli.machine import interruption
 from musisep_cli.methods import registry
 from musisep_cli.run import in_folder
@@ -20,7 +20,6 @@ from musisep_cli.sound import audio_file
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.report import Reporter
-    from musisep_cli.sound.recording import Recording
 
 INTERRUPTED = 130
 
@@ -85,7 +84,8 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         raise InputError(source.error)
     recording = audio_file.read(source.path, start_s=job.start_s, duration_s=job.duration_s)
     outcome = partial(Outcome, source=source, folder=folder, duration_s=recording.duration_s)
-    state = _found(recording, job, folder)
+    looked = in_folder.look(folder, recording, job.config, overwrite=job.overwrite)
+    state = looked.state
     if state == "finished":
         return outcome(status="unchanged", manifest=manifest.read(folder))
     if job.dry_run:
@@ -96,6 +96,7 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
             folder,
             recording,
             job.config,
+            looked,
             device=job.device,
             jobs=job.jobs,
             overwrite=job.overwrite,
@@ -105,15 +106,3 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
     result = manifest.read(folder)
     warnings += warned.of_result(result) if result else []
     return outcome(status="done", manifest=result, warnings=warnings)
-
-
-def _found(recording: Recording, job: Job, folder: RunFolder) -> Found:
-    """What the folder holds, which is replaced, whatever it is, if that is asked for."""
-    wanted = manifest.identity(recording, job.config, folder)
-    try:
-        state = manifest.state(wanted, folder)
-    except OutputError:
-        if not job.overwrite:
-            raise
-        return "replaced"
-    return "replaced" if job.overwrite and state != "new" else state
