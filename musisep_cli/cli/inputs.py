@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musisep_cli.errors import InputError
-from musisep_cli.sound.audio_file import SUFFIXES
+from musisep_cli.sound.suffixes import SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Every step is a generator over chunks ``[t, c]``: pieces of any length, as the step before delivers
 them. The last step cuts them into blocks of one length. So memory holds a few chunks of any
-recording; only an MP3 is read as a whole.
+recording.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
 from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
-from musisep_cli.sound import audio_file
+from musisep_cli.sound.opened_sound import LENGTH_UNKNOWN
+from musisep_cli.sound.opening import opened
 
 Chunk = NDArray[np.float64]
 """Some consecutive samples ``[t, c]``."""
-UNKNOWN_LENGTH = 2**62
-"""Number of samples from which on libsndfile means that the header gives no length."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,20 @@ class Layout:
 
 
 def open_track(path: Path) -> Track:
-    """Read the header of a sound file.
+    """Read the header of a sound file; where that only estimates its length, the whole.
 
     Raises:
         InputError: it cannot be read, holds no samples, or does not say how many.
     """
-    with audio_file.opened(path) as sound:
-        if not 0 < sound.frames < UNKNOWN_LENGTH:
+    with opened(path) as sound:
+        if sound.is_estimate:
+            for _ in sound.blocks("float32"):
+                pass
+        if not 0 < sound.n_samples < LENGTH_UNKNOWN:
             raise InputError(
                 f"{path}: holds no samples, or does not say how many. Export it again."
             )
-        return Track(path, sound.samplerate, sound.frames, sound.channels)
+        return Track(path, sound.sample_rate_hz, sound.n_samples, sound.n_channels)
 
 
 def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[Chunk]:
@@ -96,11 +98,9 @@ def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[
 def _decoded(track: Track) -> Iterator[Chunk]:
     """Yield the samples of a file in chunks; refuse missing samples and those not finite."""
     n_left = track.n_samples
-    with audio_file.opened(track.path) as sound:
-        # Soundfile seeks after every read, and the decoder of an MP3 loses its state with that:
-        # only one read of the whole file is exact.
-        size = max(track.n_samples, 1) if sound.format == "MP3" else BLOCK_SAMPLES
-        while len(chunk := sound.read(size, dtype="float64", always_2d=True)):
+    with opened(track.path) as sound:
+        for block in sound.blocks("float64"):
+            chunk = block.astype(np.float64, copy=False)
             if not np.isfinite(chunk).all():
                 raise InputError(
                     f"{track.path}: some samples are NaN or infinite, and nothing can be scored"
