@@ -46,7 +46,10 @@ def show(results: Console, what: str | RenderableType) -> None:
     elif results.is_terminal:
         results.print(what)
     else:
-        plain = Console(file=io.StringIO(), width=PLAIN_WIDTH)
+        # Of a file with the encoding of stdout: where that has no lines for tables, rich takes
+        # hyphens.
+        file = io.TextIOWrapper(io.BytesIO(), results.encoding, errors="backslashreplace")
+        plain = Console(file=file, width=PLAIN_WIDTH)
         with plain.capture() as capture:
             plain.print(what)
         typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))

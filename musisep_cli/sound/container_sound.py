@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
@@ -135,9 +136,8 @@ def open_container(path: Path, file: BinaryIO) -> Iterator[ContainerSound | None
     Raises:
         InputError: There is no sound track in it that can be decoded.
     """
-    options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
     try:
-        container = av.open(file, "r", container_options=options, metadata_errors="ignore")
+        container = _container(file)
     except (av.error.FFmpegError, ValueError) as error:
         raise InputError(
             f"{path}: is not a sound file, or is damaged or cut off ({_reason(error)}). "
@@ -148,6 +148,21 @@ def open_container(path: Path, file: BinaryIO) -> Iterator[ContainerSound | None
             yield None
             return
         yield ContainerSound(path, container, _sound_track(path, container))
+
+
+def is_without_sound(path: Path) -> bool:
+    """Return whether a file is a whole video with pictures alone."""
+    try:
+        with path.open("rb") as file, _container(file) as container:
+            return not container.streams.audio
+    except (av.error.FFmpegError, OSError, ValueError):
+        return False
+
+
+def _container(file: BinaryIO) -> InputContainer:
+    """What FFmpeg sees in a file, of the formats that lead to no other."""
+    options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+    return av.open(file, "r", container_options=options, metadata_errors="ignore")
 
 
 def _sound_track(path: Path, container: Any) -> Any:
