@@ -51,7 +51,7 @@ def test_a_file_whose_name_is_an_option_is_still_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_recording(tmp_path / "--stems")
+    write_recording(tmp_path / "a.wav").rename(tmp_path / "--stems")
     separate(tmp_path, "-n", 2, "--dry-run", "--", "--stems", exit_code=0)
 
 
