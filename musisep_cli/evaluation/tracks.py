@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
+from musisep_cli.evaluation.delay import Delay, undone
 from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
 from musisep_cli.sound.opened_sound import LENGTH_UNKNOWN
 from musisep_cli.sound.opening import opened
@@ -75,13 +76,13 @@ def open_track(path: Path) -> Track:
         return Track(path, sound.sample_rate_hz, sound.n_samples, sound.n_channels)
 
 
-def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[Chunk]:
+def read_blocks(track: Track, layout: Layout, delay: Delay | None = None) -> Iterator[Chunk]:
     """Read a track, and bring it to a layout.
 
     Args:
         track: the sound file.
         layout: sample rate, length and number of channels of the result.
-        lag_samples: by how many samples of the layout the track is read earlier.
+        delay: how the track is late, in samples of the layout, which is undone.
 
     Yields:
         Blocks ``[c, t]`` of ``BLOCK_SAMPLES``; the last one is shorter.
@@ -92,7 +93,11 @@ def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[
     chunks = _with_channels(_decoded(track), layout.n_channels)
     if track.sample_rate_hz != layout.sample_rate_hz:
         chunks = _resampled(chunks, track.sample_rate_hz, layout)
-    return _cut_evenly(_shifted(chunks, lag_samples), layout)
+    if delay is None or delay.is_whole:
+        moved = _shifted(chunks, round(delay.lag_samples) if delay else 0)
+    else:
+        moved = undone(chunks, delay)
+    return _cut_evenly(moved, layout)
 
 
 def _decoded(track: Track) -> Iterator[Chunk]:

@@ -1,4 +1,4 @@
-"""Interruption: Ctrl-C, SIGTERM and a closed terminal, delayed until the work can be put down without loss."""
+"""Interruption: signals that end the program, delayed until the work can be put down without loss."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from types import FrameType
 _HANGUP = getattr(signal, "SIGHUP", None)
 """A closed terminal or a dropped SSH; Windows has no such signal."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([_HANGUP] if _HANGUP else []))
-"""Signals that ask the program to end: Ctrl-C, the polite request of ``kill`` and batch systems, and
-a terminal that is closed."""
+"""Signals that ask the program to end: Ctrl-C, the polite request of ``kill`` and batch systems,
+and a terminal that is closed."""
 _received = threading.Event()
 """Whether a signal has come since ``signals_as_interrupt`` began. A library that calls Python back
 from C may swallow the exception; this flag then keeps the next piece of work from beginning."""
