@@ -1,4 +1,4 @@
-"""Interruption: signals that end the program, delayed until the work can be put down without loss."""
+"""Interruption: signals to end, delayed until the work can be put down without loss."""
 
 from __future__ import annotations
 

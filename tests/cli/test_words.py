@@ -52,7 +52,8 @@ def test_a_file_whose_name_is_an_option_is_still_taken(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_recording(tmp_path / "a.wav").rename(tmp_path / "--stems")
-    separate(tmp_path, "-n", 2, "--dry-run", "--", "--stems", exit_code=0)
+    result = invoke("-n", 2, "--dry-run", "--cpu", "--", "--stems")
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(
