@@ -54,7 +54,10 @@ def stem_delays(signals: Signals) -> tuple[Delay, ...]:
         if abs(drift) * signals.layout.n_samples > ON_LINE_SAMPLES:
             delays.append(Delay(lag_samples=lag, drift=drift))
         else:
-            delays.append(Delay(lag_samples=_near(segments, i, j, int(whole.lag_samples[i, j]))))
+            gain_db = _sdr_db(whole.coherence[i, j]) - _sdr_db(whole.coherence_unshifted[i, j])
+            is_real = whole.coherence[i, j] >= LEAST_COHERENCE and gain_db >= LEAST_GAIN_DB
+            lag = _near(segments, i, j, int(whole.lag_samples[i, j]) if is_real else 0)
+            delays.append(Delay(lag_samples=lag))
     if any(delay != Delay() for delay in delays):
         delays = _refined(signals, delays, partner, n_segment)
         moved = replace(signals, delays=tuple(delays))
