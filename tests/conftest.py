@@ -44,6 +44,15 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_faults() -> Path:
+    """Folder of inputs that once fell short, which are not in the repository."""
+    folder = REPOSITORY.parent / "shared" / "faults"
+    if not folder.is_dir():
+        pytest.skip(f"the inputs that fell short are not on this machine: no folder {folder}")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def every_frame_is_clear() -> Iterator[None]:
     """What a network decodes that has learned nothing changes from frame to frame; let it count."""

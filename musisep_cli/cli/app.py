@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from typing import Annotated
 
 import typer
 
 from musisep_cli import __version__
+from musisep_cli.cli.characters import take_plain_characters
 from musisep_cli.cli.evaluate.command import evaluate
+from musisep_cli.cli.hints import Command, Group
 from musisep_cli.cli.inspect.command import inspect
 from musisep_cli.cli.separate.command import separate
 from musisep_cli.machine.process import keep_freed_memory, wait_briefly
 
 app = typer.Typer(
     name="musisep",
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a bug keeps its own traceback
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,15 +51,12 @@ def musisep(
 
 
 for _command in (separate, evaluate, inspect):
-    app.command(help=_unfolded(_command.__doc__ or ""))(_command)
+    app.command(help=_unfolded(_command.__doc__ or ""), cls=Command)(_command)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal's encoding cannot show must not end the program.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    take_plain_characters()
     wait_briefly()
     keep_freed_memory()
     app()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musisep_cli.errors import InputError
-from musisep_cli.sound.audio_file import SUFFIXES
+from musisep_cli.sound.suffixes import SUFFIXES, VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,26 @@ def _search_folder(folder: Path, results: Path) -> Iterator[_Found]:
         subfolders[:] = sorted(
             name for name in subfolders if not _is_left_out(Path(parent, name), results)
         )
-        files += [Path(parent, name) for name in sorted(names) if _is_sound(name)]
+        files += [path for name in sorted(names) if _is_sound(path := Path(parent, name))]
     if not files and folder.resolve() != results.parent.resolve():
         raise InputError(
-            f"{folder}: holds no sound files ({', '.join(sorted(SUFFIXES))}). "
+            f"{folder}: holds no sound files (wav, flac, mp3, m4a, mp4 and so on). "
             "Hidden files and musisep's own stems are left out."
         )
     yield from (_Found(path, folder) for path in files)
 
 
-def _is_sound(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+def _is_sound(path: Path) -> bool:
+    """Whether a file should be a sound; one that then cannot be read is an error of its own."""
+    suffix = path.suffix.lower()
+    if path.name.startswith(".") or suffix not in SUFFIXES:
+        return False
+    if suffix not in VIDEO_SUFFIXES:
+        return True
+    # Imported here, so that a folder without videos does not wait for it.
+    from musisep_cli.sound.container_sound import is_without_sound
+
+    return not is_without_sound(path)
 
 
 def _is_left_out(folder: Path, results: Path) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -46,10 +46,16 @@ def show(results: Console, what: str | RenderableType) -> None:
     elif results.is_terminal:
         results.print(what)
     else:
-        plain = Console(file=io.StringIO(), width=PLAIN_WIDTH)
+        # Of a file with the encoding of stdout: where that has no lines for tables, rich takes
+        # hyphens.
+        file = io.TextIOWrapper(io.BytesIO(), results.encoding, errors="backslashreplace")
+        plain = Console(file=file, width=PLAIN_WIDTH)
         with plain.capture() as capture:
             plain.print(what)
-        typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+        lines = (line.rstrip() for line in capture.get().splitlines())
+        # Not typer.echo, which writes UTF-8 where the encoding is ASCII.
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
 
 
 def with_finite_numbers(value: object, *, stand_in: Callable[[float], object]) -> object:

@@ -47,7 +47,7 @@ class Options:
                 " about 93 ms, hop of a quarter)"
             )
         if self.align:
-            texts["alignment"] = "every stem shifted by its lag of at most 1 s"
+            texts["alignment"] = "every stem without its lag of at most 1 s and its drift"
         return texts
 
 
@@ -92,7 +92,8 @@ class ReferenceResult:
     reference: str
     stem: str | None
     scores: Ratios
-    lag_samples: int | None = None
+    lag_samples: float | None = None
+    drift_ppm: float | None = None
     pitch: MelodyScores | None = None
     note: str = ""
 

@@ -8,7 +8,8 @@ from functools import partial
 from itertools import zip_longest
 
 from musisep_cli.errors import MusisepError
-from musisep_cli.evaluation.alignment import lag_notices, stem_lags
+from musisep_cli.evaluation.alignment import delay_notices, stem_delays
+from musisep_cli.evaluation.delay import Delay
 from musisep_cli.evaluation.metrics import PairScores, best_assignment, bss_eval_v2, bss_eval_v3
 from musisep_cli.evaluation.pitch import TakePitch, score_pitch
 from musisep_cli.evaluation.results import (
@@ -91,10 +92,10 @@ def score_take(request: Request, options: Options) -> TakeResult:
     """
     take = find(request)
     signals, notices = open_signals(take, strict=options.strict)
-    lags = stem_lags(signals)
-    notices += lag_notices(signals, lags, aligned=options.align)
+    delays = stem_delays(signals)
+    notices += delay_notices(signals, delays, aligned=options.align)
     if options.align:
-        signals = replace(signals, lags_samples=lags)
+        signals = replace(signals, delays=delays)
     scores = MEASURES[options.bss](partial(signals.blocks, ceiling=options.ceiling))
     pairs = best_assignment(scores.estimates(slice(len(signals.stems))))
     pitch = score_pitch(signals, pairs)
@@ -104,7 +105,7 @@ def score_take(request: Request, options: Options) -> TakeResult:
         sample_rate_hz=signals.layout.sample_rate_hz,
         n_samples=signals.layout.n_samples,
         n_channels=signals.layout.n_channels,
-        references=_reference_results(signals, scores, pairs, lags, pitch),
+        references=_reference_results(signals, scores, pairs, delays, pitch),
         multipitch=pitch.multipitch,
         left_out=take.left_out,
         notices=(*take.notices, *notices, *pitch.notices),
@@ -117,7 +118,7 @@ def _reference_results(
     signals: Signals,
     scores: PairScores,
     pairs: Pairs,
-    lags_samples: Sequence[int],
+    delays: Sequence[Delay],
     pitch: TakePitch,
 ) -> tuple[ReferenceResult, ...]:
     """Return one result for every reference, in their order."""
@@ -127,7 +128,8 @@ def _reference_results(
             reference=signals.references[i].name,
             stem=signals.stems[j].name,
             scores=_ratios(signals, scores, i, j),
-            lag_samples=lags_samples[j],
+            lag_samples=_number(delays[j].lag_samples),
+            drift_ppm=1e6 * delays[j].drift or None,
             pitch=pitch.melody.get(i),
         )
         for i, j in pairs
@@ -141,6 +143,12 @@ def _reference_results(
         results[i] = _unscored(signals, i, j, "no stem" if j is None else "silent stem")
     results |= {i: _unscored(signals, i, None, "silent reference") for i in silent}
     return tuple(results[i] for i in sorted(results))
+
+
+def _number(lag_samples: float) -> float:
+    """A lag as a whole number where it is one; a hundredth of a sample is all that is known."""
+    rounded = round(lag_samples, 2)
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _unscored(signals: Signals, i: int, j: int | None, note: str) -> ReferenceResult:

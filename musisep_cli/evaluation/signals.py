@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.evaluation.agreement import agree
+from musisep_cli.evaluation.delay import Delay
 from musisep_cli.evaluation.metrics import Block, masked_blocks
 from musisep_cli.evaluation.takes import Take
 from musisep_cli.evaluation.tracks import Layout, Track, open_track, read_blocks
@@ -23,14 +24,14 @@ class Signals:
         stems: the sounds that a separation made of the mixture.
         mix: the mixture, if there is a file of it.
         layout: sample rate, length and channels of all blocks.
-        lags_samples: by how many samples each stem is late: so much earlier it is read.
+        delays: how each stem is late, which is undone when it is read.
     """
 
     references: tuple[Track, ...]
     stems: tuple[Track, ...]
     mix: Track | None
     layout: Layout
-    lags_samples: tuple[int, ...]
+    delays: tuple[Delay, ...]
 
     @property
     def duration_s(self) -> float:
@@ -39,7 +40,7 @@ class Signals:
 
     def stem_blocks(self) -> Iterator[Block]:
         """Yield blocks of the references, and of the stems as estimates."""
-        return self._side_by_side(self.stems, self.lags_samples)
+        return self._side_by_side(self.stems, self.delays)
 
     def blocks(self, *, ceiling: bool) -> Iterator[Block]:
         """Yield blocks of the references, and of all estimates that are scored.
@@ -52,7 +53,7 @@ class Signals:
             mixtures, one per reference.
         """
         mix = (self.mix,) if self.mix else ()
-        plain = self._side_by_side((*self.stems, *mix), (*self.lags_samples, *(0 for _ in mix)))
+        plain = self._side_by_side((*self.stems, *mix), (*self.delays, *(Delay() for _ in mix)))
         if not ceiling:
             return plain
         masked = masked_blocks(self._mixture_blocks(), self.layout.sample_rate_hz)
@@ -64,16 +65,17 @@ class Signals:
     def _mixture_blocks(self) -> Iterator[Block]:
         """Yield blocks of the references, and of the mixture, which may be their sum."""
         if self.mix:
-            yield from self._side_by_side((self.mix,), (0,))
+            yield from self._side_by_side((self.mix,), (Delay(),))
         else:
             for block in self._side_by_side((), ()):
                 yield Block(block.reference, block.reference.sum(axis=0, keepdims=True))
 
-    def _side_by_side(self, estimates: Sequence[Track], lags: Sequence[int]) -> Iterator[Block]:
-        """Yield blocks of the references, and of the estimates, each earlier by its lag."""
+    def _side_by_side(self, estimates: Sequence[Track], delays: Sequence[Delay]) -> Iterator[Block]:
+        """Yield blocks of the references, and of the estimates, each without its delay."""
         readers = [read_blocks(track, self.layout) for track in self.references]
         readers += [
-            read_blocks(track, self.layout, lag) for track, lag in zip(estimates, lags, strict=True)
+            read_blocks(track, self.layout, delay)
+            for track, delay in zip(estimates, delays, strict=True)
         ]
         for together in zip(*readers, strict=True):
             stacked: NDArray[np.float64] = np.stack(together)
@@ -99,6 +101,6 @@ def open_signals(take: Take, *, strict: bool) -> tuple[Signals, list[str]]:
         stems=stems,
         mix=mix,
         layout=layout,
-        lags_samples=(0,) * len(stems),
+        delays=(Delay(),) * len(stems),
     )
     return signals, notices

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from musisep_cli.errors import ConfigError, InputError
-from musisep_cli.sound.audio_file import SUFFIXES
+from musisep_cli.sound.suffixes import SUFFIXES
 
 NOT_STEMS = re.compile(r"residual|mix", re.IGNORECASE)
 """Start of the names of files that are no instrument's: the residual, and the mixture."""

@@ -2,7 +2,7 @@
 
 Every step is a generator over chunks ``[t, c]``: pieces of any length, as the step before delivers
 them. The last step cuts them into blocks of one length. So memory holds a few chunks of any
-recording; only an MP3 is read as a whole.
+recording.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.errors import InputError
+from musisep_cli.evaluation.delay import Delay, undone
 from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
-from musisep_cli.sound import audio_file
+from musisep_cli.sound.opened_sound import LENGTH_UNKNOWN
+from musisep_cli.sound.opening import opened
 
 Chunk = NDArray[np.float64]
 """Some consecutive samples ``[t, c]``."""
-UNKNOWN_LENGTH = 2**62
-"""Number of samples from which on libsndfile means that the header gives no length."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +60,29 @@ class Layout:
 
 
 def open_track(path: Path) -> Track:
-    """Read the header of a sound file.
+    """Read the header of a sound file; where that only estimates its length, the whole.
 
     Raises:
         InputError: it cannot be read, holds no samples, or does not say how many.
     """
-    with audio_file.opened(path) as sound:
-        if not 0 < sound.frames < UNKNOWN_LENGTH:
+    with opened(path) as sound:
+        if sound.is_estimate:
+            for _ in sound.blocks("float32"):
+                pass
+        if not 0 < sound.n_samples < LENGTH_UNKNOWN:
             raise InputError(
                 f"{path}: holds no samples, or does not say how many. Export it again."
             )
-        return Track(path, sound.samplerate, sound.frames, sound.channels)
+        return Track(path, sound.sample_rate_hz, sound.n_samples, sound.n_channels)
 
 
-def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[Chunk]:
+def read_blocks(track: Track, layout: Layout, delay: Delay | None = None) -> Iterator[Chunk]:
     """Read a track, and bring it to a layout.
 
     Args:
         track: the sound file.
         layout: sample rate, length and number of channels of the result.
-        lag_samples: by how many samples of the layout the track is read earlier.
+        delay: how the track is late, in samples of the layout, which is undone.
 
     Yields:
         Blocks ``[c, t]`` of ``BLOCK_SAMPLES``; the last one is shorter.
@@ -90,17 +93,19 @@ def read_blocks(track: Track, layout: Layout, lag_samples: int = 0) -> Iterator[
     chunks = _with_channels(_decoded(track), layout.n_channels)
     if track.sample_rate_hz != layout.sample_rate_hz:
         chunks = _resampled(chunks, track.sample_rate_hz, layout)
-    return _cut_evenly(_shifted(chunks, lag_samples), layout)
+    if delay is None or delay.is_whole:
+        moved = _shifted(chunks, round(delay.lag_samples) if delay else 0)
+    else:
+        moved = undone(chunks, delay)
+    return _cut_evenly(moved, layout)
 
 
 def _decoded(track: Track) -> Iterator[Chunk]:
     """Yield the samples of a file in chunks; refuse missing samples and those not finite."""
     n_left = track.n_samples
-    with audio_file.opened(track.path) as sound:
-        # Soundfile seeks after every read, and the decoder of an MP3 loses its state with that:
-        # only one read of the whole file is exact.
-        size = max(track.n_samples, 1) if sound.format == "MP3" else BLOCK_SAMPLES
-        while len(chunk := sound.read(size, dtype="float64", always_2d=True)):
+    with opened(track.path) as sound:
+        for block in sound.blocks("float64"):
+            chunk = block.astype(np.float64, copy=False)
             if not np.isfinite(chunk).all():
                 raise InputError(
                     f"{track.path}: some samples are NaN or infinite, and nothing can be scored"

@@ -12,6 +12,7 @@ of General MIDI is guessed from the timbre (``general_midi``); a text beside it 
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -32,6 +33,8 @@ CHANNELS = tuple(channel for channel in range(16) if channel != 9)
 """Channels in use: all but the tenth, which General MIDI gives to drums."""
 BEND_SEMITONES = 2
 """Semitones of the largest pitch bend up or down: the default of General MIDI."""
+MOST_BEND_SEMITONES = 24
+"""The widest that synthesizers commonly take."""
 BEND_CENTRE, BEND_MOST = 8192, 16_383
 """Values of no pitch bend and of the largest one up, 14 bits each."""
 NO_PITCH = 60.0
@@ -109,20 +112,50 @@ def _events(line: Iterable[Note], channel: int, loudest: float) -> list[Event]:
         channel: its channel.
         loudest: level in dB of the note with the velocity 127.
     """
-    events: list[Event] = []
-    for note in line:
+    notes = list(line)
+    span = _bend_span(notes)
+    events: list[Event] = [(0, 0, message) for message in _wider_bend(span, channel)]
+    for note in notes:
         key = min(max(note.midi, 0), 127)
         onset = round(note.onset_s * TICKS_PER_S)
         offset = max(round(note.offset_s * TICKS_PER_S), onset + 1)
-        # What the nearest key lacks, in [-2, 2] semitones, goes linearly to [0, 16383].
-        semitones = min(max(note.semitones - key, -BEND_SEMITONES), BEND_SEMITONES)
-        bend = min(round(BEND_CENTRE * (1 + semitones / BEND_SEMITONES)), BEND_MOST)
+        bends = [(onset, note.semitones), *_slide_ticks(note, onset, offset)]
         events += [
-            (onset, 1, bytes([0xE0 | channel, bend & 0x7F, bend >> 7])),
+            *((tick, 1, _bend(semitones - key, span, channel)) for tick, semitones in bends),
             (onset, 2, bytes([0x90 | channel, key, note.velocity(loudest)])),
             (offset, 0, bytes([0x80 | channel, key, 0])),
         ]
     return events
+
+
+def _slide_ticks(note: Note, onset: int, offset: int) -> list[tuple[int, float]]:
+    """Return tick and pitch of every point of a slide, within its note."""
+    ticks = [(round(time_s * TICKS_PER_S), pitch) for time_s, pitch in note.slide]
+    return [(min(max(tick, onset), offset - 1), pitch) for tick, pitch in ticks]
+
+
+def _bend_span(notes: Iterable[Note]) -> int:
+    """Return the semitones that a bend has to reach: the usual ones, or what a slide takes."""
+    farthest = max((abs(pitch - note.midi) for note in notes for _, pitch in note.slide), default=0)
+    return min(max(BEND_SEMITONES, math.ceil(farthest)), MOST_BEND_SEMITONES)
+
+
+def _wider_bend(span: int, channel: int) -> list[bytes]:
+    """Return the messages that widen the range of bends (registered parameter 0) if needed."""
+    if span == BEND_SEMITONES:
+        return []
+    values = [(101, 0), (100, 0), (6, span), (38, 0), (101, 127), (100, 127)]
+    return [bytes([0xB0 | channel, number, value]) for number, value in values]
+
+
+def _bend(semitones: float, span: int, channel: int) -> bytes:
+    """Return the message that bends the pitch by so many semitones, of ``span`` at most.
+
+    What the nearest key lacks, in [-span, span] semitones, goes linearly to [0, 16383].
+    """
+    within = min(max(semitones, -span), span)
+    bend = min(round(BEND_CENTRE * (1 + within / span)), BEND_MOST)
+    return bytes([0xE0 | channel, bend & 0x7F, bend >> 7])
 
 
 def _track(events: Iterable[Event]) -> bytes:

@@ -47,6 +47,12 @@ RANGE_DB = 40.0
 """Level in dB below the instrument's loudest frame from which on a frame is silent, rule 1."""
 SILENT_DB = -300.0
 """Level in dB that stands for silence where levels are compared."""
+SLOWEST_SLIDE, FASTEST_SLIDE = 2.0, 40.0
+"""Speeds of a slide in semitones a second: below it the pitch rests or wavers, above it leaps."""
+SHORTEST_SLIDE_S = 0.12
+"""Length of the shortest slide in s: what takes less is a step of a melody."""
+SLIDE_STEP = 0.05
+"""Movement in semitones that makes another point of a slide."""
 MEMORY_S = 1.0
 """Length in s of the end of a note, whose median is its pitch for rule 3: long notes may drift."""
 CSV_COLUMNS = (
@@ -66,12 +72,14 @@ class Note:
         f0_hz: median of its pitch in Hz.
         level_db: level of its loudest frame in dB: its strongest partial relative to a full-scale
             sine.
+        slide: times in s and pitches as MIDI numbers with a fraction, if it slides.
     """
 
     onset_s: float
     offset_s: float
     f0_hz: float
     level_db: float
+    slide: tuple[tuple[float, float], ...] = ()
 
     @property
     def semitones(self) -> float:
@@ -176,6 +184,7 @@ def _notes_of(tracks: PitchTracks, number: int) -> list[Note]:
                 offset_s=float(tracks.times_s[end - 1]) + hop_s / 2,
                 f0_hz=frequency_hz(middle),
                 level_db=float(np.nanmax(level_db[start:end])),
+                slide=_slide(pitch, start, end, tracks),
             )
         )
     return notes
@@ -235,7 +244,8 @@ def _segments(pitch: Values, level_db: Values, hop_s: float) -> Iterator[tuple[i
     edges = np.flatnonzero(np.diff(np.isfinite(pitch), prepend=False, append=False))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         bounds = [start, *_changes(pitch, start, end, hop_s), end]
-        for first, last in _merged(pitch, list(pairwise(bounds))):
+        parts = _merged(pitch, list(pairwise(bounds)))
+        for first, last in _joined(parts, _sliding(pitch, hop_s)):
             marks = [first, *_repeats(level_db, first, last, hop_s), last]
             yield from pairwise(marks)
 
@@ -274,6 +284,57 @@ def _merged(pitch: Values, parts: list[tuple[int, int]]) -> list[tuple[int, int]
         else:
             merged.append((first, last))
     return merged
+
+
+def _sliding(pitch: Values, hop_s: float) -> NDArray[np.bool_]:
+    """Return whether the pitch slides on from a frame to the next, ``[n]``.
+
+    It does where it moves one way, neither at rest nor in a leap, for longer than a step from one
+    note to the next takes.
+
+    >>> rising = np.concatenate([np.full(20, 60.0), np.linspace(60, 65, 40), np.full(20, 65.0)])
+    >>> np.flatnonzero(_sliding(rising, 0.01))[[0, -1]].tolist()
+    [20, 58]
+    """
+    speed = np.diff(pitch, append=np.nan) / hop_s  # semitones a second
+    moves = (np.abs(speed) >= SLOWEST_SLIDE) & (np.abs(speed) <= FASTEST_SLIDE)
+    way = np.where(moves, np.sign(speed), 0.0)
+    edges = np.flatnonzero(np.diff(way, prepend=0.0, append=0.0))
+    sliding = np.zeros(len(pitch), dtype=bool)
+    for start, end in pairwise(edges):
+        if way[start] != 0 and (end - start) * hop_s >= SHORTEST_SLIDE_S:
+            sliding[start:end] = True
+    return sliding
+
+
+def _joined(parts: list[tuple[int, int]], sliding: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the parts, with neighbours as one between which the pitch slides.
+
+    >>> _joined([(0, 3), (3, 6), (6, 9)], np.array([0, 0, 1, 1, 0, 0, 0, 0, 0], bool))
+    [(0, 6), (6, 9)]
+    """
+    joined = parts[:1]
+    for first, last in parts[1:]:
+        if sliding[first - 1] and sliding[first]:
+            joined[-1] = (joined[-1][0], last)
+        else:
+            joined.append((first, last))
+    return joined
+
+
+def _slide(
+    pitch: Values, start: int, end: int, tracks: PitchTracks
+) -> tuple[tuple[float, float], ...]:
+    """Return times and pitches of a note that slides, where they change; none of another."""
+    sliding = _sliding(pitch[start:end], tracks.hop_s)
+    span = np.ptp(pitch[start:end][sliding]) if sliding.any() else 0.0
+    if span < NOTE_SEMITONES:
+        return ()
+    points = [(float(tracks.times_s[start]), float(pitch[start]))]
+    for n in range(start + 1, end):
+        if abs(pitch[n] - points[-1][1]) >= SLIDE_STEP:
+            points.append((float(tracks.times_s[n]), float(pitch[n])))
+    return tuple(points)
 
 
 def _repeats(level_db: Values, start: int, end: int, hop_s: float) -> Iterator[int]:

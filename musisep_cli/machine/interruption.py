@@ -1,4 +1,4 @@
-"""Interruption: Ctrl-C and SIGTERM, delayed until the work can be put down without loss."""
+"""Interruption: signals to end, delayed until the work can be put down without loss."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Signals that ask the program to end: Ctrl-C, and the polite request of ``kill`` and batch
-systems."""
+_HANGUP = getattr(signal, "SIGHUP", None)
+"""A closed terminal or a dropped SSH; Windows has no such signal."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([_HANGUP] if _HANGUP else []))
+"""Signals that ask the program to end: Ctrl-C, the polite request of ``kill`` and batch systems,
+and a terminal that is closed."""
 _received = threading.Event()
 """Whether a signal has come since ``signals_as_interrupt`` began. A library that calls Python back
 from C may swallow the exception; this flag then keeps the next piece of work from beginning."""
+
+
+def _heeded() -> list[signal.Signals]:
+    """Return the signals that are not to be ignored: ``nohup`` has a program ignore a hangup."""
+    return [
+        number
+        for number in SIGNALS
+        if number != _HANGUP or signal.getsignal(number) is not signal.SIG_IGN
+    ]
 
 
 @contextmanager
@@ -43,7 +54,7 @@ def deferred() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         requested.set()
 
-    before = {number: signal.signal(number, remember) for number in SIGNALS}
+    before = {number: signal.signal(number, remember) for number in _heeded()}
     try:
         yield requested
     finally:
@@ -55,7 +66,7 @@ def deferred() -> Iterator[threading.Event]:
 
 @contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into ``KeyboardInterrupt`` within a block, and remember them.
+    """Turn all ``SIGNALS`` into ``KeyboardInterrupt`` within a block, and remember them.
 
     Outside the main thread, where Python allows no signal handlers, nothing changes.
     """
@@ -67,7 +78,7 @@ def signals_as_interrupt() -> Iterator[None]:
         _received.set()
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    before = {number: signal.signal(number, interrupt) for number in _heeded()}
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musisep_cli.errors import InputError, KilledError
+from musisep_cli.errors import KilledError
 from musisep_cli.machine.device import resolve_device
 from musisep_cli.methods import registry
 from musisep_cli.methods.method import OnProgress, Progress, Settings
@@ -26,7 +26,8 @@ from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.run.workers import Stopped, run_seeds
 from musisep_cli.sound.blockwise import Difference, sum_error
-from musisep_cli.sound.recording import Recording, check_content, check_shape
+from musisep_cli.sound.given_array import given_recording
+from musisep_cli.sound.recording import Recording
 from musisep_cli.tones.tracks import PitchTracks
 
 
@@ -89,18 +90,7 @@ def separate(
     Raises:
         MusisepError: the recording or a setting cannot be used.
     """
-    array = np.asarray(samples, np.float32)
-    if array.ndim not in (1, 2):
-        raise InputError(f"samples have the shape {array.shape}; [t] or [t, c] is needed")
-    columns = array[:, None] if array.ndim == 1 else array
-    recording = Recording(samples=columns, sample_rate_hz=sample_rate_hz)
-    check_shape(
-        None,
-        n_samples=recording.n_samples,
-        n_channels=recording.n_channels,
-        sample_rate_hz=sample_rate_hz,
-    )
-    check_content(recording)
+    recording = given_recording(samples, sample_rate_hz)
     where = resolve_device(device)
     run = {"run": {"instruments": n_instruments, "seeds": seeds, "first_seed": first_seed}}
     chosen = preset or registry.default_preset(n_instruments)

@@ -1,13 +1,10 @@
 """Sound files in and out."""
 
 import math
-import re
-import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -16,21 +13,22 @@ from numpy.typing import NDArray
 from musisep_cli.errors import ConfigError, InputError, OutputError
 from musisep_cli.machine.files import atomic_path
 from musisep_cli.sound.blockwise import Blockwise, blocks, extremes
-from musisep_cli.sound.recording import MIN_DURATION_S, Recording, check_content, check_shape
+from musisep_cli.sound.opened_sound import LENGTH_UNKNOWN, OpenedSound, Samples
+from musisep_cli.sound.opening import libsndfile, opened
+from musisep_cli.sound.recording import (
+    MAX_DURATION_S,
+    MIN_DURATION_S,
+    Recording,
+    check_content,
+    check_format,
+    check_length,
+)
 
-Samples = NDArray[np.floating[Any]]
 Subtype = Literal["float32", "int24", "int16"]
 
-SUFFIXES = {
-    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3",
-    ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave",
-}  # fmt: skip
-"""What is taken from a folder; a file that is named is tried whatever its suffix."""
-_READABLE = "wav, flac, ogg, mp3 or aiff"
 _SUBTYPES = {"float32": "FLOAT", "int24": "PCM_24", "int16": "PCM_16"}
 _BITS = {"float32": 32, "int24": 24, "int16": 16}
 _MAX_FLAC_CHANNELS = 8
-_LENGTH_UNKNOWN = 2**63 - 1  # libsndfile's SF_COUNT_MAX
 # A RIFF header counts bytes in 32 bits; the margin is for the header itself.
 _MAX_RIFF_BYTES = (1 << 32) - (1 << 16)
 
@@ -39,7 +37,7 @@ def read(path: Path, *, start_s: float | None = None, duration_s: float | None =
     """Read a sound file, or an excerpt, and make sure that there is something in it to separate.
 
     Args:
-        path: A wav, flac, ogg, mp3 or aiff file (or what else libsndfile knows).
+        path: A sound file or a video, of which the first sound track is taken.
         start_s: Where the excerpt starts, in seconds; the beginning if None.
         duration_s: How long it is, in seconds; to the end if None.
 
@@ -52,68 +50,19 @@ def read(path: Path, *, start_s: float | None = None, duration_s: float | None =
     """
     check_excerpt(start_s, duration_s)
     with opened(path) as sound:
+        check_format(path, n_channels=sound.n_channels, sample_rate_hz=sound.sample_rate_hz)
         if duration_s is None:
-            _check_not_cut(path, sound)
-        first, count = _excerpt(path, sound, start_s or 0.0, duration_s)
-        check_shape(
-            path,
-            n_samples=count,
-            n_channels=sound.channels,
-            sample_rate_hz=sound.samplerate,
-        )
-        samples = _decoded(path, sound, first, count)
+            sound.check_whole()
+        samples = _excerpt(sound, start_s or 0.0, duration_s)
         whole = start_s is None and duration_s is None
         recording = Recording(
             samples=samples,
-            sample_rate_hz=sound.samplerate,
+            sample_rate_hz=sound.sample_rate_hz,
             path=path,
             start_s=None if whole else start_s or 0.0,
         )
     check_content(recording)
     return recording
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """A sound file, open for reading.
-
-    Args:
-        path: The file.
-
-    Yields:
-        libsndfile's view of it. An MP3 has to be read in one go: see `read`.
-
-    Raises:
-        InputError: It cannot be opened, or what is done with it in the block shows that it is
-            damaged.
-    """
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise InputError(f"{path}: is a folder, and a sound file is needed ({_READABLE}).")
-        if not stat.S_ISREG(mode):
-            # Opening a pipe would wait for ever.
-            raise InputError(f"{path}: is a pipe or a device. Save the sound to a file first.")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: is empty (0 bytes). Give a sound file ({_READABLE}).")
-        # By descriptor, not by name: soundfile would take x.raw for raw samples, and fails on
-        # names that are not UTF-8.
-        with (
-            path.open("rb") as stream,
-            soundfile.SoundFile(stream.fileno(), closefd=False) as sound,
-        ):
-            yield sound
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror or error}). "
-            "Check the name and its permissions."
-        ) from error
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.removeprefix("Error : ").rstrip(".")
-        raise InputError(
-            f"{path}: is not a sound file, or is damaged or cut off ({reason}). "
-            f"Give it as {_READABLE}."
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -131,12 +80,12 @@ class Stored:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of samples t and of channels c."""
-        with opened(self.path) as sound:
+        with libsndfile(self.path) as sound:
             return sound.frames, sound.channels
 
     def __getitem__(self, block: slice) -> NDArray[np.float32]:
         """Some consecutive samples [t, c]."""
-        with opened(self.path) as sound:
+        with libsndfile(self.path) as sound:
             first, end, _ = block.indices(sound.frames)
             sound.seek(first)
             samples: NDArray[np.float32] = sound.read(end - first, "float32", always_2d=True)
@@ -266,14 +215,32 @@ def _check_seconds(flag: str, seconds: float | None, *, lowest: float) -> None:
         raise ConfigError(f"{flag} {seconds}: a number of seconds from {lowest} up is needed.")
 
 
-def _excerpt(
-    path: Path, sound: soundfile.SoundFile, start_s: float, duration_s: float | None
-) -> tuple[int, int]:
-    """First sample and number of samples."""
-    rate_hz, n_samples = sound.samplerate, sound.frames
+def _excerpt(sound: OpenedSound, start_s: float, duration_s: float | None) -> NDArray[np.float32]:
+    """The samples [t, c] that are asked for, all of them."""
+    path, rate_hz = sound.path, sound.sample_rate_hz
+    first = round(start_s * rate_hz)
+    if sound.is_estimate:
+        longest = MAX_DURATION_S + 1 / rate_hz  # one sample more than is taken
+        samples = sound.read(first, round((duration_s or longest) * rate_hz))
+        # What was decoded to its end is known now.
+        is_known = not sound.is_estimate
+        count = _count(sound, start_s, duration_s) if is_known else len(samples)
+        check_length(path, n_samples=count, sample_rate_hz=rate_hz)
+    else:
+        count = _count(sound, start_s, duration_s)
+        check_length(path, n_samples=count, sample_rate_hz=rate_hz)
+        samples = sound.read(first, count)
+    if len(samples) < count:
+        raise sound.cut_error((first + len(samples)) / sound.n_samples)
+    return samples
+
+
+def _count(sound: OpenedSound, start_s: float, duration_s: float | None) -> int:
+    """Number of samples that are asked for, of a sound whose length is known."""
+    path, rate_hz, n_samples = sound.path, sound.sample_rate_hz, sound.n_samples
     if n_samples == 0:
-        return 0, 0
-    if n_samples == _LENGTH_UNKNOWN and duration_s is None:
+        return 0
+    if n_samples == LENGTH_UNKNOWN and duration_s is None:
         raise InputError(
             f"{path}: does not say how long it is, as if recorded through a pipe. "
             "Convert it once more, or give a --duration."
@@ -290,49 +257,7 @@ def _excerpt(
             f"{path}: is {n_samples / rate_hz:.2f} s long, and --start {start_s} --duration "
             f"{duration_s} reaches beyond its end. Give a shorter --duration."
         )
-    return first, count
-
-
-def _check_not_cut(path: Path, sound: soundfile.SoundFile) -> None:
-    """Refuse a WAV or AIFF whose file ends before its data does; libsndfile only logs it."""
-    logged = re.search(r"^ *(?:data|SSND) *: (\d+) \(should be (\d+)\)", sound.extra_info, re.M)
-    if logged is None:
-        return
-    announced, found = int(logged[1]), int(logged[2])
-    # Who writes into a pipe cannot know the length, and announces (nearly) the largest 31- or
-    # 32-bit number instead.
-    length_unknown = announced % 2**31 >= 2**31 - 2**16
-    # Some writers miscount by the size of the header.
-    if not length_unknown and announced - found > 1024:
-        raise _cut_error(path, found / announced)
-
-
-def _decoded(path: Path, sound: soundfile.SoundFile, first: int, count: int) -> NDArray[np.float32]:
-    """Samples [t, c] from `first` on."""
-    # A seek in an MP3 loses what its decoder carries from frame to frame, and soundfile seeks after
-    # every read: one read from the start, and drop what comes before, is the only exact way.
-    n_dropped = first if sound.format == "MP3" else 0
-    try:
-        samples = np.empty((n_dropped + count, sound.channels), dtype=np.float32)
-    except MemoryError as error:
-        gigabytes = (n_dropped + count) * sound.channels * 4 / 1e9
-        raise InputError(
-            f"{path}: needs {gigabytes:.0f} GB of memory, more than there is. "
-            "Take parts of it with --start and --duration."
-        ) from error
-    if sound.format != "MP3":
-        sound.seek(first)
-    decoded: NDArray[np.float32] = sound.read(out=samples)[n_dropped:]
-    if len(decoded) < count:
-        raise _cut_error(path, (first + len(decoded)) / sound.frames)
-    return decoded
-
-
-def _cut_error(path: Path, share: float) -> InputError:
-    return InputError(
-        f"{path}: is cut off: {share:.0%} of the sound that its header announces is there. "
-        "Copy it again, or take what is there with --duration."
-    )
+    return count
 
 
 def _container(path: Path, n_values: int, subtype: Subtype) -> str:

@@ -86,9 +86,23 @@ def check_shape(path: Path | None, *, n_samples: int, n_channels: int, sample_ra
     Raises:
         InputError: one of them is out of range.
     """
+    if n_samples > 0:
+        check_format(path, n_channels=n_channels, sample_rate_hz=sample_rate_hz)
+    check_length(path, n_samples=n_samples, sample_rate_hz=sample_rate_hz)
+
+
+def check_format(path: Path | None, *, n_channels: int, sample_rate_hz: int) -> None:
+    """Refuse a recording by its rate and channels, which are known before it is decoded.
+
+    Args:
+        path: Where the recording comes from, if from a file.
+        n_channels: Number of channels c.
+        sample_rate_hz: Samples per second.
+
+    Raises:
+        InputError: One of them is out of range.
+    """
     name = _label(path)
-    if n_samples == 0:
-        raise InputError(f"{name}: holds no samples. Record or export it again.")
     if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
         raise InputError(
             f"{name}: has a sample rate of {sample_rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz "
@@ -98,6 +112,22 @@ def check_shape(path: Path | None, *, n_samples: int, n_channels: int, sample_ra
         raise InputError(
             f"{name}: has {n_channels} channels; 1 to {MAX_CHANNELS} are needed. Mix it down first."
         )
+
+
+def check_length(path: Path | None, *, n_samples: int, sample_rate_hz: int) -> None:
+    """Refuse a recording by its length, as soon as that is known.
+
+    Args:
+        path: Where the recording comes from, if from a file.
+        n_samples: Number of time samples t.
+        sample_rate_hz: Samples per second.
+
+    Raises:
+        InputError: It is too short or too long.
+    """
+    name = _label(path)
+    if n_samples == 0:
+        raise InputError(f"{name}: holds no samples. Record or export it again.")
     duration_s = n_samples / sample_rate_hz
     if duration_s < MIN_DURATION_S:
         raise InputError(

@@ -174,6 +174,76 @@ def test_lag_is_warned_about_and_corrected(
     assert_allclose(aligned["mean"]["sdr_db"], 20, atol=2)
 
 
+TINY_HZ = 48_000
+
+
+def late_stems(tiny: Path, folder: Path, lag_samples: float, drift: float) -> tuple[Path, Path]:
+    """References of the real duet, and stems of it as a recorder with another clock keeps them."""
+    signals = {name: soundfile.read(tiny / f"{name}.flac")[0] for name in ("recorder", "violin")}
+    for name, signal in signals.items():
+        write(folder / "refs" / f"{name}.wav", signal, TINY_HZ)
+    one, other = signals.values()
+    noise = 0.003 * np.random.default_rng(0).standard_normal(len(one))
+    for name, stem in (("1", one + 0.15 * other + noise), ("2", other + 0.1 * one)):
+        write(folder / "stems" / f"{name}.wav", delayed(stem, lag_samples, drift), TINY_HZ)
+    return folder / "stems", folder / "refs"
+
+
+def delayed(signal: np.ndarray, lag_samples: float, drift: float) -> np.ndarray:
+    """Sixteen times as many samples from the spectrum, and lines between those."""
+    fine = resample(signal, 16 * len(signal))
+    place = (np.arange(len(signal)) - lag_samples) / (1 + drift)
+    return np.interp(16 * place, np.arange(len(fine)), fine, left=0, right=0)
+
+
+@pytest.fixture(scope="module")
+def undelayed_db(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """SDR of the real duet's stems without any delay."""
+    document = scored(*late_stems(tiny, tmp_path_factory.mktemp("undelayed"), 0.0, 0.0))
+    assert document["takes"][0]["notices"] == []
+    return {name: row["scores"]["sdr_db"] for name, row in rows(document).items()}
+
+
+@pytest.mark.parametrize("drift", [1e-4, -4e-5, 6e-4])
+@pytest.mark.parametrize("lag_samples", [0.0, 777.3, -300.0])
+def test_another_clock_is_told_and_undone(
+    tmp_path: Path, tiny: Path, undelayed_db: dict[str, float], lag_samples: float, drift: float
+) -> None:
+    stems, references = late_stems(tiny, tmp_path, lag_samples, drift)
+    warned, aligned = scored(stems, references), scored(stems, references, "--align")
+    words = " ".join(warned["takes"][0]["notices"])
+    assert words.count("drifts: another clock") == 2
+    assert "--align corrects it" in words
+    for name, row in rows(aligned).items():
+        assert row["drift_ppm"] == pytest.approx(1e6 * drift, abs=2.0)
+        assert row["lag_samples"] == pytest.approx(lag_samples, abs=0.5)
+        # What a lag moves over an end of the file is lost.
+        lost_db = 1.0 if lag_samples > 0 else 0.0
+        assert row["scores"]["sdr_db"] == pytest.approx(undelayed_db[name], abs=0.5 + lost_db)
+
+
+def test_half_a_sample_is_told_and_undone(
+    tmp_path: Path, tiny: Path, undelayed_db: dict[str, float]
+) -> None:
+    stems, references = late_stems(tiny, tmp_path, 0.5, 0.0)
+    warned, aligned = scored(stems, references), scored(stems, references, "--align")
+    assert " ".join(warned["takes"][0]["notices"]).count("0.5 samples (0.01 ms) late") == 2
+    for name, row in rows(aligned).items():
+        assert row["lag_samples"] == pytest.approx(0.5, abs=0.02)
+        assert row["drift_ppm"] is None
+        assert row["scores"]["sdr_db"] == pytest.approx(undelayed_db[name], abs=0.1)
+
+
+def test_opposite_polarity_is_told(tmp_path: Path, references: Path) -> None:
+    for path in references.iterdir():
+        write(tmp_path / "stems" / path.name, -soundfile.read(path)[0])
+    document = scored(tmp_path / "stems", references)
+    words = " ".join(document["takes"][0]["notices"])
+    assert words.count("its polarity is opposite to the reference's") == 2
+    assert "late" not in words
+    assert document["mean"]["sdr_db"] > 100 or document["mean"]["sdr_db"] == "inf"
+
+
 @pytest.mark.parametrize("defect", ["rate", "length", "channels"])
 def test_repairs_are_told_and_refused_when_strict(
     tmp_path: Path, references: Path, instruments: dict[str, np.ndarray], defect: str

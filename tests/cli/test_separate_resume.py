@@ -67,7 +67,7 @@ def strike(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]
     return at
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("at", [2, 5, 8])
 def test_an_interrupted_run_goes_on_to_the_same_files(
     tmp_path: Path, undisturbed: Path, at: int, number: int, strike: Any

@@ -59,7 +59,8 @@ def evaluate(
         typer.Option("--ceiling", help="Also score the ideal ratio mask, the ceiling of masking."),
     ] = False,
     align: Annotated[
-        bool, typer.Option("--align", help="Shift every stem by its estimated lag (up to 1 s).")
+        bool,
+        typer.Option("--align", help="Undo every stem's lag (up to 1 s) and drift."),
     ] = False,
     seeds: Annotated[
         bool, typer.Option("--seeds", help="Score every seed of a run and show their spread.")

@@ -28,6 +28,7 @@ CSV_COLUMNS = (
     "sdr_improvement_db",
     "ceiling_sdr_db",
     "lag_samples",
+    "drift_ppm",
     "raw_pitch_accuracy",
     "raw_chroma_accuracy",
     "voicing_recall",

@@ -111,7 +111,7 @@ def _take_heading(result: Evaluation, take: TakeResult) -> list[tuple[str, ...]]
 
 def _reference_cells(each: ReferenceResult) -> tuple[str, ...]:
     """Return the cells of one reference."""
-    lag = f"{each.lag_samples:+d}" if each.lag_samples else ""
+    lag = f"{each.lag_samples:+g}" if each.lag_samples else ""
     return (each.reference, each.stem or "", *_ratio_cells(each.scores), lag, each.note)
 
 

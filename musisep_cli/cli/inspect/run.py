@@ -30,6 +30,7 @@ from musisep_cli.methods import registry
 from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound import audio_file
+from musisep_cli.sound.opening import opened
 from musisep_cli.sound.recording import Recording
 from musisep_cli.tones.dictionary import load_any
 
@@ -128,8 +129,8 @@ def _inspect(
 def _inspect_sound(
     recording: Recording, path: Path, job: Job, config: Config, device: torch.device
 ) -> SoundReport:
-    with audio_file.opened(path) as file:
-        container = f"{file.format} {file.subtype}"
+    with opened(path) as file:
+        container = file.container
     return SoundReport(
         path=path,
         container=container,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from musisep_cli.cli.seconds import seconds
 from musisep_cli.methods.registry import presets
 
 if TYPE_CHECKING:
@@ -67,10 +68,16 @@ def separate(
         ),
     ] = None,
     start: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Where to start in the recording.")
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=seconds,
+            help="Where to start in the recording, in seconds or as 1:30.",
+        ),
     ] = None,
     duration: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="How much of it to separate.")
+        float | None,
+        typer.Option(metavar="TIME", parser=seconds, help="How much of it to separate."),
     ] = None,
     preset: Annotated[
         str | None,

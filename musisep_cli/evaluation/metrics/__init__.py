@@ -7,6 +7,7 @@
 | BSS Eval v3, which allows a filter of 512 taps, through mir_eval | ``bss_eval_v3`` |
 | which estimate belongs to which reference | ``assignment`` |
 | by how many samples an estimate is late | ``lag`` |
+| the same from moment to moment | ``segment_lag`` |
 | ideal ratio mask, the best that masking can reach | ``ratio_mask`` |
 | pitch tracks against annotated ones, through mir_eval | ``pitch`` |
 
@@ -29,6 +30,7 @@ from musisep_cli.evaluation.metrics.pitch import (
     multipitch_scores,
 )
 from musisep_cli.evaluation.metrics.ratio_mask import masked_blocks
+from musisep_cli.evaluation.metrics.segment_lag import SegmentLags, segment_lags
 
 __all__ = [
     "Block",
@@ -38,6 +40,7 @@ __all__ = [
     "MultipitchScores",
     "PairScores",
     "PitchTrack",
+    "SegmentLags",
     "array_blocks",
     "best_assignment",
     "bss_eval_v2",
@@ -46,4 +49,5 @@ __all__ = [
     "masked_blocks",
     "melody_scores",
     "multipitch_scores",
+    "segment_lags",
 ]

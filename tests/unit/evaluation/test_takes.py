@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from musisep_cli.evaluation.takes import audio_files
-from musisep_cli.sound.audio_file import SUFFIXES
+from musisep_cli.sound.suffixes import SUFFIXES
 
 
 @pytest.mark.parametrize("suffix", [".aifc", ".rf64", ".w64", ".wave", ".WAV"])

@@ -9,6 +9,7 @@ import soxr
 from numpy.testing import assert_allclose, assert_array_equal
 
 from musisep_cli.errors import InputError
+from musisep_cli.evaluation.delay import Delay
 from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
 from musisep_cli.evaluation.tracks import Layout, Track, open_track, read_blocks
 
@@ -31,7 +32,7 @@ def track(tmp_path_factory: pytest.TempPathFactory, samples: np.ndarray) -> Trac
 def read(track: Track, lag_samples: int = 0, **layout: int) -> np.ndarray:
     """The whole track, ``[t, c]``."""
     asked = {"sample_rate_hz": RATE_HZ, "n_samples": N_SAMPLES, "n_channels": 2} | layout
-    blocks = list(read_blocks(track, Layout(**asked), lag_samples))
+    blocks = list(read_blocks(track, Layout(**asked), Delay(lag_samples=lag_samples)))
     assert all(block.shape[1] == BLOCK_SAMPLES for block in blocks[:-1])
     return np.concatenate(blocks, axis=1).T
 

@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from musisep_cli.machine.interruption import deferred, signals_as_interrupt
+from musisep_cli.machine.interruption import SIGNALS, deferred, signals_as_interrupt
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_a_library_swallowed_is_noticed_before_the_next_work(number: int) -> None:
     with signals_as_interrupt():
         with contextlib.suppress(KeyboardInterrupt):
@@ -19,7 +19,7 @@ def test_a_signal_that_a_library_swallowed_is_noticed_before_the_next_work(numbe
         assert not requested.is_set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_within_the_work_waits_for_its_end(number: int) -> None:
     steps = []
 
@@ -34,7 +34,18 @@ def test_a_signal_within_the_work_waits_for_its_end(number: int) -> None:
 
 
 def test_handlers_are_as_before() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in SIGNALS]
     with signals_as_interrupt(), deferred():
         pass
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_program_that_outlives_its_terminal_is_left_alone() -> None:
+    """What nohup does: a hangup is ignored, and stays so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_as_interrupt(), deferred() as requested:
+            signal.raise_signal(signal.SIGHUP)
+            assert not requested.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
