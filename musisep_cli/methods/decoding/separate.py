@@ -22,17 +22,17 @@ from musisep_cli.frames.spool import SpooledFrames
 from musisep_cli.machine.portions import Portions
 from musisep_cli.machine.threads import Threads, threads_of_operations
 from musisep_cli.methods.decoding.clear_frames import clear_labels
-from musisep_cli.methods.decoding.decoded import Decoded, dictionary_of_timbres
-from musisep_cli.methods.decoding.held_notes import Held, with_held
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.path import Decoding, order_like
 from musisep_cli.methods.decoding.rehearsal import Labels, Rehearsal
-from musisep_cli.methods.decoding.rounds import N_ROUNDS, Rounds
 from musisep_cli.methods.decoding.search import Searcher, set_fit
 from musisep_cli.methods.decoding.settings import DecodingSettings
 from musisep_cli.methods.method import Result, Work
 from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.methods.policy.separate import first_dictionary, result_of, started_policy
+from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.players.held_notes import Held, with_held
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import Decoding, order_like
+from musisep_cli.players.rounds import N_ROUNDS, Rounds
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.of_tones import of_tones
 from musisep_cli.tones.notes import NotesAround
