@@ -15,7 +15,7 @@ from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.held_notes import Held, with_held
 from musisep_cli.players.hypotheses import Hypotheses, SetFit
 from musisep_cli.players.path import Decoding
-from musisep_cli.players.rounds import transcribe
+from musisep_cli.players.rounds import Rounds
 from musisep_cli.tones.dictionary import DictionaryConfig
 
 
@@ -62,15 +62,14 @@ def decided(
         )
         return with_held(held, kept, pause)
 
-    return transcribe(
-        found,
-        spectra.of_mean,
-        spectra.frame,
-        config,
-        dictionary_config,
-        seed,
+    rounds = Rounds(
+        frame=spectra.frame,
+        config=config,
+        dictionary=dictionary_config,
+        seed=seed,
         widen=widen if held_nats > 0 else None,
         scratch=scratch,
         pause=pause,
         reached=reached,
     )
+    return rounds.decode(found, spectra.of_mean)

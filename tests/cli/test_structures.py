@@ -99,9 +99,7 @@ def test_a_run_can_be_inspected_and_evaluated(tmp_path: Path) -> None:
     references.mkdir(parents=True)
     for name, line in zip(("flute", "clarinet"), lines(1.5), strict=True):
         soundfile.write(references / f"{name}.wav", 0.2 * line, RATE)
-    result = CliRunner().invoke(
-        app, ["evaluate", "-r", str(references), "-e", str(results(tmp_path, "mix"))]
-    )
+    result = CliRunner().invoke(app, ["evaluate", str(results(tmp_path, "mix")), str(references)])
     assert result.exit_code == 0, result.output
 
 

@@ -14,8 +14,9 @@ The first pass says how many tones there are, so the least likely instruments re
 pitches passes two median filters, of 140 and 325 ms.
 
 Departs from the paper, where each instrument is heard by itself: two may not claim one pitch. The
-assignment with the best sum is taken. Peaks count by their level, and harmonics that are not seen
-cost, as in the first pass (``pitch_likelihood``).
+assignment with the best sum is taken, in which a peak counts for the instrument that explains it
+best: each by itself, both would take the loudest tone. Peaks count by their level, and harmonics
+that are not seen cost, as in the first pass (``pitch_likelihood``).
 
 Axes: ``n`` frames, ``k`` peaks of a frame, ``m`` candidates, ``i`` instruments, ``h`` harmonics.
 """
@@ -77,23 +78,42 @@ def second_pass(
     n_instruments = alone.shape[1]
     n_each = min(MOST_EACH, int(MOST_COMBINATIONS ** (1 / n_instruments)) - 1, alone.shape[2])
     best = np.argsort(alone, 2, kind="stable")[:, :, :n_each]  # n, i, b
-    ways = np.array(list(product(range(n_each + 1), repeat=n_instruments)))  # the last is a rest
-    rows, players = np.arange(len(best))[:, None], np.arange(n_instruments)
-    total, pitch = np.zeros((len(best), len(ways))), np.zeros((len(best), len(ways), n_instruments))
-    nearest = np.full((len(best), len(ways), weight.shape[1]), 2 * CAP, np.float32)
-    for i in players:
+    # Every way to give each instrument one of its candidates or, the last number, a rest.
+    ways = np.array(list(product(range(n_each + 1), repeat=n_instruments)))  # w, i
+    pitch, nats = _together(cost, tried, weight, best, ways)
+    nats += NEVER * ((ways < n_each).sum(1) != count[:, None])
+    nats += NEVER * _too_near(pitch, config.reach_semitones)
+    played: Array = pitch[np.arange(len(pitch)), nats.argmin(1)]
+    return played
+
+
+def _together(
+    cost: Array, tried: Candidates, weight: Array, best: Indices, ways: Indices
+) -> tuple[Array, Array]:
+    """Return the pitches ``[n, w, i]`` of every way, 0 for rests, and its cost in nats ``[n, w]``.
+
+    A peak costs what it costs the instrument that explains it best, as in Eq. 8.
+
+    Args:
+        cost: of every peak, ``[n, i, m, k]``.
+        tried: pitches of the frames.
+        weight: of every peak, ``[n, k]``.
+        best: numbers of each instrument's best candidates, ``[n, i, b]``.
+        ways: which of these it plays, b being a rest, ``[w, i]``.
+    """
+    (n_frames, n_instruments, n_each), n_ways = best.shape, len(ways)
+    rows = np.arange(n_frames)[:, None]
+    pitch, nats = np.zeros((n_frames, n_ways, n_instruments)), np.zeros((n_frames, n_ways))
+    nearest = np.full((n_frames, n_ways, weight.shape[1]), 2 * CAP, np.float32)
+    for i in range(n_instruments):
         rest = ways[:, i] == n_each
         chosen = best[:, i][:, np.minimum(ways[:, i], n_each - 1)]  # n, w
         pitch[:, :, i] = np.where(rest, 0.0, tried.f0_bins[rows, chosen])
-        of_peaks = np.where(rest[:, None], 2 * CAP, cost[rows, i, chosen])
+        of_peaks = np.where(rest[:, None], 2 * CAP, cost[rows, i, chosen])  # n, w, k
         nearest = np.minimum(nearest, of_peaks)
         absent = tried.absent_nats[rows, chosen] + NEVER * ~tried.allowed[rows, chosen]
-        total += np.where(rest, 0.0, absent)
-    total += 0.5 * np.einsum("nwk,nk->nw", nearest, weight)
-    total += NEVER * ((ways < n_each).sum(1) != count[:, None])
-    total += NEVER * _too_near(pitch, config.reach_semitones)
-    played: Array = pitch[rows[:, 0], total.argmin(1)]
-    return played
+        nats += np.where(rest, 0.0, absent)
+    return pitch, nats + 0.5 * np.einsum("nwk,nk->nw", nearest, weight)
 
 
 def peak_costs(tried: Candidates, peaks: SpectralPeaks, known: Instruments) -> Array:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
-from musisep_cli.methods.decoding import path as decoding_path
+from musisep_cli.players import path as decoding_path
 from musisep_cli.players.costs import DecodingConfig, assignments
 from musisep_cli.players.decoded import dictionary_of_timbres
 from musisep_cli.players.hypotheses import Hypotheses
