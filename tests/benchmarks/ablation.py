@@ -22,18 +22,18 @@ from musisep_cli.frames.spectra import Spectra
 from musisep_cli.frames.spool import Spool, SpooledFrames
 from musisep_cli.machine.process import keep_freed_memory
 from musisep_cli.machine.threads import Threads
-from musisep_cli.methods.decoding.costs import DecodingConfig
-from musisep_cli.methods.decoding.decoded import Decoded, dictionary_of_timbres
-from musisep_cli.methods.decoding.held_notes import Held, with_held
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
 from musisep_cli.methods.decoding.method import EVERY_FRAME_BY_ITSELF
-from musisep_cli.methods.decoding.path import Decoding
-from musisep_cli.methods.decoding.rounds import Rounds
 from musisep_cli.methods.decoding.search import SearchConfig, Searcher, set_fit
 from musisep_cli.methods.method import Settings
 from musisep_cli.methods.policy import warmstart
 from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.methods.policy.separate import new_policy
+from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.players.held_notes import Held, with_held
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import Decoding
+from musisep_cli.players.rounds import Rounds
 from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.stems.fitting import Fitter

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from musisep_cli.frames.framewise import Frames
 from musisep_cli.frames.gabor import GaborFrame
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
 from musisep_cli.methods.decoding.search import Searcher
 from musisep_cli.methods.policy.rollout import branches
 from musisep_cli.methods.policy.separate import new_policy
 from musisep_cli.methods.policy.trainer import Trainer
+from musisep_cli.players.hypotheses import Hypotheses
 from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.tones.coefficients import harmonic_coefficients

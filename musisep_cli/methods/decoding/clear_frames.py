@@ -24,8 +24,8 @@ from torch import Tensor
 from musisep_cli.frames.framewise import BLOCK_FRAMES, Framewise, excerpt, stretches
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.leaves import leafwise
-from musisep_cli.methods.decoding.decoded import Decoded
 from musisep_cli.methods.decoding.rehearsal import Labels
+from musisep_cli.players.decoded import Decoded
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.timbre import (
     EXCERPT_STRETCHES,

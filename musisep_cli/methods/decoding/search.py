@@ -23,11 +23,11 @@ from torch.nn import functional
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.machine.threads import CALLERS_OWN, Threads
-from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.methods.policy.explanation import Explanation
 from musisep_cli.methods.policy.parameters import Output, offset_bins
 from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.methods.policy.sampling import ToneDistribution
+from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.tones.tones import Tones
 
 TOLERANCE_BINS = 1.5

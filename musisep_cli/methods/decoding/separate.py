@@ -22,17 +22,17 @@ from musisep_cli.frames.spool import SpooledFrames
 from musisep_cli.machine.portions import Portions
 from musisep_cli.machine.threads import Threads, threads_of_operations
 from musisep_cli.methods.decoding.clear_frames import clear_labels
-from musisep_cli.methods.decoding.decoded import Decoded, dictionary_of_timbres
-from musisep_cli.methods.decoding.held_notes import Held, with_held
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.path import Decoding, order_like
 from musisep_cli.methods.decoding.rehearsal import Labels, Rehearsal
-from musisep_cli.methods.decoding.rounds import N_ROUNDS, Rounds
 from musisep_cli.methods.decoding.search import Searcher, set_fit
 from musisep_cli.methods.decoding.settings import DecodingSettings
 from musisep_cli.methods.method import Result, Work
 from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.methods.policy.separate import first_dictionary, result_of, started_policy
+from musisep_cli.players.decided import decided
+from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import Decoding, order_like
+from musisep_cli.players.rounds import N_ROUNDS
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.of_tones import of_tones
 from musisep_cli.tones.notes import NotesAround
@@ -148,28 +148,21 @@ class _Scene:
 
     def decoded(self, stage: str) -> _Heard:
         """Hear all frames in a stage, then decide which tones sound and who plays them."""
-        n_frames, search = len(self.spectra), self.settings.search
-        found = self._hear(stage)
-        pause = partial(self.work.pause, stage, n_frames, n_frames)
-
-        def widen(found: Framewise[Hypotheses], decoding: Decoding) -> Framewise[Hypotheses]:
-            fit = set_fit(self.policy, self.settings.dictionary.n_harmonics, search)
-            held = Held(found, decoding, self.spectra.of_channels, fit, search.held_nats)
-            spool = self.work.files.enter_context(closing(self.work.scratch()))
-            kept = SpooledFrames(Hypotheses, spool, self.spectra.mean.device)
-            return with_held(held, kept, pause)
-
-        rounds = Rounds(
-            frame=self.frame,
-            config=self.settings.decoding,
-            dictionary=self.settings.dictionary,
-            seed=self.work.seed,
-            widen=widen if search.held_nats > 0 else None,
-            scratch=self.work.scratch,
-            pause=pause,
-            reached=lambda n_rounds: self.work.tell("decoding", n_rounds, N_ROUNDS),
+        n_frames, search, work = len(self.spectra), self.settings.search, self.work
+        found, decoding = decided(
+            self._hear(stage),
+            self.spectra,
+            set_fit(self.policy, self.settings.dictionary.n_harmonics, search),
+            self.settings.decoding,
+            self.settings.dictionary,
+            work.seed,
+            held_nats=search.held_nats,
+            files=work.files,
+            scratch=work.scratch,
+            pause=partial(work.pause, stage, n_frames, n_frames),
+            reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
         )
-        return _Heard(*rounds.decode(found, self.spectra.of_mean))
+        return _Heard(found, decoding)
 
     def _hear(self, stage: str) -> Framewise[Hypotheses]:
         """Return the most probable sets of tones of all frames."""

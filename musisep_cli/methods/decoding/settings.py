@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from musisep_cli.methods.decoding.costs import DecodingConfig
 from musisep_cli.methods.decoding.rehearsal import RehearsalConfig
 from musisep_cli.methods.decoding.search import SearchConfig
 from musisep_cli.methods.policy.settings import NetworkSettings
+from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.stems.one_window import ResynthesisConfig
 
 

@@ -21,9 +21,9 @@ from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.methods.decoding import rehearsal
 from musisep_cli.methods.decoding import separate as decoding
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
 from musisep_cli.methods.decoding.rehearsal import Labels, Rehearsal
 from musisep_cli.methods.method import Progress, Settings
+from musisep_cli.players.hypotheses import Hypotheses
 from musisep_cli.run import journal
 from musisep_cli.run.one_seed import run_seed
 from musisep_cli.run.result import SeedResult

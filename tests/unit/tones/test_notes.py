@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
-from musisep_cli.methods.decoding.decoded import Decoded
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.path import Decoding
+from musisep_cli.players.decoded import Decoded
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import Decoding
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.tones import Tones, pitch_semitones
 

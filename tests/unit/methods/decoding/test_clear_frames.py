@@ -21,10 +21,10 @@ from musisep_cli.methods.decoding.clear_frames import (
     usual_level,
     without_faint,
 )
-from musisep_cli.methods.decoding.decoded import Decoded
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.path import Decoding
 from musisep_cli.methods.decoding.rehearsal import Labels
+from musisep_cli.players.decoded import Decoded
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import Decoding
 from musisep_cli.tones import timbre
 from musisep_cli.tones.tones import Tones
 from tests.unit.run.test_one_seed import FALLING, NOTES_S, ODD, RATE_HZ, players, tiny, truth

@@ -17,7 +17,6 @@ from torch.testing import assert_close
 
 from musisep_cli.frames.leaves import leaves
 from musisep_cli.methods.decoding import search as searching
-from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses
 from musisep_cli.methods.decoding.search import (
     PROPOSAL_REACH_BINS,
     TOLERANCE_BINS,
@@ -29,6 +28,7 @@ from musisep_cli.methods.decoding.search import (
 from musisep_cli.methods.policy.explanation import Explanation
 from musisep_cli.methods.policy.parameters import Output, ParameterConfig
 from musisep_cli.methods.policy.rollout import Policy, PolicyConfig
+from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses
 from musisep_cli.tones.joint_fit import PITCH_REACH_BINS
 from tests import dense
 from tests.small import IDEAL_WIDTH_BINS, FreeOutputs, random_spectra, seeded, small_policy

@@ -15,11 +15,11 @@ from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.leaves import leaves
 from musisep_cli.frames.spool import Spool, SpooledFrames
-from musisep_cli.methods.decoding.costs import DecodingConfig
-from musisep_cli.methods.decoding.held_notes import Held, held_tones, with_held
-from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
-from musisep_cli.methods.decoding.path import Decoding
-from musisep_cli.methods.decoding.rounds import Rounds
+from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.players.held_notes import Held, held_tones, with_held
+from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
+from musisep_cli.players.path import Decoding
+from musisep_cli.players.rounds import Rounds
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.objective import ObjectiveConfig

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from musisep_cli.frames.framewise import Framewise
 from musisep_cli.frames.gabor import GaborFrame
-from musisep_cli.methods.decoding.costs import Candidates
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.path import Decoding
+from musisep_cli.players.costs import Candidates
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import Decoding
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.tones.tones import Tones, pitch_semitones
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
-from musisep_cli.methods.decoding import path as decoding_path
-from musisep_cli.methods.decoding.costs import DecodingConfig, assignments
-from musisep_cli.methods.decoding.decoded import dictionary_of_timbres
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.rounds import Misfits, Rounds
+from musisep_cli.players import path as decoding_path
+from musisep_cli.players.costs import DecodingConfig, assignments
+from musisep_cli.players.decoded import dictionary_of_timbres
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.rounds import Misfits, Rounds
 from musisep_cli.run.settings.compose import compose
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.tones.timbre import N_SEMITONES, Timbres

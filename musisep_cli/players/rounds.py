@@ -32,10 +32,10 @@ from musisep_cli.frames.framewise import BLOCK_FRAMES, Derived, Frames, Framewis
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
-from musisep_cli.methods.decoding.costs import Candidates, DecodingConfig, assignments
-from musisep_cli.methods.decoding.decoded import Decoded, candidates_of, dictionary_of_timbres
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.path import (
+from musisep_cli.players.costs import Candidates, DecodingConfig, assignments
+from musisep_cli.players.decoded import Decoded, candidates_of, dictionary_of_timbres
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import (
     Decoding,
     Excerpt,
     Judge,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from musisep_cli.frames.leaves import leafwise
-from musisep_cli.methods.decoding.hypotheses import Hypotheses, SetFit, relative_misfit
+from musisep_cli.players.hypotheses import Hypotheses, SetFit, relative_misfit
 from musisep_cli.tones.objective import ObjectiveConfig
 from musisep_cli.tones.tones import Tones
 

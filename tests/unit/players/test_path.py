@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from musisep_cli.errors import OutputError
 from musisep_cli.frames.spool import Spool
-from musisep_cli.methods.decoding import path as decoding_path
-from musisep_cli.methods.decoding import viterbi
-from musisep_cli.methods.decoding.costs import Candidates, DecodingConfig, assignments
-from musisep_cli.methods.decoding.path import Decoding, Excerpt, decode, decode_again, order_like
+from musisep_cli.players import path as decoding_path
+from musisep_cli.players import viterbi
+from musisep_cli.players.costs import Candidates, DecodingConfig, assignments
+from musisep_cli.players.path import Decoding, Excerpt, decode, decode_again, order_like
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

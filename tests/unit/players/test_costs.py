@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from musisep_cli.methods.decoding.costs import (
+from musisep_cli.players.costs import (
     Array,
     Candidates,
     Costs,

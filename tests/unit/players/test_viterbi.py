@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musisep_cli.frames.spool import Spool
-from musisep_cli.methods.decoding import viterbi
-from musisep_cli.methods.decoding.viterbi import Transitions, cheapest_path
+from musisep_cli.players import viterbi
+from musisep_cli.players.viterbi import Transitions, cheapest_path
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]

@@ -11,9 +11,9 @@ from torch.testing import assert_close
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.leaves import leaves
-from musisep_cli.methods.decoding.decoded import Decoded, candidates_of, dictionary_of_timbres
-from musisep_cli.methods.decoding.hypotheses import Hypotheses
-from musisep_cli.methods.decoding.path import Decoding
+from musisep_cli.players.decoded import Decoded, candidates_of, dictionary_of_timbres
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import Decoding
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.tones.tones import Tones, pitch_semitones
 

@@ -26,9 +26,9 @@ from musisep_cli.frames.framewise import Derived, Framewise, Together, stretches
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.frames.spool import SpooledFrames
-from musisep_cli.methods.decoding.decoded import Decoded
-from musisep_cli.methods.decoding.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
-from musisep_cli.methods.decoding.path import Decoding
+from musisep_cli.players.decoded import Decoded
+from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
+from musisep_cli.players.path import Decoding
 from musisep_cli.tones.notes import NeighbourTones, NotesAround
 from musisep_cli.tones.tones import Tones
 

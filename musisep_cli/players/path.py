@@ -30,7 +30,7 @@ from scipy.optimize import linear_sum_assignment
 from musisep_cli.frames.framewise import Derived, Framewise, Together, excerpt, stretches
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
-from musisep_cli.methods.decoding.costs import (
+from musisep_cli.players.costs import (
     Array,
     Candidates,
     Choice,
@@ -38,7 +38,7 @@ from musisep_cli.methods.decoding.costs import (
     DecodingConfig,
     Weighed,
 )
-from musisep_cli.methods.decoding.viterbi import cheapest_path
+from musisep_cli.players.viterbi import cheapest_path
 
 EXCERPT_STRETCHES, STRETCH_FRAMES = 8, 1024
 """Number of parts of a long recording, and of frames in each, on which the starts are tried: 87
