@@ -85,8 +85,10 @@ def _linearise(
             for p in range(4):
                 for k in range(4):
                     product = 0.0
-                    for s in range(first, end):
-                        product += slopes[t, p, s] * slopes[other, k, s]
+                    if first < end:
+                        one, two = slopes[t, p, first:end], slopes[other, k, first:end]
+                        for s in range(len(one)):
+                            product += one[s] * two[s]
                     normal[4 * t + p, 4 * other + k] = product
                     normal[4 * other + k, 4 * t + p] = product
     return 0.5 * np.dot(rho, rho)

@@ -112,9 +112,10 @@ def _proposal(
     """Return the Gauss-Newton step (da, dm, dsigma) of a line whose ``values`` are given (L1)."""
     height, middle, width = line[0], line[1], line[2]
     c_0 = c_1 = c_2 = 0.0
+    near = rest[first : first + len(values)]
     for n in range(len(values)):
-        distance = first + n - middle
-        product = rest[first + n] * values[n]
+        distance = first - middle + n
+        product = near[n] * values[n]
         c_0 += product
         c_1 += product * distance
         c_2 += product * distance * distance
@@ -151,16 +152,17 @@ def _step(
         draw_line(new, start, stop, middle, width)
         low, high = min(first, start), max(end, stop)
         change[: high - low] = 0.0
-        for n in range(end - first):
-            change[first - low + n] += line[0] * old[n]
-        for n in range(stop - start):
-            change[start - low + n] -= height * new[n]
-        gain = 0.0
-        for n in range(high - low):
-            gain -= change[n] * (2 * rest[low + n] + change[n])
+        removed, drawn = change[first - low : end - low], change[start - low : stop - low]
+        for n in range(len(removed)):
+            removed[n] += line[0] * old[n]
+        for n in range(len(drawn)):
+            drawn[n] -= height * new[n]
+        gain, near = 0.0, rest[low:high]
+        for n in range(len(near)):
+            gain -= change[n] * (2 * near[n] + change[n])
         if gain > 0:
-            for n in range(high - low):
-                rest[low + n] += change[n]
+            for n in range(len(near)):
+                near[n] += change[n]
             line[0], line[1], line[2] = height, middle, width
             return gain
         share *= 0.5

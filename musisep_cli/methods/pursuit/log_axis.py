@@ -77,8 +77,9 @@ def add_line(
     first, end = line_bins(middle, width, len(spectrum))
     if first < end:
         draw_line(values, first, end, middle, width)
-        for n in range(end - first):
-            spectrum[first + n] += height * values[n]
+        part = spectrum[first:end]
+        for n in range(len(part)):
+            part[n] += height * values[n]
 
 
 def to_hz(bins: NDArray[np.float64]) -> NDArray[np.float64]:

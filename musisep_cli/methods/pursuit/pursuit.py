@@ -40,9 +40,9 @@ class PursuitConfig:
     """T, tones that an instrument can play at once."""
     acceptance: float = 0.9
     """lambda: a round must lower the norm of the lifted residual below this part of it."""
-    n_steps: int = 30
+    n_steps: int = 20
     """Steps of a fit at most."""
-    tolerance: float = 1e-4
+    tolerance: float = 1e-3
     """A fit ends when a step lowers the distance by less than this part of it."""
 
 

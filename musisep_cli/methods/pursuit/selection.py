@@ -26,12 +26,15 @@ from musisep_cli.methods.pursuit.tone import BEND, HEIGHT, PLACE, WIDTH, add_ton
 
 BEFORE = math.ceil(REACH_WIDTHS * LINE_WIDTH)
 """Bins of a pattern below the fundamental's own."""
+_TAPS = 4
+"""Bins of a pattern that are added up together: the sums are then read and written less often."""
 
 
 @compiled
 def pattern_bins(n_harmonics: int) -> int:
-    """Return the length of a pattern of so many harmonics, in bins."""
-    return 2 * BEFORE + 1 + math.ceil(BINS_PER_NAT * math.log(n_harmonics))
+    """Return the length of a pattern of so many harmonics, in bins, a multiple of ``_TAPS``."""
+    least = 2 * BEFORE + 1 + math.ceil(BINS_PER_NAT * math.log(n_harmonics))
+    return _TAPS * math.ceil(least / _TAPS)
 
 
 @compiled
@@ -58,17 +61,21 @@ def correlate(rest: NDArray[np.float64], pattern: NDArray[np.float64]) -> NDArra
 
     Args:
         rest: r, the lifted residual, ``[f]``.
-        pattern: P, its fundamental in bin ``BEFORE``, ``[p]``.
+        pattern: P, its fundamental in bin ``BEFORE``, ``[p]``; p is a multiple of ``_TAPS``.
     """
     n_bins = len(rest)
+    padded = np.zeros(BEFORE + n_bins + len(pattern))
+    padded[BEFORE : BEFORE + n_bins] = rest
     total = np.zeros(n_bins)
-    for p in range(len(pattern)):
-        weight = pattern[p]
-        if weight > 0:
-            shift = p - BEFORE
-            first, end = max(0, -shift), min(n_bins, n_bins - shift)
-            for k in range(first, end):
-                total[k] += weight * rest[k + shift]
+    for p in range(0, len(pattern), _TAPS):
+        one, two, three, four = pattern[p], pattern[p + 1], pattern[p + 2], pattern[p + 3]
+        if one + two + three + four > 0:
+            end = max(min(n_bins, n_bins + BEFORE - p), 0)  # beyond, the padding is 0
+            near, part = padded[p : p + end + _TAPS], total[:end]
+            for k in range(end):
+                part[k] += (
+                    one * near[k] + two * near[k + 1] + three * near[k + 2] + four * near[k + 3]
+                )
     return total
 
 

@@ -86,6 +86,7 @@ def draw_derivatives(
     n_bins = slopes.shape[1]
     values = np.empty(LINE_POINTS)
     width, inharmonicity = tone[WIDTH], tone[BEND]
+    precision = 1.0 / (width * width)
     low, _ = line_bins(tone[PLACE], width, n_bins)
     highest = harmonic_place(tone[PLACE], inharmonicity, len(relative))
     _, high = line_bins(highest, width, n_bins)
@@ -101,14 +102,16 @@ def draw_derivatives(
             continue
         draw_line(values, first, end, middle, width)
         bend = BINS_PER_NAT * (n + 1) ** 2 / (2 + 2 * inharmonicity * (n + 1) ** 2)
-        for s in range(first, end):
-            distance = s - middle
-            line = relative[n] * values[s - first]
-            move = line * distance / width**2
-            slopes[HEIGHT, s] += line
-            slopes[PLACE, s] += move
-            slopes[WIDTH, s] += move * distance / width
-            slopes[BEND, s] += move * bend
+        by_height, by_place = slopes[HEIGHT, first:end], slopes[PLACE, first:end]
+        by_width, by_bend = slopes[WIDTH, first:end], slopes[BEND, first:end]
+        for s in range(end - first):
+            distance = first - middle + s
+            line = relative[n] * values[s]
+            move = line * distance * precision
+            by_height[s] += line
+            by_place[s] += move
+            by_width[s] += move * distance / width
+            by_bend[s] += move * bend
     return low, high
 
 
@@ -124,6 +127,7 @@ def add_atom_gradient(
         if first < end:
             draw_line(values, first, end, middle, tone[WIDTH])
             total = 0.0
-            for s in range(first, end):
-                total += error[s] * values[s - first]
+            near = error[first:end]
+            for s in range(len(near)):
+                total += near[s] * values[s]
             gradient[n] += tone[HEIGHT] * total
