@@ -9,7 +9,8 @@ to the density of the authors' implementation.) Every 500 iterations the N atoms
 
     S / (age - 250),  S = sum of a since birth,                                          (P6)
 
-are drawn anew. An age counts from 500 here, so that a newcomer's first score is doubled: a head start.
+are drawn anew. An age is 500 at the first renewal, so that a newcomer's first score is doubled: a
+head start.
 
 Axes: ``i`` atoms, ``h`` harmonics. Dictionaries are transposed here, ``[i, h]``.
 """
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOMAX_SHAPE = 0.5
-"""Of the decay's distribution: its mean is infinite, so that nearly pure tones are among the atoms."""
+"""Of the decay's distribution: its mean is infinite, so that some atoms are nearly pure tones."""
 RENEWAL_ITERATIONS = 500
 """Between two renewals; also the age from which an atom may be kept."""
 HEAD_START = 250
@@ -78,7 +79,10 @@ class AtomState:
 
     def renewed(self, chosen: NDArray[np.int64], columns: NDArray[np.float64]) -> AtomState:
         """Return a copy with the chosen atoms in the state of newborn ones, ``columns [k, h]``."""
-        born, copy = AtomState.of(columns), AtomState(*(vars(self)[f.name].copy() for f in fields(self)))
+        born, copy = (
+            AtomState.of(columns),
+            AtomState(*(vars(self)[f.name].copy() for f in fields(self))),
+        )
         for field in fields(self):
             vars(copy)[field.name][chosen] = vars(born)[field.name]
         return copy

@@ -29,8 +29,9 @@ from musisep_cli.methods.pursuit.atoms import (
     random_atoms,
 )
 from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.methods.pursuit.configs import LearningConfig, PursuitConfig
 from musisep_cli.methods.pursuit.fit import DELTA
-from musisep_cli.methods.pursuit.pursuit import N_NEW, PursuitConfig, pursue
+from musisep_cli.methods.pursuit.pursuit import N_NEW, pursue
 from musisep_cli.methods.pursuit.selection import patterns_of
 from musisep_cli.methods.pursuit.tone import HEIGHT, add_atom_gradient, log_spectrum
 
@@ -38,18 +39,6 @@ BETA_1, BETA_2 = 0.9, 0.999
 """Decays of (P5)."""
 EPSILON = 1e-8
 """Keeps (P5) finite where no gradient was seen."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LearningConfig:
-    """How the dictionary is learned."""
-
-    iterations: int = 10_000
-    """Frames that are drawn; the authors take 10,000 or 100,000."""
-    rate: float = 1e-3
-    """Step of (P5), as a part of an atom's largest amplitude."""
-    atoms_per_instrument: int = 2
-    """Atoms that compete for an instrument, of which one is kept."""
 
 
 @dataclass(frozen=True)
@@ -212,5 +201,3 @@ def dictionary_of(state: AtomState, n_instruments: int) -> NDArray[np.float64]:
     largest = columns.max(1, keepdims=True)
     scaled: NDArray[np.float64] = np.divide(columns, largest, where=largest > 0, out=columns.copy())
     return scaled
-
-

@@ -26,7 +26,6 @@ Axes: ``n`` frames, ``f`` bins, ``j`` lines.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,20 +47,6 @@ _SETTLED = 1e-7
 """A line rests while it and its neighbours lower |r|^2 by less than this part of |Y|^2 a sweep."""
 _FARTHEST_STEP = 1.0
 """Bins that a line moves in one step at most: as far as its linearisation holds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineConfig:
-    """How spectra are taken apart into lines."""
-
-    n_rounds: int = 2
-    """Rounds of selection and fit; more than three gain nothing (the authors allow 20)."""
-    n_sweeps: int = 30
-    """Sweeps over all lines in every round."""
-    floor: float = 1e-4
-    """Maxima below this part of the frame's peak start no line; -80 dB. The authors: 0."""
-    most: int = 1000
-    """Lines that are kept in a frame."""
 
 
 @compiled
@@ -132,10 +117,8 @@ def _proposal(
 
 
 @compiled
-def _step(
-    rest: NDArray[np.float64], line: NDArray[np.float64], room: NDArray[np.float64]
-) -> float:
-    """Let one line take its step and return by how much |r|^2 fell; ``room`` is scratch, ``[3, w]``.
+def _step(rest: NDArray[np.float64], line: NDArray[np.float64], room: NDArray[np.float64]) -> float:
+    """Let one line take its step and return by how much |r|^2 fell; ``room [3, w]`` is scratch.
 
     A line whose height reaches 0 is gone: it is 0 from then on.
     """

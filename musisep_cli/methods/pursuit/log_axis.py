@@ -48,7 +48,9 @@ def line_bins(middle: float, width: float, n_bins: int) -> tuple[int, int]:
 
 
 @compiled
-def draw_line(values: NDArray[np.float64], first: int, end: int, middle: float, width: float) -> None:
+def draw_line(
+    values: NDArray[np.float64], first: int, end: int, middle: float, width: float
+) -> None:
     """Write g(s; middle, width) of the bins ``first`` to ``end - 1`` to the front of ``values``.
 
     By recurrence, three exponentials per line: g(s + 1) = g(s) r(s) with r(s + 1) = r(s) c. The

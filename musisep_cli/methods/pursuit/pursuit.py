@@ -18,7 +18,6 @@ Axes: ``n`` frames, ``t`` tones, ``i`` atoms, ``h`` harmonics, ``f`` bins.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,24 +31,8 @@ N_NEW = 1
 """N_pre, tones that a round selects (authors' implementation)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PursuitConfig:
-    """How a spectrum is taken apart into tones."""
-
-    tones_per_instrument: int = 1
-    """T, tones that an instrument can play at once."""
-    acceptance: float = 0.9
-    """lambda: a round must lower the norm of the lifted residual below this part of it."""
-    n_steps: int = 20
-    """Steps of a fit at most."""
-    tolerance: float = 1e-3
-    """A fit ends when a step lowers the distance by less than this part of it."""
-
-
 @compiled
-def prune(
-    tones: NDArray[np.float64], atoms: NDArray[np.int64], n_tones: int, n_kept: int
-) -> int:
+def prune(tones: NDArray[np.float64], atoms: NDArray[np.int64], n_tones: int, n_kept: int) -> int:
     """Keep the ``n_kept`` tones of largest height per atom, in order; return how many are left.
 
     Args:

@@ -1,9 +1,9 @@
 """Spectrogram: a recording's frames on the log-frequency axis, redrawn from their lines.
 
 An STFT that is merely read at other frequencies has lines as wide in Hz as before, which are far
-too wide in octaves at low frequencies. Instead every line that was found on the linear axis is drawn
-again at s = K ln(f / 20 Hz), its height and its width in bins unchanged: a tone is then the same
-picture at every pitch, shifted.
+too wide in octaves at low frequencies. Instead every line that was found on the linear axis is
+drawn again at s = K ln(f / 20 Hz), its height and its width in bins unchanged: a tone is then the
+same picture at every pitch, shifted.
 
 Axes: ``n`` frames, ``f`` bins, ``j`` lines.
 """
@@ -20,7 +20,8 @@ from torch import Tensor
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import SILENT_PEAK
 from musisep_cli.methods.pursuit.compiled import compiled
-from musisep_cli.methods.pursuit.lines import LineConfig, pursue_lines
+from musisep_cli.methods.pursuit.configs import LineConfig
+from musisep_cli.methods.pursuit.lines import pursue_lines
 from musisep_cli.methods.pursuit.log_axis import (
     BINS_PER_NAT,
     LINE_POINTS,

@@ -1,4 +1,4 @@
-"""Separation: the tones of every frame, drawn on the linear axis, as a mask over the mixture.
+"""Mask: the tones of every frame, drawn on the linear axis, as a division of the mixture.
 
 With z_eta the tones of instrument eta on the linear axis and Y the mixture's spectrum, a stem is
 
@@ -15,7 +15,6 @@ Axes: ``n`` frames, ``i`` instruments, ``c`` channels, ``f`` bins.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,22 +23,13 @@ from torch import Tensor
 
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.methods.pursuit.configs import MaskConfig
 from musisep_cli.methods.pursuit.log_axis import BINS_PER_NAT, LINE_POINTS, LOWEST_HZ, add_line
 from musisep_cli.methods.pursuit.tone import BEND, HEIGHT, PLACE, WIDTH
 from musisep_cli.tones.peaks import magnitude
 
 _TINY = 1e-40
 """Keeps the quotient of (P7) finite where no tone is."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskConfig:
-    """How tones become stems."""
-
-    mask: bool = True
-    """Divide the mixture among the tones (P7); else a stem is its tones alone, in its phase."""
-    mask_floor: float = 0.0
-    """What is taken as nobody's, relative to the loudest line of the frame."""
 
 
 @compiled
@@ -90,9 +80,9 @@ def stems_of(
         config: how tones become stems.
     """
     drawn = torch.from_numpy(linear_spectra(tones, columns, frame.bin_hz, channels.shape[-1]))
-    if config.mask:
+    if config.enabled:
         loudest = drawn.amax((1, 2), keepdim=True)
-        whole = drawn.double().sum(1, keepdim=True) + config.mask_floor * loudest + _TINY
+        whole = drawn.double().sum(1, keepdim=True) + config.floor * loudest + _TINY
         gains = drawn / whole  # (P7)
     else:
         # The mean's magnitude becomes z; the channels keep their relation to it.
