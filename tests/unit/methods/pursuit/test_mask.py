@@ -42,8 +42,6 @@ def test_magnitudes_add_up_to_the_mixtures_where_tones_are_and_to_0_elsewhere() 
 def test_one_instrument_that_sounds_everywhere_is_the_mixture() -> None:
     columns, channels = np.ones((1, 1)), noise()[..., :40]
     tones = tones_at(20 * FRAME.bin_hz)
-    tones[..., 2] = 10.0  # wide enough to reach all bins
-    tones[..., 2] = LINE_WIDTH
     near = slice(10, 31)
     stems = stems_of(channels, tones, columns, FRAME, MaskConfig())
     torch.testing.assert_close(stems[0][..., near], channels[..., near])
