@@ -114,7 +114,9 @@ def separated(piece: Piece, columns: NDArray[np.float64], settings: PursuitSetti
     return Outcome(columns, scores, misfit(found), (pursued - before, after - pursued))
 
 
-def quality(cases: list[str], settings: PursuitSettings, seeds: int, duration: float | None) -> None:
+def quality(
+    cases: list[str], settings: PursuitSettings, seeds: int, duration: float | None
+) -> None:
     """Seeds of single dictionaries: how well the misfit tells the best, and what several gain."""
     one = replace(settings, training=replace(settings.training, dictionaries=1))
     n_tried = settings.training.dictionaries

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numba
 
@@ -41,10 +41,17 @@ def compiled(function: Callable[Parameters, Returned]) -> Callable[Parameters, R
         function: of numbers, arrays and tuples of them; it may call other compiled functions.
     """
     function.__qualname__ = f"{function.__qualname__}_{_DIGEST}"
-    # A division by 0 gives infinity, as in NumPy: a check of every divisor prevents vectorising.
-    options = {"nogil": True, "error_model": "numpy", "fastmath": _REORDERED}
     try:
-        made: Callable[Parameters, Returned] = numba.njit(cache=True, **options)(function)
+        return _translated(function, kept=True)
     except RuntimeError:  # neither this folder nor the user's cache can be written to
-        made = numba.njit(**options)(function)
-    return made
+        return _translated(function, kept=False)
+
+
+def _translated(
+    function: Callable[Parameters, Returned], *, kept: bool
+) -> Callable[Parameters, Returned]:
+    """Return the function as numba makes it, kept on the disk or not."""
+    # A division by 0 gives infinity, as in NumPy: a check of every divisor prevents vectorising.
+    translate: Any = numba.njit(cache=kept, nogil=True, error_model="numpy", fastmath=_REORDERED)
+    translated: Callable[Parameters, Returned] = translate(function)
+    return translated

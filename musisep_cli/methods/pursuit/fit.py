@@ -91,7 +91,7 @@ def _linearise(
                             product += one[s] * two[s]
                     normal[4 * t + p, 4 * other + k] = product
                     normal[4 * other + k, 4 * t + p] = product
-    return 0.5 * np.dot(rho, rho)
+    return float(0.5 * np.dot(rho, rho))
 
 
 @compiled

@@ -176,7 +176,11 @@ def learn(
         atoms = state.state.renewed(np.empty(0, np.int64), np.empty((0, n_harmonics)))
         distance = _learn_frames(
             drawn,
-            *vars(atoms).values(),
+            atoms.columns,
+            atoms.momentum,
+            atoms.power,
+            atoms.age,
+            atoms.score,
             pursuit.tones_per_instrument,
             pursuit.acceptance,
             pursuit.n_steps,

@@ -66,7 +66,8 @@ def lifted_rest(
     columns: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return r = Y^q - y^q, ``[f]``, of the roots Y^q and tones ``[t, 4]``."""
-    return roots - np.sqrt(log_spectrum(tones, atoms, columns, len(roots)))
+    rest: NDArray[np.float64] = roots - np.sqrt(log_spectrum(tones, atoms, columns, len(roots)))
+    return rest
 
 
 @compiled

@@ -104,7 +104,7 @@ def select(
             scores[i] = correlate(rest, patterns[i]) / norms[i]
     flat = scores.ravel()
     for n in range(n_new):
-        best = np.argmax(flat)
+        best = int(np.argmax(flat))
         if flat[best] <= 0:
             return n
         i, k = best // len(rest), best % len(rest)
