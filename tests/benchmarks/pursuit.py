@@ -159,13 +159,14 @@ def _least_of(n_tried: int, misfits: list[float], sdr: list[float]) -> float:
 
 
 def _choose(n: int, k: int) -> int:
-    return int(round(float(np.prod([(n - j) / (j + 1) for j in range(k)])))) if k <= n else 0
+    return round(float(np.prod([(n - j) / (j + 1) for j in range(k)]))) if k <= n else 0
 
 
 def reuse(cases: list[str], settings: PursuitSettings, seeds: int) -> None:
     """Halves of a recording, each separated by its own dictionary and by the other's."""
     print(
-        "\n| case, half | SDR by its own dictionary, dB | by the other half's |\n| --- | --- | --- |"
+        "\n| case, half | SDR by its own dictionary, dB | by the other half's |\n"
+        "| --- | --- | --- |"
     )
     for case in cases:
         mix, reference = references(case, None)
