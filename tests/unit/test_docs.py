@@ -56,6 +56,6 @@ def test_modules_that_are_named_are_there(repository: Path) -> None:
 def test_presets_that_are_described_are_those_that_are_shipped(repository: Path) -> None:
     text = (repository / "docs" / "use.md").read_text("utf-8")
     table = text.partition("## Presets")[2].partition("\n## ")[0]
-    documented = set(re.findall(r"^\| `(\w+)` \|", table, re.M))
+    documented = set(re.findall(r"^\| `([\w-]+)` \|", table, re.M))
     shipped = {path.stem for path in (repository / "musisep_cli").glob("methods/*/presets/*.toml")}
     assert documented == shipped

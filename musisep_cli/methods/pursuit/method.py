@@ -1,0 +1,130 @@
+"""Sparse pursuit as the house sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from musisep_cli.errors import ConfigError
+from musisep_cli.methods.learned_dictionary import shown_dictionary
+from musisep_cli.methods.method import AsSettings, Method, Result, Shown, Trial, Work, setting
+from musisep_cli.methods.pursuit.settings import PursuitSettings
+from musisep_cli.methods.registry import presets_of
+from musisep_cli.sound.recording import Recording
+
+MAX_INSTRUMENTS = 6
+"""2N atoms take N times as many rounds, each fits up to 2N tones together: time grows with N^4."""
+TRIAL_STEPS = 500
+"""Training steps of a trial: what is reported at once."""
+TRIAL_FRAMES = 256
+"""Frames of a trial."""
+
+
+class PursuitMethod(Method):
+    """Tones are pursued frame by frame, their timbres learned from random frames."""
+
+    name = "pursuit"
+    settings = PursuitSettings
+    presets = presets_of("pursuit")
+    stages: ClassVar[Mapping[str, str]] = {
+        "conversion": "redrawing frame",
+        "training": "training step",
+        "pursuit": "pursuing the tones of frame",
+        "resynthesis": "resynthesis of frame",
+    }
+    terms: ClassVar[Sequence[str]] = ("misfit",)
+    flags: ClassVar[Mapping[str, AsSettings]] = {
+        "--iterations": setting("training", "iterations"),
+        "--harmonics": setting("dictionary", "n_harmonics"),
+        "--init-dictionary": setting("dictionary", "init_file"),
+        "--freeze-dictionary": setting("dictionary", "frozen"),
+    }
+    most_instruments = MAX_INSTRUMENTS
+
+    def separate(
+        self, recording: Recording, n_instruments: int, settings: PursuitSettings, work: Work
+    ) -> Result:
+        """Learn a dictionary from the recording, and divide it by the tones that are found."""
+        # The compiled code takes a second to load: names and settings are known without it.
+        from musisep_cli.methods.pursuit.separate import separate
+
+        return separate(recording, n_instruments, settings, work)
+
+    def check(self, settings: PursuitSettings, n_instruments: int) -> None:
+        """Refuse settings that do not go together."""
+        if n_instruments > MAX_INSTRUMENTS:
+            raise ConfigError(
+                f"[run] instruments = {n_instruments}: sparse pursuit serves 1 to "
+                f"{MAX_INSTRUMENTS}; choose --preset quick"
+            )
+        if settings.dictionary.frozen and not settings.dictionary.init_file:
+            raise ConfigError(
+                "[dictionary] frozen = true: there is no dictionary to keep; name one with "
+                "--init-dictionary FILE"
+            )
+
+    def check_files(self, settings: PursuitSettings, n_instruments: int) -> None:
+        """Read the dictionary that is to be started from."""
+        from musisep_cli.methods.pursuit.separate import given_atoms
+
+        given_atoms(settings.dictionary, n_instruments)
+
+    def n_steps(self, settings: PursuitSettings) -> int:
+        """Return the number of training steps."""
+        training = settings.training
+        return 0 if settings.dictionary.frozen else training.iterations * training.dictionaries
+
+    def training(self, settings: PursuitSettings, n_done: int | None = None) -> str:
+        """Return how long is trained, or was."""
+        if not self.n_steps(settings):
+            return "no training"
+        training = settings.training
+        of_one = f"{training.iterations} iterations of one frame"
+        if n_done is not None and n_done < self.n_steps(settings):
+            return f"{n_done} of {self.n_steps(settings)} iterations of one frame"
+        if training.dictionaries == 1:
+            return of_one
+        return f"the best of {training.dictionaries} dictionaries, {of_one} each"
+
+    def start(self, settings: PursuitSettings) -> str:
+        """Return where the timbres come from."""
+        return "from a given dictionary" if settings.dictionary.init_file else "from random timbres"
+
+    def without_effect(self, settings: PursuitSettings) -> Mapping[str, str]:
+        """Return the flags that change nothing with these settings."""
+        return dict(self._without_effect(settings))
+
+    def _without_effect(self, settings: PursuitSettings) -> Iterator[tuple[str, str]]:
+        yield "--no-decode", "does not decode, it takes every frame by itself anyway"
+        yield "--batch-size", "learns from one frame after the other"
+        yield "--sampling", "has no network that samples"
+        if settings.dictionary.frozen:
+            yield "--iterations", "keeps the given dictionary (--freeze-dictionary)"
+
+    def trial(self, settings: PursuitSettings, sample_rate_hz: int, n_threads: int) -> Trial:
+        """Return a few training steps and some blocks of frames."""
+        training = settings.training
+        n_steps = min(TRIAL_STEPS, training.iterations)
+        return Trial(
+            settings=replace(
+                settings, training=replace(training, iterations=n_steps, dictionaries=1)
+            ),
+            hop_s=settings.frame.hop_zetas * settings.frame.zeta_s,
+            n_frames=TRIAL_FRAMES,
+            n_steps=self.n_steps(settings),
+            may_stop=False,
+        )
+
+    def shown(self, folder: Path, names: Sequence[str]) -> Shown:
+        """Return the dictionary and the log-frequency spectrogram."""
+        from musisep_cli.methods.pursuit.overview import FILE, draw
+
+        shown = shown_dictionary(folder / "dictionary.json", names)
+        pictures = dict(shown.pictures)
+        pictures["log-spectrogram"] = lambda target, title: draw(folder / FILE, target, title)
+        return Shown(tables=shown.tables, pictures=pictures)
+
+
+METHOD = PursuitMethod()

@@ -1,0 +1,68 @@
+import numpy as np
+import torch
+
+from musisep_cli.methods.pursuit.choice import Choice
+from musisep_cli.methods.pursuit.configs import LearningConfig, PursuitConfig
+from musisep_cli.methods.pursuit.log_axis import N_BINS
+from musisep_cli.methods.pursuit.settings import PursuitSettings
+from musisep_cli.methods.pursuit.tone import log_spectrum
+from musisep_cli.methods.pursuit.transcription import FoundTones, LogFrames, found_tones, misfit
+from tests.unit.methods.pursuit.problems import some_atoms, some_tones
+
+SETTINGS = PursuitSettings(
+    pursuit=PursuitConfig(n_steps=20, tolerance=1e-3),
+    training=LearningConfig(iterations=520, dictionaries=3),
+)
+
+
+def frames() -> LogFrames:
+    """Frames of two tones each."""
+    generator = np.random.default_rng(0)
+    columns = some_atoms(generator, 2)
+    spectra = [
+        log_spectrum(some_tones(generator, 2), np.array([0, 1]), columns, N_BINS) for _ in range(40)
+    ]
+    return LogFrames(torch.from_numpy(np.stack(spectra).astype(np.float32)))
+
+
+def test_the_dictionary_of_least_misfit_is_kept() -> None:
+    choice = Choice(frames(), SETTINGS, 2, seed=1)
+    misfits, least = [], np.inf
+    for _ in choice.run():
+        if choice.learned is None:  # a dictionary is done
+            misfits.append(choice.least)
+    assert len(misfits) == 3
+    assert misfits == sorted(misfits, reverse=True)
+    assert choice.best is not None
+    least = misfit(found_tones(frames(), choice.best, SETTINGS.pursuit))
+    assert least == choice.least
+
+
+def test_it_goes_on_from_any_state_to_the_same_bytes() -> None:
+    whole = Choice(frames(), SETTINGS, 2, seed=1)
+    n_done = []
+    states = []
+    for done, _ in whole.run():
+        n_done.append(done)
+        states.append(whole.state_dict())
+    assert n_done == [500, 520, 1020, 1040, 1540, 1560]
+    for state in (states[0], states[1], states[2], states[5]):
+        resumed = Choice(frames(), SETTINGS, 2, seed=1)
+        resumed.load_state_dict(state)
+        assert resumed.n_done in n_done
+        for _ in resumed.run():
+            pass
+        assert resumed.best is not None
+        assert whole.best is not None
+        np.testing.assert_array_equal(resumed.best, whole.best)
+
+
+def test_the_misfit_is_the_mean_over_the_frames_that_sound() -> None:
+    found = FoundTones(
+        tones=torch.zeros(3, 1, 1, 4),
+        distance=torch.tensor([1.0, 0.0, 3.0]),
+        level=torch.tensor([2.0, 0.0, 4.0]),
+    )
+    assert misfit(found) == (0.5 + 0.75) / 2
+    silent = FoundTones(torch.zeros(1, 1, 1, 4), torch.zeros(1), torch.zeros(1))
+    assert misfit(silent) == 0.0
