@@ -17,7 +17,7 @@ from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.methods.pursuit.configs import PursuitConfig
 from musisep_cli.methods.pursuit.log_axis import to_hz
 from musisep_cli.methods.pursuit.pursuit import pursue_frames
-from musisep_cli.methods.pursuit.tone import BEND, HEIGHT, PLACE
+from musisep_cli.methods.pursuit.tone import HEIGHT, PLACE
 from musisep_cli.tones.tracks import PitchTracks
 
 TRACK_FRAMES = 4096
@@ -105,6 +105,5 @@ def tracks_of(
         times_s=frame.centres(n_samples).cpu().numpy() / frame.sample_rate_hz,
         f0_hz=to_hz(strongest[..., PLACE]).astype(np.float32),
         amplitude=(strongest[..., HEIGHT] / gain).astype(np.float32),
-        on=(strongest[..., HEIGHT] > 0).astype(np.float32),
-        inharmonicity=strongest[..., BEND].astype(np.float32),
+        on=strongest[..., HEIGHT] > 0,
     )
