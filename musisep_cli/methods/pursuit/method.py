@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -118,12 +119,16 @@ class PursuitMethod(Method):
         )
 
     def shown(self, folder: Path, names: Sequence[str]) -> Shown:
-        """Return the dictionary and the log-frequency spectrogram."""
+        """Return the dictionary, and the log-frequency spectrogram where it is still there.
+
+        The spectrogram is the same in every seed of a run, and lies in their folders.
+        """
         from musisep_cli.methods.pursuit.overview import FILE, draw
 
         shown = shown_dictionary(folder / "dictionary.json", names)
         pictures = dict(shown.pictures)
-        pictures["log-spectrogram"] = lambda target, title: draw(folder / FILE, target, title)
+        for source in sorted(folder.glob(f"seeds/*/{FILE}"))[:1]:
+            pictures["log-spectrogram"] = partial(draw, source)
         return Shown(tables=shown.tables, pictures=pictures)
 
 
