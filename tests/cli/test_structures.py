@@ -19,7 +19,7 @@ from tests.unit.methods.structures.test_detector import RATE, lines
 FAITHFUL = '[structures]\nsound = "faithful"\n'
 
 
-def write_duet(path: Path, *, rate_hz: int = RATE, n_channels: int = 1, s: float = 1.5) -> Path:
+def write_duet(path: Path, *, rate_hz: int = RATE, n_channels: int = 1, s: float = 1.2) -> Path:
     mix = 0.2 * sum(lines(s))
     soundfile.write(path, np.outer(mix, 1 / np.arange(1, n_channels + 1)), rate_hz)
     return path
@@ -97,7 +97,7 @@ def test_a_run_can_be_inspected_and_evaluated(tmp_path: Path) -> None:
     assert "Dictionary" in result.stdout
     references = tmp_path / "references" / "mix"
     references.mkdir(parents=True)
-    for name, line in zip(("flute", "clarinet"), lines(1.5), strict=True):
+    for name, line in zip(("flute", "clarinet"), lines(1.2), strict=True):
         soundfile.write(references / f"{name}.wav", 0.2 * line, RATE)
     result = CliRunner().invoke(app, ["evaluate", str(results(tmp_path, "mix")), str(references)])
     assert result.exit_code == 0, result.output
