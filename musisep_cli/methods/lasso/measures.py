@@ -17,6 +17,7 @@ Axes: as in the package.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -28,8 +29,11 @@ from musisep_cli.tones.certificate import PitchGrid
 from musisep_cli.tones.lifted import FINE
 from musisep_cli.tones.peaks import bell, harmonic_positions
 
+NEIGHBOURS = (-1, 0, 1)
+"""Of another atom's peaks only those around the nearest are near: at the lowest pitch, 10 bins, the
+next ones are 15 bins away, where exp(-d^2 / (4 sigma'^2)) is 4e-4."""
 DRAWN_WIDTHS = 4.5
-"""A peak is drawn on the fine axis so many of its widths to both sides: exp(-10) beyond."""
+"""A peak is drawn so many of its widths to both sides: exp(-10) beyond."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,40 @@ class Peaked:
         stretch = torch.sqrt(1 + found.inharmonicity[..., None] * h**2)
         return h * stretch, found.pitches_bins[..., None] * h**3 / (2 * stretch)
 
+    @cached_property
+    def near(self) -> Tensor:
+        """The harmonics of every atom near to every peak, as numbers from 0 on, ``[n, p, j, o]``.
+
+        Of exact harmonics, that to a place x is number x / s; stretched ones are found by going
+        there twice.
+        """
+        found = self.measures
+        pitches, stiff = found.pitches_bins[:, None], found.inharmonicity[:, None]  # n, 1, j
+        exact = self.positions.flatten(1)[..., None] / pitches
+        number = exact
+        for _ in range(2):
+            number = exact / torch.sqrt(1 + stiff * number.square())
+        offsets = torch.tensor(NEIGHBOURS, device=number.device)
+        last = len(self.grid.heights) - 2
+        return (number.round() - 1).long().clamp(1, last)[..., None] + offsets
+
+    def of_near(self, values: Tensor) -> Tensor:
+        """Return values of all peaks ``[n, j, h]`` at those that are near, ``[n, p, j, o]``."""
+        n_frames, n_atoms, n_harmonics = values.shape
+        first = n_harmonics * torch.arange(n_atoms, device=values.device)
+        index = (self.near + first[:, None]).flatten(1)
+        return values.flatten(1).gather(1, index).view(self.near.shape)
+
+    @cached_property
+    def distances(self) -> Tensor:
+        """x - y from every peak to those near to it, ``[n, p, j, o]``."""
+        return self.positions.flatten(1)[..., None, None] - self.of_near(self.positions)
+
+    @cached_property
+    def kernel(self) -> Tensor:
+        """K of these distances, ``[n, p, j, o]``."""
+        return self.grid.lift.inner(self.distances)
+
     def _between_pitches(self, norms: Tensor, players: Tensor, pitches_bins: Tensor) -> Tensor:
         """Return the norms at the nearest pitch of the grid, ``[n, j]``: they hardly change."""
         grid = self.grid.pitches_bins
@@ -116,18 +154,17 @@ class Peaked:
         return norms[players, nearest]
 
     def drawn(self) -> Tensor:
-        """Return sum_j a_j psi_j after ``Lift.matched``, ``[n, x]``, from the formula K."""
-        lift = self.grid.lift
-        width = lift.lifted_width_bins
-        n_places = FINE * self.grid.n_bins
-        places = (FINE * self.positions).flatten(1)  # n, p
-        reach = round(DRAWN_WIDTHS * width * FINE * 2**0.5)
-        offsets = torch.arange(-reach, reach + 1, device=places.device)
-        index = places.round().long().clamp(0, n_places - 1)[..., None] + offsets
-        values = lift.inner((index - places[..., None]) / FINE)
+        """Return y = sum_j a_j psi_j, ``[n, f]``."""
+        width, n_bins = self.grid.lift.lifted_width_bins, self.grid.n_bins
+        positions = self.positions.flatten(1)  # n, p
+        reach = math.ceil(DRAWN_WIDTHS * width)
+        offsets = torch.arange(-reach, reach + 1, device=positions.device)
+        bins = positions.clamp(-reach, n_bins + reach).round()[..., None] + offsets
+        values = bell((bins - positions[..., None]) / width)
         values *= (self.measures.heights[..., None] * self.weights).flatten(1)[..., None]
-        index = index.clamp_(-1, n_places).add_(1).flatten(1)  # one place before, one after
-        blank = values.new_zeros(len(values), n_places + 2)
+        # Whatever lies outside goes to two bins more, one before and one after.
+        index = bins.clamp_(-1, n_bins).add_(1).long().flatten(1)
+        blank = values.new_zeros(len(values), n_bins + 2)
         return blank.scatter_add_(1, index, values.flatten(1))[:, 1:-1]
 
 
@@ -163,7 +200,7 @@ def products(peaked: Peaked, matched: Tensor) -> Products:
     """
     weights = peaked.weights
     data = (weights * _at(matched, peaked.positions)).sum(-1)
-    gram = _blocks(peaked.grid.lift.inner(_distances(peaked)), weights, weights)
+    gram = _blocks(peaked.kernel, weights, peaked.of_near(weights))
     return Products(data, gram)
 
 
@@ -191,37 +228,30 @@ def slopes(peaked: Peaked, matched: Tensor) -> Slopes:
     width = peaked.grid.lift.lifted_width_bins
     sloped = [peaked.weights * slope for slope in peaked.slopes]  # each n, j, h
     slope_at = _at(matched, peaked.positions, derivative=True)
-    distance = _distances(peaked)
-    kernel = peaked.grid.lift.inner(distance) / (2 * width**2)
+    distance = peaked.distances
+    kernel = peaked.kernel / (2 * width**2)
     first = kernel * distance
     second = kernel - first * distance / (2 * width**2)
+    near = [peaked.of_near(each) for each in sloped]
     return Slopes(
         data=torch.cat([(each * slope_at).sum(-1) for each in sloped], 1),
-        mixed=torch.cat([_blocks(first, peaked.weights, each) for each in sloped], 2),
+        mixed=torch.cat([_blocks(first, peaked.weights, each) for each in near], 2),
         gram=torch.cat(
-            [torch.cat([_blocks(second, own, each) for each in sloped], 2) for own in sloped], 1
+            [torch.cat([_blocks(second, own, each) for each in near], 2) for own in sloped], 1
         ),
     )
 
 
-def _distances(peaked: Peaked) -> Tensor:
-    """Return x - y for all pairs of peaks, ``[n, p, p]``."""
-    positions = peaked.positions.flatten(1)
-    return positions[:, :, None] - positions[:, None]
-
-
 def _blocks(kernel: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Return the sums over the peaks of every pair of atoms, ``[n, j, k]``.
+    """Return sum_x sum_y left_x K(x - y) right_y over the peaks of every two atoms, ``[n, j, k]``.
 
     Args:
-        kernel: of all pairs of peaks, ``[n, j h, k h]``.
-        left: weights, ``[n, j, h]``.
-        right: weights, ``[n, k, h]``.
+        kernel: of the peaks that are near to each other, ``[n, p, k, o]``.
+        left: weights of all peaks, ``[n, j, h]``.
+        right: weights of those that are near, ``[n, p, k, o]``.
     """
-    n_harmonics = left.shape[-1]
-    rows = kernel.unflatten(2, (-1, n_harmonics)) * right[:, None]
-    half = rows.sum(-1).unflatten(1, (-1, n_harmonics))  # n, j, h, k
-    return (half * left[..., None]).sum(2)
+    half = torch.einsum("npko,npko->npk", kernel, right)
+    return torch.einsum("njhk,njh->njk", half.unflatten(1, left.shape[1:]), left)
 
 
 def _at(values: Tensor, positions: Tensor, *, derivative: bool = False) -> Tensor:

@@ -67,11 +67,12 @@ def detect(
         path: the steps of alpha.
         solver: how long atoms are looked for.
     """
-    matched = grid.lift.matched(grid.lift.data(spectra))
+    data = grid.lift.data(spectra)
+    matched = grid.lift.matched(data)
     highest = grid.certificate(matched).flatten(1).amax(1)
     found = Measures.none(len(spectra), n_tones + path.more_tones, matched)
     alpha = highest
     for share in path.shares:
         alpha = share * highest
-        found = sliding_frank_wolfe(Frames(matched, alpha), found, grid, solver)
+        found = sliding_frank_wolfe(Frames(data, matched, alpha), found, grid, solver)
     return Detected(found, alpha, matched)

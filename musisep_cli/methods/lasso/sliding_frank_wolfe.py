@@ -47,7 +47,7 @@ SHORTER = 0.25
 class FrankWolfeConfig:
     """How long the atoms of a frame are looked for."""
 
-    slides: int = 3
+    slides: int = 2
     """Gauss-Newton steps after every new atom."""
     reach_bins: float = 1.5
     """An atom slides no farther from where it was added."""
@@ -55,7 +55,7 @@ class FrankWolfeConfig:
     """b of Eq. 3, the stiffest string that is looked for in one frame. 0: harmonics are exact."""
     merge_bins: float = 0.5
     """Atoms of one instrument that are closer are one."""
-    rounds: int = 20
+    rounds: int = 6
     """Of coordinate descent after every step."""
 
 
@@ -64,16 +64,18 @@ class Frames:
     """What is known of some frames.
 
     Attributes:
+        data: b, ``[n, f]``.
         matched: the data after ``Lift.matched``, ``[n, x]``.
         alpha: bound of the certificate, ``[n]``.
     """
 
+    data: Tensor
     matched: Tensor
     alpha: Tensor
 
     def at(self, rows: Tensor) -> Frames:
         """Return some of them, ``[k]``."""
-        return Frames(self.matched[rows], self.alpha[rows])
+        return Frames(self.data[rows], self.matched[rows], self.alpha[rows])
 
 
 def sliding_frank_wolfe(
@@ -91,7 +93,7 @@ def sliding_frank_wolfe(
     found = start
     active = torch.arange(len(frames.alpha), device=frames.alpha.device)
     if bool((start.heights > 0).any()):
-        found = settled(frames, start, grid, config)
+        found = settled(frames, start, grid, config, n_slides=0)
     for _ in range(n_room + 1):
         here, part = found[active], frames.at(active)
         best = grid.certificate(left(part, here, grid)).flatten(1).max(1)
@@ -102,7 +104,7 @@ def sliding_frank_wolfe(
             break
         part = part.at(missing)
         added = with_atom(here[missing], best.values[missing] - part.alpha, best.indices[missing], grid)
-        found = found.written(active, settled(part, added, grid, config))
+        found = found.written(active, settled(part, added, grid, config, n_slides=config.slides))
     return found
 
 
@@ -111,7 +113,7 @@ def left(frames: Frames, found: Measures, grid: PitchGrid) -> Tensor:
     n_filled = int((found.heights > 0).sum(1).max())
     if n_filled == 0:
         return frames.matched
-    return frames.matched - Peaked(grid, found.first(n_filled)).drawn()
+    return grid.lift.matched(frames.data - Peaked(grid, found.first(n_filled)).drawn())
 
 
 def with_atom(found: Measures, heights: Tensor, places: Tensor, grid: PitchGrid) -> Measures:
@@ -136,13 +138,13 @@ def with_atom(found: Measures, heights: Tensor, places: Tensor, grid: PitchGrid)
 
 
 def settled(
-    frames: Frames, found: Measures, grid: PitchGrid, config: FrankWolfeConfig
+    frames: Frames, found: Measures, grid: PitchGrid, config: FrankWolfeConfig, *, n_slides: int
 ) -> Measures:
     """Return the atoms after steps 3 and 4, those with the greatest height first."""
     n_filled = int((found.heights > 0).sum(1).max())
     now = _Settling.of(frames, found.first(n_filled), grid, config)
     origin, scale = now.found.pitches_bins, torch.ones_like(frames.alpha)
-    for _ in range(config.slides):
+    for _ in range(n_slides):
         tried = _Settling.of(frames, _slid(now, frames, origin, scale, config), grid, config)
         better = tried.objective < now.objective
         now = now.replaced(better, tried)
