@@ -49,7 +49,7 @@ class Lift:
 
     @property
     def lifted_width_bins(self) -> float:
-        """sigma' = sigma / sqrt(q), the width of a peak that is lifted."""
+        """Sigma' = sigma / sqrt(q), the width of a peak that is lifted."""
         return self.width_bins / math.sqrt(self.objective.lift_exponent)
 
     def data(self, spectra: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Iteration, arXiv:2202.08082, 2022.
 
 | idea of the paper | module |
 | --- | --- |
-| certificate of the dual problem, Eq. (2) | ``tones.certificate`` (every method's run is read by it) |
+| certificate of the dual problem, Eq. (2) | ``tones.certificate``, which reads every method's run |
 | measures: the atoms of every frame, and their inner products | ``measures`` |
 | LASSO (1) on the atoms found, non-negative | ``non_negative`` |
 | sliding Frank-Wolfe: no grid | ``sliding_frank_wolfe`` |

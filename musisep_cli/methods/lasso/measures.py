@@ -99,7 +99,7 @@ class Peaked:
 
     @cached_property
     def weights(self) -> Tensor:
-        """w / N of all peaks, 0 of those above the last bin and of no atom, ``[n, j, h]``."""
+        """W / N of all peaks, 0 of those above the last bin and of no atom, ``[n, j, h]``."""
         found = self.measures
         inside = (self.positions <= self.grid.n_bins - 1) & (found.heights > 0)[..., None]
         norms = self._between_pitches(self.grid.norms, found.players, found.pitches_bins)
@@ -132,14 +132,14 @@ class Peaked:
 
     def of_near(self, values: Tensor) -> Tensor:
         """Return values of all peaks ``[n, j, h]`` at those that are near, ``[n, p, j, o]``."""
-        n_frames, n_atoms, n_harmonics = values.shape
+        _, n_atoms, n_harmonics = values.shape
         first = n_harmonics * torch.arange(n_atoms, device=values.device)
         index = (self.near + first[:, None]).flatten(1)
         return values.flatten(1).gather(1, index).view(self.near.shape)
 
     @cached_property
     def distances(self) -> Tensor:
-        """x - y from every peak to those near to it, ``[n, p, j, o]``."""
+        """X - y from every peak to those near to it, ``[n, p, j, o]``."""
         return self.positions.flatten(1)[..., None, None] - self.of_near(self.positions)
 
     @cached_property

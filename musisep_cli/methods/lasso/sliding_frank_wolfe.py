@@ -103,7 +103,9 @@ def sliding_frank_wolfe(
         if len(active) == 0:
             break
         part = part.at(missing)
-        added = with_atom(here[missing], best.values[missing] - part.alpha, best.indices[missing], grid)
+        added = with_atom(
+            here[missing], best.values[missing] - part.alpha, best.indices[missing], grid
+        )
         found = found.written(active, settled(part, added, grid, config, n_slides=config.slides))
     return found
 
@@ -228,7 +230,9 @@ def _slid(
     d_heights, d_pitches, d_inharmonicity = (scale[:, None] * part for part in step.chunk(3, 1))
     limit, stiff = LONGEST_STEP_BINS, LONGEST_STEP_INHARMONICITY
     pitches = found.pitches_bins + d_pitches.clamp(-limit, limit)
-    pitches = torch.minimum(torch.maximum(pitches, origin - config.reach_bins), origin + config.reach_bins)
+    pitches = torch.minimum(
+        torch.maximum(pitches, origin - config.reach_bins), origin + config.reach_bins
+    )
     inharmonicity = found.inharmonicity + d_inharmonicity.clamp(-stiff, stiff)
     return replace(
         found,
@@ -246,9 +250,11 @@ def _solved(normal: Tensor, right: Tensor) -> Tensor:
     diagonal = normal.diagonal(dim1=1, dim2=2)
     scale = torch.where(diagonal > 0, diagonal.clamp_min(1e-30).rsqrt(), 0.0)
     scaled = normal * scale[:, :, None] * scale[:, None]
-    scaled = scaled + torch.eye(normal.shape[-1], device=normal.device) * torch.where(
-        scale > 0, DAMPING, 1.0
-    )[:, None]
+    scaled = (
+        scaled
+        + torch.eye(normal.shape[-1], device=normal.device)
+        * torch.where(scale > 0, DAMPING, 1.0)[:, None]
+    )
     solution = torch.linalg.solve(scaled.to(torch.float64), (right * scale).to(torch.float64))
     return solution.to(normal.dtype) * scale
 
