@@ -45,7 +45,8 @@ class Shifts:
     @cached_property
     def spectrum(self) -> Tensor:
         """Phi after the Fourier transform."""
-        return torch.fft.rfft(self.pattern)
+        transformed: Tensor = torch.fft.rfft(self.pattern)
+        return transformed
 
     def correlate(self, spectra: Tensor) -> Tensor:
         """Return <phi(. - s), p> at all places s."""
@@ -60,7 +61,8 @@ class Shifts:
         return self._filtered(right, 1 / (1 + rho * self.spectrum.abs().square()))
 
     def _filtered(self, values: Tensor, response: Tensor) -> Tensor:
-        return torch.fft.irfft(torch.fft.rfft(values) * response, n=values.shape[-1])
+        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(values) * response, n=values.shape[-1])
+        return filtered
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ class PitchedAtoms:
     def mass(self, measure: Tensor) -> Tensor:
         """Return |mu| of coefficients ``[..., s h]``: of every pitch its largest, added up."""
         relative = self._harmonics(measure).abs() / self.heights.clamp_min(1e-12)
-        return relative.amax(-1).sum(-1)
+        total: Tensor = relative.amax(-1).sum(-1)
+        return total
 
     def ball(self, correlations: Tensor, radius: float) -> Tensor:
         """Return the projection onto the weighted l1 balls of all pitches, ``[..., s h]``."""
@@ -77,7 +78,8 @@ class PitchedAtoms:
         return within_weighted_ball(harmonics, self.heights, radius).flatten(-2)
 
     def _harmonics(self, values: Tensor) -> Tensor:
-        return values.unflatten(-1, (-1, len(self.heights)))
+        by_pitch: Tensor = values.unflatten(-1, (-1, len(self.heights)))
+        return by_pitch
 
 
 def within_weighted_ball(values: Tensor, weights: Tensor, radius: float) -> Tensor:
@@ -93,17 +95,14 @@ def within_weighted_ball(values: Tensor, weights: Tensor, radius: float) -> Tens
     weights = weights.clamp_min(1e-12).expand(values.shape)
     magnitudes = values.abs()
     order = (magnitudes / weights).sort(dim=-1, descending=True)
-    sorted_weights, sorted_values = (
-        weights.gather(-1, order.indices),
-        magnitudes.gather(-1, order.indices),
-    )
-    above = (sorted_weights * sorted_values).cumsum(-1) - radius
+    sorted_weights = weights.gather(-1, order.indices)
+    above = (sorted_weights * magnitudes.gather(-1, order.indices)).cumsum(-1) - radius
     shifts = above / sorted_weights.square().cumsum(-1)
     last = (order.values > shifts).sum(-1, keepdim=True).clamp_min(1) - 1
     shift = shifts.gather(-1, last).clamp_min(0.0)
     kept = (magnitudes - shift * weights).clamp_min(0.0)
     inside = above[..., -1:] <= 0
-    scale = torch.where(inside, 1.0, kept / magnitudes.clamp_min(1e-300))
+    scale = torch.where(inside, 1.0, kept / magnitudes.clamp_min(1e-30))
     found: Tensor = values * scale
     return found
 

@@ -5,8 +5,8 @@ With the sources y_i = A_i' mu_i of all instruments (``patterns``) and
     R_i(y) = inf { |mu| : A_i' mu = y },
 
 the Beurling LASSO is min 1/2 |sum_i y_i - b|^2 + alpha sum_i R_i(y_i), Eq. (1) written for the
-sources. The conjugate of R_i is 0 on the set C_i = { p : A_i p in the ball } and infinite elsewhere;
-for real measures, the ball is |u| <= 1. So by Moreau's decomposition the proximal mapping is what
+sources. The conjugate of R_i is 0 on the set C_i = { p : A_i p in the ball }, infinite elsewhere;
+for real measures the ball is |u| <= 1. So by Moreau's decomposition the proximal mapping is what
 the projection onto C_i leaves over:
 
     prox_{c R_i}(z) = z - P_{c C_i}(z).                                                       (7)
@@ -31,6 +31,7 @@ free, one problem each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -137,10 +138,9 @@ def proximal_gradient(
     step = 1 / len(instruments)
     sources = torch.zeros_like(data).repeat(len(instruments), *[1] * data.ndim)
     least = config.tolerance * float(data.abs().max())
-    n_steps = 0
-    for n_steps in range(1, config.max_steps + 1):
-        excess = step * (sources.sum(0) - data)
-        points = sources - excess
+    n_steps, change = 0, math.inf
+    while n_steps < config.max_steps and change > least:
+        points = sources - step * (sources.sum(0) - data)
         moved = torch.stack(
             [
                 point - project(point, step * alpha, config.inner_steps)  # Eqs. (7), (8)
@@ -148,9 +148,7 @@ def proximal_gradient(
             ]
         )
         change = float((moved - sources).abs().max())
-        sources = moved
-        if change <= least:
-            break
+        sources, n_steps = moved, n_steps + 1
     return Sources(sources, [project.measure for project in projections], n_steps)
 
 
@@ -181,7 +179,7 @@ def duality_gap(
         alpha: weight.
     """
     rest = data - sources.sum(0)
-    allowed = rest * (alpha / highest.clamp_min(1e-300)).clamp_max(1.0)[..., None]
+    allowed = rest * (alpha / highest.clamp_min(1e-30)).clamp_max(1.0)[..., None]
     primal = _square(rest) / 2 + alpha * mass
     dual = (data.conj() * allowed).real.sum(-1) - _square(allowed) / 2
     gap: Tensor = primal - dual

@@ -103,9 +103,10 @@ def _as_tones(found: Measures) -> Measures:
 
 
 def _tones(found: Measures, chosen: Tensor, n_tones: int) -> Tones:
-    """Return the atoms of sets, bool ``[n, s, j]``, as tones ``[n, s, i]``, those that are on first."""
+    """Return the atoms of sets, bool ``[n, s, j]``, as tones ``[n, s, i]``, rests last."""
     order = chosen.int().sort(dim=2, descending=True, stable=True).indices[..., :n_tones]
-    on = chosen.gather(2, order) & (found.heights > 0)[:, None].expand_as(chosen).gather(2, order)
+    sounding = chosen & (found.heights > 0)[:, None]
+    on = sounding.gather(2, order)
 
     def of_sets(values: Tensor) -> Tensor:
         spread = values[:, None].expand(-1, chosen.shape[1], -1)

@@ -151,7 +151,9 @@ def settled(
         better = tried.objective < now.objective
         now = now.replaced(better, tried)
         scale = torch.where(better, 1.0, SHORTER * scale)
-    return found.written(slice(None), in_order(merged(now.found, config.merge_bins)))
+    return found.written(
+        torch.arange(len(frames.alpha)), in_order(merged(now.found, config.merge_bins))
+    )
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,8 @@ def _solved(normal: Tensor, right: Tensor) -> Tensor:
         * torch.where(scale > 0, DAMPING, 1.0)[:, None]
     )
     solution = torch.linalg.solve(scaled.to(torch.float64), (right * scale).to(torch.float64))
-    return solution.to(normal.dtype) * scale
+    step: Tensor = solution.to(normal.dtype) * scale
+    return step
 
 
 def merged(found: Measures, reach_bins: float) -> Measures:
