@@ -31,10 +31,22 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.tones.lifted import FINE, Lift
+from musisep_cli.tones.objective import ObjectiveConfig
 
 COARSE_FROM_BINS = 540.0
 """Above, every second place of the fine axis is a pitch: tones so high have few harmonics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateConfig:
+    """Where tones are looked for."""
+
+    lowest_hz: float = 39.0
+    """The lowest pitch, three widths of a lifted peak and more: below, harmonics run together."""
+    highest_hz: float = 4200.0
+    """The highest pitch, that of a piano and of a piccolo."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,27 @@ class PitchGrid:
                 break
             total[..., : strided.shape[1]] += heights[:, None] * strided[:, None]
         return total
+
+
+def pitch_grid(
+    dictionary: Tensor, frame: GaborFrame, config: CertificateConfig, objective: ObjectiveConfig
+) -> PitchGrid:
+    """Return the pitches and atoms for the frames of a recording.
+
+    Args:
+        dictionary: D, ``[h, i]``.
+        frame: the representation.
+        config: where tones are looked for.
+        objective: the lift.
+    """
+    lift = Lift(objective, frame.ideal_width_bins)
+    return PitchGrid(
+        lift=lift,
+        heights=lift.relative_heights(dictionary),
+        n_bins=frame.n_network_bins,
+        lowest_bins=config.lowest_hz / frame.bin_hz,
+        highest_bins=config.highest_hz / frame.bin_hz,
+    )
 
 
 def atom_norms(lift: Lift, heights: Tensor, pitches_bins: Tensor, n_bins: int) -> Tensor:
