@@ -59,6 +59,7 @@ class PitchGrid:
         n_bins: of the spectra.
         lowest_bins: the first pitch is the next multiple of 1 / ``FINE``.
         highest_bins: no pitch is higher.
+        bin_hz: distance of the bins.
     """
 
     lift: Lift
@@ -66,6 +67,7 @@ class PitchGrid:
     n_bins: int
     lowest_bins: float
     highest_bins: float
+    bin_hz: float = 3.90625
 
     @cached_property
     def ranges(self) -> tuple[range, ...]:
@@ -128,6 +130,7 @@ def pitch_grid(
         n_bins=frame.n_network_bins,
         lowest_bins=config.lowest_hz / frame.bin_hz,
         highest_bins=config.highest_hz / frame.bin_hz,
+        bin_hz=frame.bin_hz,
     )
 
 

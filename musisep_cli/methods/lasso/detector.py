@@ -26,8 +26,8 @@ FRAMES_AT_ONCE = 512
 """Frames listened to in one go, whole multiples of any number of hops: the solver's matrices are
 small, and so many of them at once are worth the calls."""
 SOLVED_AT_ONCE, FITTED_AT_ONCE = 128, 16
-"""Frames that one thread solves, and fits sets of tones to, at a time. Fixed, so that no bit depends
-on the number of threads; what is fitted stays in the processor's cache."""
+"""Frames that one thread solves, and fits sets of tones to, at a time. Fixed, so that no bit
+depends on the number of threads; what is fitted stays in the processor's cache."""
 LOWEST_WIDTHS = 3.0
 """Lower tones, relative to the width of a peak, are not looked for: 22 Hz."""
 

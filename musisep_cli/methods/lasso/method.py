@@ -99,8 +99,8 @@ class LassoMethod(Method):
         if n_seeds == 1:
             return []
         return [
-            f"{n_seeds} seeds take {n_seeds} times the time for next to nothing: they differ only "
-            "in the random starts of decoding"
+            f"{n_seeds} seeds take {n_seeds} times the time for the same: nothing here depends on "
+            "the seed"
         ]
 
     def trial(self, settings: LassoSettings, sample_rate_hz: int, n_threads: int) -> Trial:

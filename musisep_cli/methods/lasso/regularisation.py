@@ -30,7 +30,7 @@ class PathConfig:
     shares: tuple[float, ...] = (0.5, 0.25, 0.125, 0.1)
     """alpha relative to the greatest certificate of the frame's own data, from step to step. A tone
     fainter than the last share, harmonics lifted and added up, vanishes."""
-    more_tones: int = 3
+    more_tones: int = field(default=3, metadata={"least": 0})
     """Atoms of a frame beyond one for every instrument."""
 
 

@@ -24,7 +24,7 @@ Axes: as in the package; ``m`` the pitches of all atoms, then their inharmonicit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class FrankWolfeConfig:
     """Gauss-Newton steps after every new atom."""
     reach_bins: float = 1.5
     """An atom slides no farther from where it was added."""
-    max_inharmonicity: float = 1e-3
+    max_inharmonicity: float = field(default=1e-3, metadata={"least": 0})
     """b of Eq. 3, the stiffest string that is looked for in one frame. 0: harmonics are exact."""
     merge_bins: float = 0.5
     """Atoms of one instrument that are closer are one."""
