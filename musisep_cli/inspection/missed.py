@@ -111,7 +111,7 @@ def _mixture(separation: Separation) -> Recording | None:
     for stem in separation.manifest["stems"]:
         path = _file(separation, stem)
         try:
-            samples = None if path is None else audio_file.read(path).samples
+            samples = None if path is None else audio_file.Stored(path)[:]
         except MusisepError:
             return None
         if samples is None or (total is not None and total.shape != samples.shape):
