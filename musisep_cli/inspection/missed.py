@@ -117,13 +117,13 @@ def _mixture(separation: Separation) -> Recording | None:
         if samples is None or (total is not None and total.shape != samples.shape):
             return None
         total = samples.copy() if total is None else total + samples
-    return None if total is None else Recording(total, rate_hz)
+    return None if total is None else Recording(samples=total, sample_rate_hz=rate_hz)
 
 
 def _file(separation: Separation, stem: dict[str, Any]) -> Path | None:
     """Return where the sound of a stem is."""
     for name in separation.manifest.get("files", ()):
-        path = separation.folder / name
+        path: Path = separation.folder / name
         if path.stem == stem["name"] and path.suffix in (".wav", ".flac") and path.is_file():
             return path
     return None

@@ -13,6 +13,7 @@ threads and by whoever imports this package. The first picture imports matplotli
 not.
 """
 
+from musisep_cli.pictures.certificate import write_certificate
 from musisep_cli.pictures.curves import write_curves
 from musisep_cli.pictures.dictionary import write_dictionary
 from musisep_cli.pictures.pitch import write_pitch
@@ -20,6 +21,7 @@ from musisep_cli.pictures.spectrogram import colour_range, write_spectrogram
 
 __all__ = [
     "colour_range",
+    "write_certificate",
     "write_curves",
     "write_dictionary",
     "write_pitch",

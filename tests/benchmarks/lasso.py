@@ -1,8 +1,8 @@
 """The lasso method on the shared recordings: ``python -m tests.benchmarks.lasso``.
 
 Quality (BSS Eval v2, gain only, means over the instruments) and CPU time over length, of the lasso
-and beside it of the presets named. With ``--choices`` what each choice of ours is worth: one setting
-changed in every row. The recordings are for development: nothing may be tuned to them.
+and beside it of the presets named. With ``--choices`` what each choice of ours is worth: one
+setting changed in every row. The recordings are for development: nothing may be tuned to them.
 """
 
 import time
@@ -44,9 +44,7 @@ def main(
             print(row(case, name, "lasso" if choices else name, settings, duration), flush=True)
 
 
-def row(
-    case: str, name: str, preset: str, settings: Settings, duration_s: float | None
-) -> str:
+def row(case: str, name: str, preset: str, settings: Settings, duration_s: float | None) -> str:
     """The row of a recording and a choice."""
     mix, truth = references(case, duration_s)
     begun_s = time.process_time()

@@ -26,9 +26,7 @@ def lines(s: float) -> list[np.ndarray]:
 
 def write_duet(path: Path, *, rate_hz: int = RATE, n_channels: int = 1, s: float = 1.5) -> Path:
     mix = np.sum(lines(s), 0)
-    soundfile.write(
-        path, np.outer(mix, 1 / np.arange(1, n_channels + 1)), rate_hz, subtype="FLOAT"
-    )
+    soundfile.write(path, np.outer(mix, 1 / np.arange(1, n_channels + 1)), rate_hz, subtype="FLOAT")
     return path
 
 
