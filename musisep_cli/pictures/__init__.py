@@ -6,6 +6,7 @@
 | `pictures.dictionary` | relative harmonic amplitudes of every instrument (paper, Section 2.3) |
 | `pictures.curves` | the objective and its three terms over the iterations (Section 3.5) |
 | `pictures.pitch` | the fundamental of every instrument over time |
+| `pictures.certificate` | where tones were missed, over time and pitch |
 | `pictures.canvas` | what all pictures share: figure, file, colours, time axis |
 
 Pictures are drawn on figure objects and never through pyplot, whose global state would be shared by

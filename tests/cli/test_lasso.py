@@ -109,9 +109,7 @@ def test_a_run_can_be_inspected_and_evaluated(tmp_path: Path) -> None:
     references.mkdir(parents=True)
     for name, line in zip(("flute", "clarinet"), lines(1.5), strict=True):
         soundfile.write(references / f"{name}.wav", line, RATE)
-    result = CliRunner().invoke(
-        app, ["evaluate", "-r", str(references), "-e", str(results(tmp_path, "mix"))]
-    )
+    result = CliRunner().invoke(app, ["evaluate", str(results(tmp_path, "mix")), str(references)])
     assert result.exit_code == 0, result.output
 
 
@@ -138,7 +136,7 @@ def test_silence_is_separated_into_silence(tmp_path: Path) -> None:
 def test_settings_that_cannot_work_are_refused(
     tmp_path: Path, arguments: tuple[object, ...], settings: str, message: str
 ) -> None:
-    result = run(tmp_path, write_duet(tmp_path / "mix.wav"), *arguments, settings=settings, code=1)
+    result = run(tmp_path, write_duet(tmp_path / "mix.wav"), *arguments, settings=settings, code=2)
     assert message in result.stderr.replace("\n", " ")
 
 
