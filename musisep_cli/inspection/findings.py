@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli.inspection.missed import MissedTones, find_missed
 from musisep_cli.inspection.note_list import Note, find_notes, sounding
 from musisep_cli.inspection.separation import CurveRow, Separation
 
@@ -80,12 +81,14 @@ class Findings:
         instruments: in their order.
         alike: the two instruments whose timbres are closest, and their cosine similarity; None
             without a dictionary.
+        missed: where no instrument plays a tone that is there; None if the stems cannot be read.
     """
 
     separation: Separation
     choice: Choice
     instruments: tuple[Instrument, ...]
     alike: tuple[str, str, float] | None
+    missed: MissedTones | None = None
 
     def warnings(self) -> list[str]:
         """What speaks against the separation, in words."""
@@ -120,6 +123,7 @@ def find(separation: Separation) -> Findings:
         alike=None
         if separation.dictionary is None
         else most_alike(separation.dictionary, separation.instrument_names),
+        missed=find_missed(separation),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from musisep_cli.errors import ConfigError
 from musisep_cli.methods.method import Method, Preset
 
-BUILTIN = ("decoding", "policy", "pursuit", "structures")
+BUILTIN = ("decoding", "policy", "pursuit", "structures", "lasso")
 """Packages beside this file, each with a ``METHOD`` in its ``method`` module."""
 DEFAULTS = ("standard", "quick")
 """The preset of who names none: the first that serves the number of instruments."""

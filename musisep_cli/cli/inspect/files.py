@@ -78,6 +78,7 @@ def draw_separation(findings: Findings, name: str, folder: Path | None) -> Itera
         title=f"{name}: pitch",
     )
     yield path
+    yield from _draw_missed(findings, name, folder)
     if not separation.n_steps:
         return
     if not separation.curves:
@@ -92,6 +93,23 @@ def draw_separation(findings: Findings, name: str, folder: Path | None) -> Itera
         terms=separation.method.terms,
         title=f"{name}: training",
         chosen=f"seed {findings.choice.seed}",
+    )
+    yield path
+
+
+def _draw_missed(findings: Findings, name: str, folder: Path) -> Iterator[Path]:
+    """Draw where tones were missed, if that could be found out."""
+    missed = findings.missed
+    if missed is None:
+        return
+    path = folder / f"{name}-certificate.png"
+    pictures.write_certificate(
+        path,
+        missed.times_s,
+        missed.pitches_midi,
+        missed.excess,
+        title=f"{name}: tones that were missed",
+        played_hz=missed.played_hz,
     )
     yield path
 

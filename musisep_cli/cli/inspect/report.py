@@ -115,6 +115,7 @@ def _findings(findings: Findings) -> dict[str, Any]:
         ],
         "residual": separation.residual,
         "alike": findings.alike,
+        "missed_share": None if findings.missed is None else findings.missed.share,
         "curves": [
             {"seed": seed, "rows": thinned(curve)} for seed, curve in separation.curves.items()
         ],

@@ -116,6 +116,7 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
             f"{manifest['config']['preset']}, {training}, on {manifest['device']}, "
             f"{clock(manifest['wall_s'])}",
             "chosen": _choice(findings),
+            **_missed(findings),
         }
     )
     yield _instruments(findings)
@@ -134,6 +135,14 @@ def _choice(findings: Findings) -> str:
         return f"seed {choice.seed}, the only one with a result"
     margin = "" if choice.margin is None else f", {choice.margin:.1%} below seed {choice.runner_up}"
     return f"seed {choice.seed}, {choice.criterion} ({choice.objective:.5g}{margin})"
+
+
+def _missed(findings: Findings) -> dict[str, str]:
+    """Return in how much of the sound a tone was missed, if that could be found out."""
+    if findings.missed is None:
+        return {}
+    share = findings.missed.share
+    return {"missed": f"a tone that no instrument plays, in {share:.0%} of the time that sounds"}
 
 
 def _instruments(findings: Findings) -> Table:

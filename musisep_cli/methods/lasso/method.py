@@ -1,0 +1,122 @@
+"""The lasso method as the house sees it: Schulze and King 2022, without network or training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from musisep_cli.errors import ConfigError
+from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.methods.lasso.detector import FRAMES_AT_ONCE
+from musisep_cli.methods.lasso.separate import given_dictionary, separate
+from musisep_cli.methods.lasso.settings import LassoSettings
+from musisep_cli.methods.learned_dictionary import shown_dictionary
+from musisep_cli.methods.method import AsSettings, Method, Result, Shown, Trial, Work, setting
+from musisep_cli.methods.registry import presets_of
+from musisep_cli.sound.recording import Recording
+from musisep_cli.stems.fitting import FOLLOWED_FRAMES
+
+MAX_INSTRUMENTS = 4
+"""All orders of the tones are weighed in every frame: 24 for four instruments, 120 for five."""
+MIN_HARMONICS, MAX_HARMONICS = 3, 256
+"""The nearest harmonic has one on either side, and a byte holds its number."""
+
+
+class LassoMethod(Method):
+    """Tones by the certificate of the Beurling LASSO, players decoded over all frames."""
+
+    name = "lasso"
+    settings = LassoSettings
+    presets = presets_of("lasso")
+    stages: ClassVar[Mapping[str, str]] = {
+        "learning": "learning the dictionary from frame",
+        "listening": "listening to frame",
+        "decoding": "deciding who plays what, round",
+        "resynthesis": "resynthesis of frame",
+    }
+    flags: ClassVar[Mapping[str, AsSettings]] = {
+        "--harmonics": setting("dictionary", "n_harmonics"),
+        "--init-dictionary": setting("dictionary", "init_file"),
+    }
+    most_instruments = MAX_INSTRUMENTS
+
+    def separate(
+        self, recording: Recording, n_instruments: int, settings: LassoSettings, work: Work
+    ) -> Result:
+        """Find what every instrument plays by the certificate, and turn it into stems."""
+        return separate(recording, n_instruments, settings, work)
+
+    def check(self, settings: LassoSettings, n_instruments: int) -> None:
+        """Refuse settings that do not go together."""
+        if n_instruments > MAX_INSTRUMENTS:
+            raise ConfigError(
+                f"[run] instruments = {n_instruments}: all orders of the tones are weighed in "
+                f"every frame, and that serves up to {MAX_INSTRUMENTS}; use --preset quick"
+            )
+        n_harmonics = settings.dictionary.n_harmonics
+        if not MIN_HARMONICS <= n_harmonics <= MAX_HARMONICS:
+            raise ConfigError(
+                f"[dictionary] n_harmonics = {n_harmonics}: must be {MIN_HARMONICS} to "
+                f"{MAX_HARMONICS}"
+            )
+        certificate = settings.certificate
+        if certificate.lowest_hz >= certificate.highest_hz:
+            raise ConfigError(
+                f"[certificate] lowest_hz = {certificate.lowest_hz}: must be below highest_hz = "
+                f"{certificate.highest_hz}"
+            )
+        shares = settings.path.shares
+        if (
+            not shares
+            or any(share >= 1 for share in shares)
+            or list(shares) != sorted(shares, reverse=True)
+        ):
+            raise ConfigError(
+                f"[path] shares = {list(shares)}: must be numbers below 1 that fall from step to "
+                "step; alpha as large as the greatest certificate finds no tone"
+            )
+        if FRAMES_AT_ONCE % settings.lasso.hops:
+            raise ConfigError(f"[lasso] hops = {settings.lasso.hops}: must divide {FRAMES_AT_ONCE}")
+        if settings.frame.hop_zetas > 3 * settings.resynthesis.change_window:
+            raise ConfigError(
+                "[resynthesis] change_window is too short for [frame] hop_zetas: the signal "
+                "between frames would be lost"
+            )
+
+    def check_files(self, settings: LassoSettings, n_instruments: int) -> None:
+        """Read the dictionary to start from, if one is named."""
+        if settings.dictionary.init_file:
+            given_dictionary(settings, n_instruments)
+
+    def start(self, settings: LassoSettings) -> str:
+        """Return what it starts from."""
+        given = ", from a given dictionary" if settings.dictionary.init_file else ""
+        return f"without a network{given}"
+
+    def warnings(self, settings: LassoSettings, n_seeds: int) -> list[str]:
+        """Say when several seeds are hardly worth their time."""
+        if n_seeds == 1:
+            return []
+        return [
+            f"{n_seeds} seeds take {n_seeds} times the time for the same: nothing here depends on "
+            "the seed"
+        ]
+
+    def trial(self, settings: LassoSettings, sample_rate_hz: int, n_threads: int) -> Trial:
+        """Return the separation of as many frames as are worked on at once."""
+        frame = GaborFrame(settings.frame, sample_rate_hz)
+        return Trial(
+            settings=settings,
+            hop_s=frame.hop_samples / sample_rate_hz,
+            n_frames=max(FRAMES_AT_ONCE, min(n_threads, 2) * FOLLOWED_FRAMES),
+            n_steps=0,
+            may_stop=False,
+        )
+
+    def shown(self, folder: Path, names: Sequence[str]) -> Shown:
+        """Return the dictionary, as a table and as a picture."""
+        return shown_dictionary(folder / "dictionary.json", names)
+
+
+METHOD: Method = LassoMethod()

@@ -1,0 +1,193 @@
+"""Separation by the Beurling LASSO: tones by the certificate, players over all frames, stems.
+
+The stages, in their order: some frames are listened to with one untrained column for everybody, and
+what is decoded of them gives the dictionary (first round); all frames are listened to with it
+(second round); it is decoded which tones sound and who plays them; the tones become stems.
+
+Departs from the paper, where the dictionary is given: a recording comes without one.
+
+Axes: ``n`` frames, ``i`` instruments, ``c`` channels, ``f`` bins, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musisep_cli.frames.framewise import Derived, Framewise, excerpt, stretches
+from musisep_cli.frames.framewise import Frames as Kept
+from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.frames.spectra import Spectra
+from musisep_cli.frames.spool import SpooledFrames
+from musisep_cli.machine.threads import Threads, threads_of_operations
+from musisep_cli.methods.lasso.detector import FRAMES_AT_ONCE, Detector
+from musisep_cli.methods.lasso.settings import LassoSettings
+from musisep_cli.methods.method import Result, Work
+from musisep_cli.players.decided import decided
+from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.path import order_like
+from musisep_cli.players.rounds import N_ROUNDS, transcribe
+from musisep_cli.sound.recording import Recording
+from musisep_cli.stems.of_tones import of_tones
+from musisep_cli.tones.dictionary import load, start_dictionary
+from musisep_cli.tones.notes import NotesAround
+from musisep_cli.tones.tracks import pitch_tracks
+
+LEARNING_STRETCHES, STRETCH_FRAMES = 8, 1024
+"""The dictionary is learned from this much of a recording: 87 seconds, wherever it is longer."""
+SEED = 0
+"""Of the random starts of decoding: whatever the run's seed, the same recording gives the same
+stems."""
+
+
+def separate(
+    recording: Recording, n_instruments: int, settings: LassoSettings, work: Work
+) -> Result:
+    """Find what every instrument plays by the certificate, and turn it into stems.
+
+    Raises:
+        KeyboardInterrupt: the work was stopped.
+        CheckpointError: the state does not fit.
+        DictionaryError: the dictionary to start from does not fit.
+        OutputError: the disk is full.
+    """
+    n_threads = work.n_threads if work.device.type == "cpu" else 1
+    with threads_of_operations(1), closing(Threads(n_threads)) as threads:
+        frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
+        scene = _Scene(settings, n_instruments, work, Spectra(recording, frame), threads)
+        state = work.take_up()
+        if state:
+            with work.fitting():
+                dictionary = state["dictionary"].view(-1, n_instruments)
+        elif settings.dictionary.init_file:
+            dictionary = given_dictionary(settings, n_instruments)
+        else:
+            dictionary = scene.learned()
+        work.keep = lambda: {"dictionary": dictionary}
+        return scene.separated(dictionary)
+
+
+def given_dictionary(settings: LassoSettings, n_instruments: int) -> Tensor:
+    """Return the dictionary of the file that the settings name, ``[h, i]``.
+
+    Raises:
+        DictionaryError: it cannot be read or does not fit.
+    """
+    config = settings.dictionary
+    return load(Path(config.init_file), n_harmonics=config.n_harmonics, n_instruments=n_instruments)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A recording with all that is used to find out what sounds in it."""
+
+    settings: LassoSettings
+    n_instruments: int
+    work: Work
+    spectra: Spectra
+    threads: Threads
+
+    @property
+    def frame(self) -> GaborFrame:
+        """The representation."""
+        return self.spectra.frame
+
+    def detector(self, dictionary: Tensor) -> Detector:
+        """Return what finds sets of tones with a dictionary ``[h, i]``."""
+        dictionary = dictionary.to(self.spectra.mean)
+        return Detector(self.frame, self.n_instruments, dictionary, self.settings)
+
+    def learned(self) -> Tensor:
+        """Return the dictionary of the first round, ``[h, i]``."""
+        settings, frame = self.settings, self.frame
+        parts = excerpt(len(self.spectra), LEARNING_STRETCHES, STRETCH_FRAMES)
+        centres = torch.cat(
+            [self.spectra.centres[part][:: settings.lasso.learning_hops] for part in parts]
+        )
+        n_bins = frame.n_network_bins
+        some = Derived(centres, lambda part: frame.analyse(self.spectra.mean, part)[:, :n_bins])
+        detector = self.detector(start_dictionary(settings.dictionary, 1))
+        found = Kept(Hypotheses, len(centres))
+        for block in stretches(len(centres), FRAMES_AT_ONCE):
+            for hypotheses in detector.hear(some[block][:, None], threads=self.threads):
+                found.add(hypotheses)
+            self.work.tell("learning", block.stop, len(centres))
+            self.work.pause("learning", block.stop, len(centres))
+        _, decoding = transcribe(
+            found.joined(),
+            some,
+            frame,
+            # The frames next to each other here are several hops apart.
+            replace(settings.decoding, note_reach=1),
+            settings.dictionary,
+            SEED,
+            scratch=self.work.scratch,
+            pause=partial(self.work.pause, "learning", len(centres), len(centres)),
+        )
+        return dictionary_of_timbres(torch.from_numpy(decoding.timbres), settings.dictionary)
+
+    def listened(self, detector: Detector) -> Framewise[Hypotheses]:
+        """Return the sets of tones of all frames, in a file."""
+        channels, n_frames = self.spectra.of_channels, len(self.spectra)
+        spool = self.work.files.enter_context(closing(self.work.frames("listening")))
+        found = SpooledFrames(Hypotheses, spool, self.spectra.mean.device)
+        while len(found) < n_frames:
+            block = channels[len(found) : len(found) + FRAMES_AT_ONCE]
+            for hypotheses in detector.hear(block, self.settings.lasso.hops, self.threads):
+                found.add(hypotheses)
+            self.work.reached("listening", len(found), n_frames)
+        return found
+
+    def separated(self, known: Tensor) -> Result:
+        """Return the stems of the second round, with the dictionary of the first, ``[h, i]``."""
+        settings, work, spectra = self.settings, self.work, self.spectra
+        n_frames, detector = len(spectra), self.detector(known)
+        found, decoding = decided(
+            self.listened(detector),
+            spectra,
+            detector.fit,
+            settings.decoding,
+            settings.dictionary,
+            SEED,
+            held_nats=settings.lasso.held_nats,
+            files=work.files,
+            scratch=work.scratch,
+            pause=partial(work.pause, "listening", n_frames, n_frames),
+            reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
+        )
+        dictionary = dictionary_of_timbres(torch.from_numpy(decoding.timbres), settings.dictionary)
+        if settings.dictionary.init_file:  # then who plays what is known by name
+            order = order_like(reference=_lifted(known), estimate=_lifted(dictionary))
+            decoding, dictionary = decoding.ordered(order), dictionary[:, order]
+        dictionary = dictionary.to(spectra.mean)
+        stems, transcript = of_tones(
+            NotesAround(Decoded(found, decoding), settings.decoding.note_reach),
+            spectra,
+            dictionary,
+            settings.resynthesis,
+            objective=settings.objective,
+            threads=self.threads,
+            shelve=work.shelve,
+            offer=work.hold("listening", n_frames, n_frames),
+            reached=lambda n_done: work.tell("resynthesis", n_done, n_frames),
+        )
+        return Result(
+            stems=stems,
+            tracks=pitch_tracks(transcript, self.frame, spectra.samples.shape[-1], spectra.gain),
+            objective=float(transcript.objective.to(torch.float64).mean()),
+            dictionary=dictionary.cpu().numpy(),
+        )
+
+
+def _lifted(dictionary: Tensor) -> NDArray[np.float64]:
+    """Return the lifted columns as rows, ``[i, h]``."""
+    lifted: NDArray[np.float64] = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
+    return lifted

@@ -1,0 +1,140 @@
+"""Sets: which of the atoms of a frame sound together, one tone for every instrument at most.
+
+The measure of a frame may have more atoms than there are instruments: harmonics of a timbre that
+its column does not have look like faint tones. All sets of few enough of them are compared by their
+own objective (1), heights found anew,
+
+    F(S) = min_{a >= 0}  1/2 |sum_{j in S} a_j psi_j - b|^2 + alpha sum_{j in S} a_j,
+
+and the best are kept. Their log-probability, up to a constant, is that of the data with noise as
+strong as alpha:
+
+    log p(S) = -(F(S) - min F) / (2 alpha^2).                                                 (6)
+
+Axes: as in the package; ``z`` all sets of few enough atoms, ``s`` those that are kept.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from musisep_cli.methods.lasso.measures import Measures, Peaked, Products, products
+from musisep_cli.methods.lasso.non_negative import non_negative_lasso
+from musisep_cli.methods.lasso.regularisation import Detected
+from musisep_cli.methods.lasso.sliding_frank_wolfe import in_order, merged
+from musisep_cli.tones.certificate import PitchGrid
+from musisep_cli.tones.tones import Tones
+
+LEAST_LOG_PROB = -60.0
+"""Worse sets are not told apart."""
+UNISON_BINS = 0.5
+"""Atoms of different instruments this close are one tone: which of them plays it, or both, no
+single frame can say."""
+ROUNDS = 20
+"""Of coordinate descent for every set."""
+
+
+def sets_of_tones(
+    detected: Detected, grid: PitchGrid, n_tones: int, n_kept: int
+) -> tuple[Tensor, Tones]:
+    """Return the best sets of every frame, the best first.
+
+    Returns:
+        log p, ``[n, s]``, and the tones, ``[n, s, i]``; an impossible set, where there are fewer
+        than ``n_kept``, has no tones and the least log p.
+    """
+    found = _as_tones(detected.measures)
+    inner = products(Peaked(grid, found), detected.matched)
+    chosen = subsets(found.heights.shape[1], n_tones).to(found.heights.device)  # z, j
+    objectives = set_objectives(inner, found.heights, detected.alpha, chosen)
+    best = objectives.topk(min(n_kept, len(chosen)), 1, largest=False)
+    log_prob = -(best.values - best.values[:, :1]) / (2 * detected.alpha[:, None].square())
+    log_prob = log_prob.nan_to_num(LEAST_LOG_PROB).clamp(LEAST_LOG_PROB, 0.0)  # Eq. (6)
+    return log_prob, _tones(found, chosen[best.indices], n_tones)
+
+
+def subsets(n_atoms: int, n_tones: int) -> Tensor:
+    """Return all sets of at most so many atoms, bool ``[z, j]``, the empty one first.
+
+    >>> subsets(3, 1).int().tolist()
+    [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    """
+    chosen = [set_ for size in range(n_tones + 1) for set_ in combinations(range(n_atoms), size)]
+    return torch.tensor([[j in set_ for j in range(n_atoms)] for set_ in chosen])
+
+
+def set_objectives(inner: Products, heights: Tensor, alpha: Tensor, chosen: Tensor) -> Tensor:
+    """Return F of every set without its constant, ``[n, z]``; infinite with an atom of height 0.
+
+    Args:
+        inner: products of the atoms.
+        heights: of all of them together, where the descent starts, ``[n, j]``.
+        alpha: ``[n]``.
+        chosen: the sets, bool ``[z, j]``.
+    """
+    n_frames, n_sets = len(heights), len(chosen)
+    mask = chosen.to(heights.dtype).repeat(n_frames, 1)  # n z, j
+
+    def each(values: Tensor) -> Tensor:
+        return values.repeat_interleave(n_sets, 0)
+
+    gram = each(inner.gram) * mask[:, :, None] * mask[:, None]
+    part = Products(each(inner.data) * mask, gram)
+    found = non_negative_lasso(
+        part.gram, part.data, each(alpha), start=each(heights) * mask, n_rounds=ROUNDS
+    )
+    objective = part.objective(found, each(alpha)).view(n_frames, n_sets)
+    missing = (heights == 0)[:, None] & chosen
+    return objective.masked_fill(missing.any(-1), torch.inf)
+
+
+def _as_tones(found: Measures) -> Measures:
+    """Return the measures with atoms at one pitch made one, whoever plays them."""
+    anyone = Measures(
+        found.heights, found.pitches_bins, found.inharmonicity, torch.zeros_like(found.players)
+    )
+    together = merged(anyone, UNISON_BINS)
+    return in_order(
+        Measures(together.heights, found.pitches_bins, found.inharmonicity, found.players)
+    )
+
+
+def _tones(found: Measures, chosen: Tensor, n_tones: int) -> Tones:
+    """Return the atoms of sets, bool ``[n, s, j]``, as tones ``[n, s, i]``, rests last."""
+    order = chosen.int().sort(dim=2, descending=True, stable=True).indices[..., :n_tones]
+    sounding = chosen & (found.heights > 0)[:, None]
+    on = sounding.gather(2, order)
+
+    def of_sets(values: Tensor) -> Tensor:
+        spread = values[:, None].expand(-1, chosen.shape[1], -1)
+        return spread.gather(2, order) * on
+
+    return Tones(on, of_sets(found.pitches_bins), of_sets(found.inharmonicity))
+
+
+def with_octaves(
+    log_prob: Tensor, tones: Tones, nats: float, lowest_bins: float
+) -> tuple[Tensor, Tones]:
+    """Return the sets and, behind them, the first one with each tone an octave off.
+
+    The surest errors of any detector of pitch are octaves, of tones with a weak fundamental above
+    all. A rest has no octave: with one, the set is the first once more, and so much less probable.
+
+    Args:
+        log_prob: of the sets, ``[n, s]``.
+        tones: of the sets, ``[n, s, i]``.
+        nats: how much less probable a set with an octave is.
+        lowest_bins: no tone goes lower.
+    """
+    n_tones = tones.on.shape[2]
+    factors = torch.ones(2 * n_tones, n_tones, device=log_prob.device)
+    for tone in range(n_tones):
+        factors[2 * tone, tone], factors[2 * tone + 1, tone] = 0.5, 2.0
+    best = Tones(*(values[:, :1].expand(-1, 2 * n_tones, -1) for values in vars(tones).values()))
+    f0_bins = (best.f0_bins * factors).clamp_min(lowest_bins) * best.on
+    moved = Tones(best.on, f0_bins, best.inharmonicity)
+    less = (log_prob[:, :1] - nats).expand(-1, 2 * n_tones).clamp_min(LEAST_LOG_PROB)
+    return torch.cat([log_prob, less], 1), tones.beside(moved)
