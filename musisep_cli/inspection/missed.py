@@ -20,7 +20,7 @@ from musisep_cli.errors import MusisepError
 from musisep_cli.frames.framewise import Derived
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.spectra import Spectra
-from musisep_cli.inspection.note_list import PitchTracks, sounding
+from musisep_cli.inspection.note_list import sounding
 from musisep_cli.inspection.separation import Separation
 from musisep_cli.sound import audio_file
 from musisep_cli.sound.recording import Recording
@@ -29,6 +29,7 @@ from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.tones.missed import Missed, MissedConfig, missed_tones
 from musisep_cli.tones.objective import ObjectiveConfig
 from musisep_cli.tones.tones import Tones
+from musisep_cli.tones.tracks import PitchTracks
 
 FRAME = FrameConfig(max_frequency_hz=12_000.0, rms_level=0.1)
 """One representation for all methods: the excess is comparable between their runs."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.pictures import canvas
-from musisep_cli.pictures.pitch import note_name
+from musisep_cli.sound.pitch import note_name
 
 if TYPE_CHECKING:
     from matplotlib.colors import ListedColormap

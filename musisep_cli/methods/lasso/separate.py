@@ -34,7 +34,7 @@ from musisep_cli.players.decided import decided
 from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
 from musisep_cli.players.hypotheses import Hypotheses
 from musisep_cli.players.path import order_like
-from musisep_cli.players.rounds import N_ROUNDS, transcribe
+from musisep_cli.players.rounds import N_ROUNDS, Rounds
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.of_tones import of_tones
 from musisep_cli.tones.dictionary import load, start_dictionary
@@ -121,17 +121,16 @@ class _Scene:
                 found.add(hypotheses)
             self.work.tell("learning", block.stop, len(centres))
             self.work.pause("learning", block.stop, len(centres))
-        _, decoding = transcribe(
-            found.joined(),
-            some,
-            frame,
+        rounds = Rounds(
+            frame=frame,
             # The frames next to each other here are several hops apart.
-            replace(settings.decoding, note_reach=1),
-            settings.dictionary,
-            SEED,
+            config=replace(settings.decoding, note_reach=1),
+            dictionary=settings.dictionary,
+            seed=SEED,
             scratch=self.work.scratch,
             pause=partial(self.work.pause, "learning", len(centres), len(centres)),
         )
+        _, decoding = rounds.decode(found.joined(), some)
         return dictionary_of_timbres(torch.from_numpy(decoding.timbres), settings.dictionary)
 
     def listened(self, detector: Detector) -> Framewise[Hypotheses]:

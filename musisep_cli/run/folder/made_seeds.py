@@ -99,6 +99,15 @@ def stems(folder: RunFolder, seed: int) -> list[audio_file.Stored]:
     return [audio_file.Stored(folder.seed(seed) / name, content["gain"]) for name in names]
 
 
+def file_names(target: Path) -> set[str]:
+    """Return the names of a seed's files, as its summary in the folder says; none if it is damaged.
+
+    Names of files in other folders, which no seed has, are left out.
+    """
+    files = _content(target).get("files")
+    return {name for name in files if Path(name).name == name} if isinstance(files, dict) else set()
+
+
 def _content(target: Path) -> dict[str, Any]:
     try:
         content = json.loads((target / SUMMARY).read_text("utf-8"))

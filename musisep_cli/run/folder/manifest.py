@@ -212,8 +212,9 @@ def _clear_seed(seed: Path) -> None:
         return
     with locks.hold(seed, locks.PATIENCE_S):
         remove_leftovers(seed)
+        learned = made_seeds.file_names(seed)  # a method's own files
         for path in seed.iterdir():
-            if _SEED_FILE.fullmatch(path.name) and path.is_file():
+            if (_SEED_FILE.fullmatch(path.name) or path.name in learned) and path.is_file():
                 path.unlink()
     if not any(seed.iterdir()):
         seed.rmdir()
