@@ -106,8 +106,8 @@ def separate_into(
     layout.prepare(folder, config.run.instruments, recording.n_channels)
     content = looked.content
     run = differences.fingerprint(content)
-    if overwrite:
-        with locks.hold(folder.folder, locks.PATIENCE_S):
+    with locks.hold(folder.folder, locks.PATIENCE_S):  # who holds it is named before any work
+        if overwrite:
             manifest.clear(folder)
     make = partial(
         make_seed.make,
