@@ -18,7 +18,7 @@ integral to rounding at these widths, the normal equations of a line are known i
     [S_2 S_4] [a dsigma / sigma^3 ] = [c_2],      a dm / sigma^2 = c_1 / S_2.        (L1)
 
 A step that does not lower |r| is halved, and given up after a few halves: no sweep ever raises |r|.
-What it gains: a thousandth of the time at the same residual.
+What it gains: 1 to 3 ms a frame where the authors' code took about a second.
 
 Axes: ``n`` frames, ``f`` bins, ``j`` lines.
 """
