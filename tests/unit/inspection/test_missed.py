@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 from musisep_cli.inspection.missed import find_missed, played_at
-from musisep_cli.inspection.note_list import PitchTracks
 from musisep_cli.inspection.separation import Separation
+from musisep_cli.tones.tracks import PitchTracks
 from tests.signals import harmonic_tone
 
 RATE = 16_000
