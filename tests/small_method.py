@@ -54,7 +54,7 @@ class CrossoverMethod(Method):
     ) -> Result:
         """Filter a recording; whatever was done before an interruption is not done again."""
         section = butter(
-            4, settings.crossover.frequency_hz, fs=recording.sample_rate_hz, output="sos"
+            1, settings.crossover.frequency_hz, fs=recording.sample_rate_hz, output="sos"
         )
         memory = np.zeros((len(section), 2, recording.n_channels))
         state = work.take_up()

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from musisep_cli import separate
-from musisep_cli.run.settings.compose import Settings
+from musisep_cli.methods.method import Settings
 from tests.benchmarks.quality import CASES, mean_scores, references
 
 CHOICES: dict[str, Settings] = {

@@ -34,7 +34,7 @@ def test_a_finished_separation_is_inspected(folder: Path, method: str, tmp_path:
     assert "Dictionary: harmonics in dB" in shown.stdout
     names = {path.name for path in (tmp_path / "plots").iterdir()}
     curves = {"duet-curves.png"} if "steps" in method else set()
-    assert names == {"duet-dictionary.png", "duet-pitch.png"} | curves
+    assert names == {"duet-certificate.png", "duet-dictionary.png", "duet-pitch.png"} | curves
 
 
 @pytest.mark.parametrize("folder", ["standard"], indirect=True)

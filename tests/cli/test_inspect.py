@@ -211,7 +211,11 @@ def test_a_separation_without_training(separation: Path) -> None:
     assert "steps" not in shown
     assert "training, from" not in shown
     written = inspected(separation, "--plots", separation.parent / "pictures")["files"]
-    assert [Path(name).name for name in written] == ["mix-dictionary.png", "mix-pitch.png"]
+    assert [Path(name).name for name in written] == [
+        "mix-dictionary.png",
+        "mix-pitch.png",
+        "mix-certificate.png",
+    ]
 
 
 def test_notes_and_midi_into_files(separation: Path, tmp_path: Path) -> None:
@@ -246,7 +250,7 @@ def test_pictures(separation: Path, recording: Path) -> None:
     assert result.exit_code == 0, result.output
     names = {path.name for path in target.iterdir() if path.read_bytes()[1:4] == b"PNG"}
     assert names == {
-        *(f"mix-{what}.png" for what in ("curves", "dictionary", "pitch")),
+        *(f"mix-{what}.png" for what in ("certificate", "curves", "dictionary", "pitch")),
         "dictionary.png",
         "a duet [é]-spectrogram.png",
     }
@@ -272,7 +276,7 @@ def test_no_picture_of_curves_that_are_not_there(separation: Path) -> None:
     assert "mix-curves.png was not drawn" in result.stderr
     assert "Instruments" in result.stdout
     document = json.loads(run(separation, "--plots", target, "--json").stdout)
-    assert len(document["files"]) == 2
+    assert len(document["files"]) == 3
     assert "curves" in document["error"]
 
 

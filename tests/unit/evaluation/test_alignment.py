@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musisep_cli.evaluation.alignment import lag_notices, stem_lags
+from musisep_cli.evaluation.alignment import delay_notices, stem_delays
+from musisep_cli.evaluation.delay import Delay
 from tests.unit.evaluation.made import RATE_HZ, noise, signals_of
 
 
@@ -21,19 +22,19 @@ def test_a_delayed_stem_is_found_behind_its_own_reference(tmp_path: Path, lag: i
     signals = signals_of(
         tmp_path, references={"a": first, "b": second}, stems=[late(second, lag), first]
     )
-    lags = stem_lags(signals)
-    assert lags == (lag, 0)
-    [notice] = lag_notices(signals, lags, aligned=False)
+    delays = stem_delays(signals)
+    assert delays == (Delay(lag_samples=lag), Delay())
+    [notice] = delay_notices(signals, delays, aligned=False)
     assert "instrument-1.wav: " in notice
     assert f"{abs(lag)} samples ({abs(lag) / RATE_HZ * 1000:.2f} ms)" in notice
     assert ("late" in notice) == (lag > 0)
     assert "--align corrects it" in notice
-    assert "shifted" in lag_notices(signals, lags, aligned=True)[0]
+    assert "shifted" in delay_notices(signals, delays, aligned=True)[0]
 
 
 def test_a_stem_unlike_every_reference_has_no_lag(tmp_path: Path) -> None:
     signals = signals_of(tmp_path, references={"a": noise(seed=1)}, stems=[noise(seed=9)])
-    assert stem_lags(signals) == (0,)
+    assert stem_delays(signals) == (Delay(),)
 
 
 def test_a_lag_that_gains_nothing_is_not_believed(tmp_path: Path) -> None:
@@ -41,9 +42,9 @@ def test_a_lag_that_gains_nothing_is_not_believed(tmp_path: Path) -> None:
     time_s = np.arange(RATE_HZ) / RATE_HZ
     tone = np.sin(2 * np.pi * 20 * time_s)
     signals = signals_of(tmp_path, references={"a": tone}, stems=[late(tone, 1) + noise()])
-    assert stem_lags(signals) == (0,)
+    assert stem_delays(signals) == (Delay(),)
 
 
 def test_silence_has_no_lag(tmp_path: Path) -> None:
     signals = signals_of(tmp_path, references={"a": noise()}, stems=[np.zeros(8_000)])
-    assert stem_lags(signals) == (0,)
+    assert stem_delays(signals) == (Delay(),)

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from musisep_cli.errors import InputError
+from musisep_cli.evaluation.delay import Delay
 from musisep_cli.evaluation.metrics import Block
 from musisep_cli.evaluation.signals import open_signals
 from tests.unit.evaluation.made import noise, signals_of, take_of
@@ -38,7 +39,7 @@ def test_the_files_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_only_the_stems_are_shifted(tmp_path: Path) -> None:
     signals = signals_of(tmp_path, references=REFERENCES, stems=STEMS, mix=noise(seed=5))
-    shifted = replace(signals, lags_samples=(100, -100))
+    shifted = replace(signals, delays=(Delay(lag_samples=100), Delay(lag_samples=-100)))
     references, estimates = whole(shifted.blocks(ceiling=False))
     assert_array_equal(references, np.stack(list(REFERENCES.values())))
     assert_array_equal(estimates[0], np.append(STEMS[0][100:], np.zeros(100)))
