@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.evaluation.delay import Delay
-from musisep_cli.evaluation.metrics import SegmentLags, estimate_lags, segment_lags
+from musisep_cli.evaluation.metrics import Lags, SegmentLags, estimate_lags, segment_lags
 from musisep_cli.evaluation.metrics.blocks import BLOCK_SAMPLES
 from musisep_cli.evaluation.signals import Signals
 
@@ -25,41 +25,51 @@ LEAST_COHERENCE = 0.3
 """A stem that is less alike (SDR -10 dB) has no lag: its maximum among 1e5 lags is chance."""
 LEAST_GAIN_DB = 0.1
 """A lag that improves the SDR by less is the chance of an imperfect stem, not a delay."""
-SEGMENT_S = 0.5
+SEGMENT_S = 0.25
 """Long enough for a clear peak, and short enough for a drift of 1 in 1000 not to blur it."""
+MOST_DRIFT = 2e-3
+"""Samples a sample: no clock is that wrong, and 0.1 % is what a change between film rates makes."""
 LEAST_SEGMENTS = 4
 """A line through fewer is no finding."""
 NEAR_SAMPLES = 64
 """How far the rest is looked for once a delay has been undone."""
 LEAST_PART_SAMPLES = 0.05
 """A lag this near to whole samples is one in whole samples."""
+LEAST_DRIFT_SAMPLES = 0.5
+"""A drift that comes to less over the whole recording is none."""
 ON_LINE_SAMPLES = 3.0
 """A segment farther from the line is not counted: it took another period of its tone."""
 
 
 def stem_delays(signals: Signals) -> tuple[Delay, ...]:
-    """How each stem is late behind the reference it resembles most; not at all for most."""
+    """Return how each stem is late behind the reference that it resembles most.
+
+    Args:
+        signals: the tracks of a take.
+
+    Returns:
+        One delay per stem; of no samples if it is on time, or if what was found is not believed
+        (``LEAST_COHERENCE``, ``LEAST_GAIN_DB``).
+    """
     rate_hz = signals.layout.sample_rate_hz
     reach = min(round(LONGEST_S * rate_hz), BLOCK_SAMPLES, signals.layout.n_samples - 1)
     whole = estimate_lags(signals.stem_blocks, reach)
     n_segment = min(round(SEGMENT_S * rate_hz), signals.layout.n_samples)
     segments = segment_lags(signals.stem_blocks, n_segment, reach)
     # A drift hides the likeness over the whole recording, but not in its segments.
-    likeness = np.abs(segments.correlation).sum(axis=0)
     norm = segments.norm.sum(axis=0)
-    partner = np.divide(likeness, norm, out=np.zeros_like(norm), where=norm > 0).argmax(axis=0)
-    delays: list[Delay] = []
+    likeness = np.abs(segments.correlation).sum(axis=0)
+    likeness = np.divide(likeness, norm, out=np.zeros_like(norm), where=norm > 0)
+    partner = likeness.argmax(axis=0)
+    steady, delays = [], []
     for j, i in enumerate(partner):
-        lag, drift = _line(segments, i, j) or (0.0, 0.0)
-        if abs(drift) * signals.layout.n_samples > ON_LINE_SAMPLES:
-            delays.append(Delay(lag_samples=lag, drift=drift))
-        else:
-            gain_db = _sdr_db(whole.coherence[i, j]) - _sdr_db(whole.coherence_unshifted[i, j])
-            is_real = whole.coherence[i, j] >= LEAST_COHERENCE and gain_db >= LEAST_GAIN_DB
-            lag = _near(segments, i, j, int(whole.lag_samples[i, j]) if is_real else 0)
-            delays.append(Delay(lag_samples=lag))
+        steady.append(_steady(whole, segments, i, j))
+        is_blurred = _gain_db(whole.coherence[i, j], likeness[i, j]) >= LEAST_GAIN_DB
+        line = _line(segments, i, j) if is_blurred else None
+        drifts = line and abs(line[1]) * signals.layout.n_samples >= LEAST_DRIFT_SAMPLES
+        delays.append(Delay(lag_samples=line[0], drift=line[1]) if line and drifts else steady[j])
     if any(delay != Delay() for delay in delays):
-        delays = _refined(signals, delays, partner, n_segment)
+        delays = _refined(signals, delays, steady, partner, n_segment)
         moved = replace(signals, delays=tuple(delays))
         after = segment_lags(moved.stem_blocks, n_segment, 1)
     else:
@@ -70,30 +80,49 @@ def stem_delays(signals: Signals) -> tuple[Delay, ...]:
     )
 
 
+def _steady(whole: Lags, segments: SegmentLags, i: int, j: int) -> Delay:
+    """Return the delay of a stem that is late by the same lag everywhere; none by chance."""
+    gain_db = _gain_db(whole.coherence_unshifted[i, j], whole.coherence[i, j])
+    is_real = whole.coherence[i, j] >= LEAST_COHERENCE and gain_db >= LEAST_GAIN_DB
+    lag = _near(segments, i, j, int(whole.lag_samples[i, j]) if is_real else 0)
+    return Delay(lag_samples=lag)
+
+
 def _refined(
-    signals: Signals, delays: Sequence[Delay], partner: NDArray[np.int64], n_segment: int
+    signals: Signals,
+    delays: Sequence[Delay],
+    steady: Sequence[Delay],
+    partner: NDArray[np.int64],
+    n_segment: int,
 ) -> list[Delay]:
-    """The delays with what is left over once they have been undone, measured twice."""
+    """Return the delays with what is left over once they have been undone, measured twice.
+
+    What then turns out not to drift has the steady delay that was found for it.
+    """
     refined = list(delays)
     near = min(NEAR_SAMPLES, signals.layout.n_samples - 1)
     for _ in range(2):
         moved = replace(signals, delays=tuple(refined))
         rest = segment_lags(moved.stem_blocks, n_segment, near)
         refined = [_with_rest(delay, rest, partner[j], j) for j, delay in enumerate(refined)]
-    return refined
+    n_samples = signals.layout.n_samples
+    return [
+        delay if not delay.drift or abs(delay.drift) * n_samples >= LEAST_DRIFT_SAMPLES else other
+        for delay, other in zip(refined, steady, strict=True)
+    ]
 
 
 def _judged(delay: Delay, *, before: SegmentLags, after: SegmentLags, i: int, j: int) -> Delay:
-    """A delay that improves the SDR, else none; and the stem's polarity."""
+    """Return a delay that improves the SDR, else none; and the stem's polarity."""
     unshifted, shifted = (_coherence(each, i, j) for each in (before, after))
-    gain_db = _sdr_db(shifted) - _sdr_db(unshifted)
+    gain_db = _gain_db(unshifted, shifted)
     is_real = abs(shifted) >= LEAST_COHERENCE and gain_db >= LEAST_GAIN_DB
     best = shifted if is_real else unshifted
     return replace(delay if is_real else Delay(), inverted=best <= -LEAST_COHERENCE)
 
 
 def _with_rest(delay: Delay, rest: SegmentLags, i: int, j: int) -> Delay:
-    """A delay with what is left over; without a drift that is a lag alone."""
+    """Return a delay with what is left over; without a drift that is a lag alone."""
     if delay.drift == 0:
         lag = _near(rest, i, j, 0)
         return delay.then(lag, 0.0) if lag else delay
@@ -102,7 +131,7 @@ def _with_rest(delay: Delay, rest: SegmentLags, i: int, j: int) -> Delay:
 
 
 def _near(segments: SegmentLags, i: int, j: int, whole: int) -> float:
-    """A lag that is known in whole samples, to a part of one."""
+    """Return a lag that is known in whole samples, to a part of one."""
     counted = _counted(segments, i, j)
     lags = segments.lag_samples[counted, i, j]
     close = lags[np.abs(lags - whole) < 1]
@@ -112,7 +141,7 @@ def _near(segments: SegmentLags, i: int, j: int, whole: int) -> float:
 
 
 def _counted(segments: SegmentLags, i: int, j: int) -> NDArray[np.bool_]:
-    """The segments ``[k]`` in which stem and reference are alike."""
+    """Return the segments ``[k]`` in which stem and reference are alike."""
     alike = np.abs(segments.correlation[:, i, j]) >= LEAST_COHERENCE * segments.norm[:, i, j]
     # A hundredth of the loudest segment's energy is 20 dB down: silence has no lag.
     loud = segments.norm[:, i, j] > 0.01 * segments.norm[:, i, j].max(initial=0.0)
@@ -121,37 +150,52 @@ def _counted(segments: SegmentLags, i: int, j: int) -> NDArray[np.bool_]:
 
 
 def _line(segments: SegmentLags, i: int, j: int) -> tuple[float, float] | None:
-    """Lag at the start and drift of the line that most segments lie on; None without one."""
+    """Return lag at the start and drift of the line that most segments lie on; None without one.
+
+    Music is periodic, and many a segment takes another period for its lag: so the line is that
+    through two segments which has the most others beside it, not one between all of them.
+    """
     counted = _counted(segments, i, j)
     if counted.sum() < LEAST_SEGMENTS:
         return None
     t, lag = segments.centre_samples[counted], segments.lag_samples[counted, i, j]
     weight = np.abs(segments.correlation[counted, i, j])
     some = np.linspace(0, len(t) - 1, min(len(t), 200)).round().astype(int)
-    rise, run = lag[some][:, None] - lag[some], t[some][:, None] - t[some]
-    drift = float(np.median(rise[run > 0] / run[run > 0]))
-    start = float(np.median(lag - drift * t))
-    near = np.abs(lag - drift * t - start) <= ON_LINE_SAMPLES
-    if near.sum() < max(LEAST_SEGMENTS, len(t) / 2):
+    one, other = np.triu_indices(len(some), 1)
+    drifts = (lag[some[other]] - lag[some[one]]) / (t[some[other]] - t[some[one]])
+    starts = lag[some[one]] - drifts * t[some[one]]
+    possible = np.abs(drifts) <= MOST_DRIFT
+    drifts, starts = drifts[possible], starts[possible]
+    if not len(drifts):
+        return None
+    beside = np.abs(lag[some] - drifts[:, None] * t[some] - starts[:, None]) <= ON_LINE_SAMPLES
+    best = beside.sum(axis=1).argmax()
+    near = np.abs(lag - drifts[best] * t - starts[best]) <= ON_LINE_SAMPLES
+    if near.sum() < max(LEAST_SEGMENTS, len(t) / 4):
         return None
     drift, start = np.polyfit(t[near], lag[near], 1, w=np.sqrt(weight[near]))
     return float(start), float(drift)
 
 
 def _coherence(segments: SegmentLags, i: int, j: int) -> float:
-    """Correlation of the whole recording at lag 0 over the norms, with its sign."""
+    """Return the correlation of the whole recording at lag 0 over the norms, with its sign."""
     norm = float(segments.norm[:, i, j].sum())
     return float(segments.unshifted[:, i, j].sum()) / norm if norm > 0 else 0.0
 
 
+def _gain_db(before: float, after: float) -> float:
+    """Return how much better the SDR is with one coherence than with another."""
+    return _sdr_db(after) - _sdr_db(before)
+
+
 def _sdr_db(coherence: float) -> float:
-    """SDR of an estimate that has this coherence with its reference: rho^2 / (1 - rho^2)."""
+    """Return the SDR of an estimate with this coherence to its reference: rho^2 / (1 - rho^2)."""
     power = min(max(coherence**2, 1e-12), 1 - 1e-12)
     return float(10 * np.log10(power / (1 - power)))
 
 
 def delay_notices(signals: Signals, delays: Sequence[Delay], *, aligned: bool) -> list[str]:
-    """What to say of the delays that are real."""
+    """Return what to say of the delays that are real."""
     rate_hz = signals.layout.sample_rate_hz
     remedy = "shifted" if aligned else "the scores suffer from it; --align corrects it"
     notices = []

@@ -227,7 +227,7 @@ def test_half_a_sample_is_told_and_undone(
 ) -> None:
     stems, references = late_stems(tiny, tmp_path, 0.5, 0.0)
     warned, aligned = scored(stems, references), scored(stems, references, "--align")
-    assert " ".join(warned["takes"][0]["notices"]).count("0.5 samples (0.01 ms) late") == 2
+    assert " ".join(warned["takes"][0]["notices"]).count("samples (0.01 ms) late") == 2
     for name, row in rows(aligned).items():
         assert row["lag_samples"] == pytest.approx(0.5, abs=0.02)
         assert row["drift_ppm"] is None
@@ -241,7 +241,7 @@ def test_opposite_polarity_is_told(tmp_path: Path, references: Path) -> None:
     words = " ".join(document["takes"][0]["notices"])
     assert words.count("its polarity is opposite to the reference's") == 2
     assert "late" not in words
-    assert document["mean"]["sdr_db"] == "inf" or document["mean"]["sdr_db"] > 100
+    assert float(document["mean"]["sdr_db"]) > 100
 
 
 @pytest.mark.parametrize("defect", ["rate", "length", "channels"])
