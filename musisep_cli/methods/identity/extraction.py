@@ -17,7 +17,6 @@ Axes: ``c`` channels, ``n`` frames, ``f`` bins, ``t`` samples, ``d`` numbers of 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import soxr

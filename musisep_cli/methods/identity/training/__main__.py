@@ -76,13 +76,13 @@ def learn(
         network = Network(NetworkConfig(), seed).to(resolve_device(device))
         mixer = Mixer(folder / "training", pieces, MixingConfig(), seed)
         strange = Mixer(folder / "held-out", HELD_OUT_PIECES, MixingConfig(), seed)
+        school = School(SchoolConfig(steps=steps), mixer, network, seed)
+        if (out / "checkpoint.pt").exists():
+            school.resume(out / "checkpoint.pt")
+            curve.cut(out / "curve.csv", school.step)
+            typer.echo(f"going on from step {school.step}")
     except MusisepError as error:
         raise typer.BadParameter(str(error)) from error
-    school = School(SchoolConfig(steps=steps), mixer, network, seed)
-    if (out / "checkpoint.pt").exists():
-        school.resume(out / "checkpoint.pt")
-        curve.cut(out / "curve.csv", school.step)
-        typer.echo(f"going on from step {school.step}")
     with deferred() as requested:
         _train(school, questions(strange, EXAM_BATCHES), out, requested.is_set)
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli.errors import ConfigError
 from musisep_cli.machine.device import resolve_precision
 from musisep_cli.machine.files import atomic_path
 from musisep_cli.methods.identity.loss import extraction_loss
@@ -89,10 +90,19 @@ class School:
             torch.save(state, temporary)
 
     def resume(self, path: Path) -> None:
-        """Go on from a file of ``save``."""
+        """Go on from a file of ``save``.
+
+        Raises:
+            ConfigError: it belongs to a network of another size.
+        """
         state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise ConfigError(
+                f"{path}: of a network of another size; give another folder with --out"
+            ) from error
         self.step = int(state["step"])
-        self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average = {name: value.to(self.device) for name, value in state["average"].items()}
 
