@@ -37,7 +37,7 @@ from tests.benchmarks.quality import DATA
 
 MUSIC = Path(tempfile.gettempdir()) / "musisep-music"
 PIECES = 40
-BATCHES = 13
+BATCHES = 26
 """104 questions."""
 REAL = (
     "bach10-violin-bassoon",

@@ -22,7 +22,7 @@ LOUD_DB = -40.0
 EXCERPT_RMS = 0.1
 """Level that every excerpt is brought to: an identity does not know how loud it was played."""
 
-_STRIDES = (1, 2, 2, 2)
+_STRIDES = (2, 2, 2, 2)
 
 
 class Encoder(nn.Module):

@@ -33,8 +33,8 @@ CHECKPOINT_S = 180.0
 """Most seconds that a killed training has to repeat."""
 EXAM_STEPS = 500
 """Steps between two exams."""
-EXAM_BATCHES = 12
-"""Batches of an exam: 96 questions, whose mean gain is known to 0.5 dB."""
+EXAM_BATCHES = 24
+"""Batches of an exam: 96 questions, whose mean gain is known to about 0.5 dB."""
 HELD_OUT_PIECES = 40
 """Pieces of the pools for exams."""
 
