@@ -30,8 +30,8 @@ HOP_SAMPLES = 256
 N_BINS = WINDOW_SAMPLES // 2 + 1
 """Bins f of a spectrum, 15.6 Hz apart."""
 FLOOR = 1e-3
-"""Least magnitude that the log sees: 77 dB below a sine of RMS 0.1 at its peak, near the noise of
-16 bits."""
+"""Added to the power of every bin before its logarithm, 61 dB below the peak of a sine of RMS 0.1:
+what is weaker is no part of the music."""
 
 _LEAD_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES
 

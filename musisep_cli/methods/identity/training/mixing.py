@@ -136,7 +136,7 @@ class Mixer:
 
     def _questions(self, rng: np.random.Generator) -> list[tuple[Wave, Wave, Wave, int]]:
         """Return mixture, target, excerpt and row of all that is asked of one mixture."""
-        places, waves = self._parts(rng)
+        places, begins, waves = self._parts(rng)
         mixture = waves.sum(0)
         noise_db = rng.uniform(*self.config.noise_db)
         noise = rng.standard_normal(self.n_samples, np.float32)
@@ -144,16 +144,17 @@ class Mixer:
         gain = RMS / _rms(mixture)
         questions = []
         for index in rng.permutation(len(places))[: self.config.n_asked]:
-            place, target = places[index], waves[index]
+            place, begin, target = places[index], begins[index], waves[index]
             if rng.random() < self.config.absent:
                 place, target = self._other(places, rng), np.zeros_like(target)
             part = self.pieces[place[0]].parts[place[1]]
             row = -1 if part.row is None else part.row
-            questions.append((mixture * gain, target * gain, self._excerpt(place, rng), row))
+            excerpt = self._excerpt(place, begin, rng)
+            questions.append((mixture * gain, target * gain, excerpt, row))
         return questions
 
-    def _parts(self, rng: np.random.Generator) -> tuple[list[Place], Wave]:
-        """Return the parts of a mixture and their waveforms ``[i, t]`` at their levels."""
+    def _parts(self, rng: np.random.Generator) -> tuple[list[Place], list[int], Wave]:
+        """Return parts, their first samples, and their waveforms ``[i, t]`` at their levels."""
         for _ in range(_TRIES):
             together = rng.random() < self.config.coherent
             places = self._of_one_piece(rng) if together else self._of_any_piece(rng)
@@ -161,15 +162,14 @@ class Mixer:
             begins = [begin if together else self._begin(rng) for _ in places]
             levels_db = rng.uniform(-1, 1, len(places)) * self.config.spread_db
             found = [
-                (place, self._in_room(place, start, rng) * float(10 ** (level_db / 20)))
+                (place, start, self._in_room(place, start, rng) * float(10 ** (level_db / 20)))
                 for place, start, level_db in zip(places, begins, levels_db, strict=True)
                 if self._sounds(place, start)
             ]
             if len(found) > 1:
-                break
-        else:
-            raise ConfigError("the pool is silent nearly everywhere; make it again")
-        return [place for place, _ in found], np.stack([wave for _, wave in found])
+                sounding, starts, waves = zip(*found, strict=True)
+                return list(sounding), list(starts), np.stack(waves)
+        raise ConfigError("the music is silent nearly everywhere; make it again")
 
     def _of_one_piece(self, rng: np.random.Generator) -> list[Place]:
         """Return places of different instruments of one piece."""
@@ -195,13 +195,17 @@ class Mixer:
         absent = sorted(set(self.places) - present)
         return self._any_of(absent[rng.integers(len(absent))], rng)
 
-    def _excerpt(self, place: Place, rng: np.random.Generator) -> Wave:
-        """Return the same instrument's waveform elsewhere, in another room."""
+    def _excerpt(self, place: Place, begin: int, rng: np.random.Generator) -> Wave:
+        """Return the same instrument's waveform in another room, at another place than ``begin``.
+
+        An instrument that plays in one part only is heard elsewhere in it.
+        """
         same = [other for other in self.places[self._instrument(place)] if other != place]
         for _ in range(_TRIES):
             chosen = same[rng.integers(len(same))] if same else place
             start = self._begin(rng)
-            if self._sounds(chosen, start):
+            elsewhere = chosen != place or abs(start - begin) > self.n_samples
+            if elsewhere and self._sounds(chosen, start):
                 break
         return self._in_room(chosen, start, rng)
 
