@@ -82,6 +82,7 @@ def main(
     batches: Annotated[
         int, typer.Option(help="Of eight questions about generated music.")
     ] = BATCHES,
+    cases: Annotated[str, typer.Option(help="Recordings.")] = ",".join((*REAL, *SAMPLED)),
     threads: int = 1,
 ) -> None:
     """Print tables, one row as soon as it is known."""
@@ -91,10 +92,12 @@ def main(
     print("| --- | --- | --- | --- | --- |")
     for kind in pool.KINDS[1:]:
         print(generated_row(kind, network, music, batches), flush=True)
-    for title, cases in (("real", REAL), ("sampled", SAMPLED)):
-        print(f"\n{HEAD}")
-        answers = [answer for case in cases for answer in told(case, data, network)]
-        print(f"\n{summary(title, answers)}", flush=True)
+    for title, group in (("real", REAL), ("sampled", SAMPLED)):
+        wanted = [case for case in group if case in cases.split(",")]
+        if wanted:
+            print(f"\n{HEAD}")
+            answers = [answer for case in wanted for answer in told(case, data, network)]
+            print(f"\n{summary(title, answers)}", flush=True)
     print(f"\n{speed(network)}")
 
 
