@@ -64,6 +64,9 @@ def learn(
     pieces: Annotated[int, typer.Option(min=2, help="Pieces of the pool to learn from.")] = 400,
     steps: Annotated[int, typer.Option(min=1, help="Steps in all.")] = SchoolConfig().steps,
     seed: Annotated[int, typer.Option(min=0, help="Of start weights and mixtures.")] = 0,
+    start: Annotated[
+        Path | None, typer.Option(help="Weights to start from where there is no checkpoint.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda or cuda:i.")] = "cpu",
 ) -> None:
@@ -73,7 +76,8 @@ def learn(
     torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
     try:
-        network = Network(NetworkConfig(), seed).to(resolve_device(device))
+        network = weights.load(start) if start else Network(NetworkConfig(), seed)
+        network.requires_grad_(True).to(resolve_device(device))
         mixer = Mixer(folder / "training", pieces, MixingConfig(), seed)
         strange = Mixer(folder / "held-out", HELD_OUT_PIECES, MixingConfig(), seed)
         school = School(SchoolConfig(steps=steps), mixer, network, seed)

@@ -33,9 +33,14 @@ def test_a_training_leaves_checkpoint_weights_and_curve_and_goes_on(
     try:
         first = CliRunner().invoke(program.app, [*arguments, "--steps", "1"])
         second = CliRunner().invoke(program.app, [*arguments, "--steps", "2"])
+        made = ["--steps", "1", "--start", str(out / "network.safetensors")]
+        third = CliRunner().invoke(
+            program.app, [*arguments[:4], str(tmp_path / "other"), *arguments[5:], *made]
+        )
     finally:
         torch.set_num_threads(threads)
-    assert (first.exit_code, second.exit_code) == (0, 0), second.output
+    codes = [done.exit_code for done in (first, second, third)]
+    assert codes == [0, 0, 0], third.output
     assert "going on from step 1" in second.output
     rows = (out / "curve.csv").read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "1", "2"]
