@@ -160,8 +160,8 @@ def asked(stems: Stems, name: str, excerpt: NDArray[np.float32], network: Networ
     """What comes out of the mixture of stems for an excerpt."""
     mixture = np.sum(list(stems.values()), axis=0)
     identity = identity_of(excerpt[:, None], SAMPLE_RATE_HZ, network)
-    chunks = extract(mixture[:, None], SAMPLE_RATE_HZ, identity, network)
-    estimate = np.concatenate(list(chunks))[:, 0]
+    blocks = extract(mixture[:, None], SAMPLE_RATE_HZ, identity, network)
+    estimate = np.concatenate(list(blocks))[:, 0]
     scores = {own: decibels(stem, estimate) for own, stem in stems.items()}
     reference = stems.get(name)
     before = float("nan") if reference is None else decibels(reference, mixture)

@@ -10,7 +10,7 @@ proposal's relatives (SoundFilter, Conv-TasNet, FiLM).
 `encoder`       a solo excerpt to 64 numbers: the identity
 `network`       mixture and identity to a mask in every frame
 `loss`          how far an extracted waveform is from the true one
-`extraction`    whole recordings, chunk by chunk, at any rate, any channels
+`extraction`    whole recordings, block by block, at any rate, any channels
 `weights`       a trained network in one file
 `training`      the music generator and the program that trains
 ==============  ==========================================================

@@ -1,15 +1,15 @@
-"""Extraction: one instrument out of a whole recording, chunk by chunk.
+"""Extraction: one instrument out of a whole recording, block by block.
 
 The network hears the mean of the channels at 16 kHz; what it finds is a share of every bin, which
-all channels give alike. What a recording has above 7.6 kHz gives, in every frame, the share that
-was found from 6 to 7.6 kHz. Input minus target is the rest, sample by sample.
+all channels give alike. What a recording has above 8 kHz gives, in every frame, the share that was
+found from 6 to 7.6 kHz. The recording minus the target is what all the others play.
 
     low    = the recording at 16 kHz and back,    high = recording - low                        (1)
     target = synthesis(mask * analysis(low)) + share * high                                     (2)
 
-A chunk is 30 s, and the network hears 4 s on either side of it, twice what it reaches: chunks give
+A block is 30 s, and the network hears 4 s on either side of it, twice what it reaches: blocks give
 what the whole would. Departs from the specification, which has 20 s and 2.1 s: multiples of 2 s are
-whole numbers of frames at 16 kHz and of samples at any rate, and so chunks meet without a seam.
+whole numbers of frames at 16 kHz and of samples at any rate, and so blocks meet without a seam.
 
 Axes: ``c`` channels, ``n`` frames, ``f`` bins, ``t`` samples, ``d`` numbers of an identity.
 """
@@ -36,10 +36,10 @@ from musisep_cli.methods.identity.frames import (
 )
 from musisep_cli.methods.identity.network import Network
 
-CHUNK_S = 30
-"""Length of a chunk in seconds."""
+BLOCK_S = 30
+"""Length of a block in seconds."""
 CONTEXT_S = 4
-"""What the network hears before and after a chunk, in seconds."""
+"""What the network hears before and after a block, in seconds."""
 SHARE_HZ = (6_000.0, 7_600.0)
 """The range in Hz whose share is taken for all that is higher."""
 SHORTEST_EXCERPT_S = 1.0
@@ -81,7 +81,7 @@ def presence(target: Samples, sample_rate_hz: int, identity: Tensor, network: Ne
 def extract(
     samples: Samples, sample_rate_hz: int, identity: Tensor, network: Network
 ) -> Iterator[Samples]:
-    """Yield the target ``[t, c]`` of a recording ``[t, c]``, chunk after chunk.
+    """Yield the target ``[t, c]`` of a recording ``[t, c]``, block after block.
 
     Args:
         samples: the recording, full scale 1.
@@ -89,11 +89,11 @@ def extract(
         identity: of the instrument, ``[d]``.
         network: that knows it.
     """
-    # A recording's level is one number for all of its chunks; float64, as squares are added up.
+    # A recording's level is one number for all of its blocks; float64, as squares are added up.
     rms = float(np.sqrt(np.mean(np.square(samples.mean(1), dtype=np.float64))))
     gain = EXCERPT_RMS / rms if rms > 0 else 0.0
-    for first in range(0, len(samples), CHUNK_S * sample_rate_hz):
-        last = min(first + CHUNK_S * sample_rate_hz, len(samples))
+    for first in range(0, len(samples), BLOCK_S * sample_rate_hz):
+        last = min(first + BLOCK_S * sample_rate_hz, len(samples))
         before = max(first - CONTEXT_S * sample_rate_hz, 0)
         heard = samples[before : last + CONTEXT_S * sample_rate_hz]
         target = _target(heard, sample_rate_hz, gain, identity, network)
@@ -103,7 +103,7 @@ def extract(
 def _target(
     heard: Samples, sample_rate_hz: int, gain: float, identity: Tensor, network: Network
 ) -> Samples:
-    """Return the target ``[t, c]`` of a chunk and its context, Eq. (1) and (2)."""
+    """Return the target ``[t, c]`` of a block and its context, Eq. (1) and (2)."""
     if sample_rate_hz == SAMPLE_RATE_HZ:
         return _low_target(heard, gain, identity, network)[0]
     low = _at_rate(heard, sample_rate_hz, SAMPLE_RATE_HZ)

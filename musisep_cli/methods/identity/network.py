@@ -1,14 +1,14 @@
 """Network: a mixture and an identity to the share of the instrument in every bin of every frame.
 
-Body: blocks of dilated convolutions over time, 1 to 32 frames apart, twice. A block is
+Body: layers of dilated convolutions over time, 1 to 32 frames apart, twice. A layer is
 
     u = V dw(norm(x)),    x <- x + W gelu((1 + gamma(e)) u + beta(e))                           (1)
 
 where dw is one filter of three taps per channel, and gamma, beta are linear in the identity e. A
-norm is over the channels of one frame, never over time, so that a chunk gives what the whole gives.
-The target is the mixture's spectrum times a mask in (0, 1); the rest is the input minus the target.
+norm is over the channels of one frame, never over time, so that a stretch of a recording gives what
+the whole gives. The target is the mixture's spectrum times a mask in (0, 1).
 
-Departs from the specification, whose block expands first and norms twice (Conv-TasNet): here the
+Departs from the specification, whose layer expands first and norms twice (Conv-TasNet): here the
 filters run over the narrow side and one norm is enough, which on a core with AMX makes a body of
 2.6 M weights (0.23 s a step) cheaper than one of 1.9 M in the other order (0.46 s). 6 dilations
 reach as far in time as its 7, as a frame is twice as far from the next.
@@ -41,13 +41,13 @@ class NetworkConfig:
     """Sizes of the network; weights of one size fit no other."""
 
     n_channels: int = 192
-    """Channels between the blocks."""
+    """Channels between the layers."""
     n_hidden: int = 384
-    """Channels inside a block."""
+    """Channels inside a layer."""
     n_dilations: int = 6
-    """Blocks in a row, 1, 2, 4, ... frames apart."""
+    """Layers in a row, 1, 2, 4, ... frames apart."""
     n_rows: int = 2
-    """Rows of blocks."""
+    """Rows of layers."""
     n_encoder: int = 128
     """Channels of the encoder of excerpts."""
 
@@ -58,7 +58,7 @@ class NetworkConfig:
         return reach_frames * HOP_SAMPLES + WINDOW_SAMPLES
 
 
-class Block(nn.Module):
+class Layer(nn.Module):
     """Returns ``[b, n, c]`` for ``[b, n, c]`` and identities ``[b, d]``, Eq. (1)."""
 
     def __init__(self, n_channels: int, n_hidden: int, dilation: int) -> None:
@@ -101,8 +101,8 @@ class Network(nn.Module):
         width, hidden = config.n_channels, config.n_hidden
         self.first_norm = nn.LayerNorm(N_BINS)
         self.first = nn.Linear(N_BINS, width)
-        self.blocks = nn.ModuleList(
-            Block(width, hidden, 2**power)
+        self.layers = nn.ModuleList(
+            Layer(width, hidden, 2**power)
             for _ in range(config.n_rows)
             for power in range(config.n_dilations)
         )
@@ -111,16 +111,16 @@ class Network(nn.Module):
         start(self, generator)
         self.encoder = Encoder(config.n_encoder, generator)
         self.table = nn.Parameter(torch.randn(len(INSTRUMENTS), IDENTITY_SIZE, generator=generator))
-        self._start_near_identity(generator)
+        self._start_small(generator)
 
-    def _start_near_identity(self, generator: torch.Generator) -> None:
-        """Let blocks change little and the identity matter a little when training starts."""
+    def _start_small(self, generator: torch.Generator) -> None:
+        """Let layers change little and the identity matter a little when training starts."""
         with torch.no_grad():
-            for block in self.blocks:
-                assert isinstance(block, Block)  # noqa: S101
-                block.taps.normal_(0, 3**-0.5, generator=generator)
-                block.condition.weight.mul_(IDENTITY_SIZE**0.5 * 0.3)
-                block.narrow.weight.mul_(len(self.blocks) ** -0.5)
+            for layer in self.layers:
+                assert isinstance(layer, Layer)  # noqa: S101
+                layer.taps.normal_(0, 3**-0.5, generator=generator)
+                layer.condition.weight.mul_(IDENTITY_SIZE**0.5 * 0.3)
+                layer.narrow.weight.mul_(len(self.layers) ** -0.5)
 
     def named(self, rows: Tensor) -> Tensor:
         """Return the identities ``[b, d]`` of rows ``[b]`` of the table, of unit length."""
@@ -129,8 +129,8 @@ class Network(nn.Module):
     def mask(self, spectra: Tensor, identity: Tensor) -> Tensor:
         """Return the share of the target, ``[b, n, f]`` in (0, 1), of spectra ``[b, n, f]``."""
         values = self.first(self.first_norm(log_power(spectra)))
-        for block in self.blocks:
-            values = block(values, identity)
+        for layer in self.layers:
+            values = layer(values, identity)
         share: Tensor = torch.sigmoid(self.last(self.last_norm(values)).float())
         return share
 

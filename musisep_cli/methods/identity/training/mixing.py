@@ -25,8 +25,8 @@ from musisep_cli.methods.identity.frames import SAMPLE_RATE_HZ
 from musisep_cli.methods.identity.training import pool
 
 Wave = NDArray[np.float32]
-Place = tuple[int, int]
-"""Piece and part."""
+Stave = tuple[int, int]
+"""A part among all: number of its piece, and which of the piece's parts it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +109,10 @@ class Mixer:
             )
         self.config, self.seed = config, seed
         self.pieces = [pool.read(folder, number) for number in range(n_pieces)]
-        self.places: dict[str, list[Place]] = defaultdict(list)
+        self.staves: dict[str, list[Stave]] = defaultdict(list)
         for number, piece in enumerate(self.pieces):
             for index, part in enumerate(piece.parts):
-                self.places[part.instrument].append((number, index))
+                self.staves[part.instrument].append((number, index))
         self.n_samples = round(config.duration_s * SAMPLE_RATE_HZ)
         self.n_margin = round(MARGIN_S * SAMPLE_RATE_HZ)
         self.n_transform = scipy.fft.next_fast_len(self.n_samples + self.n_margin, real=True)
@@ -136,85 +136,85 @@ class Mixer:
 
     def _questions(self, rng: np.random.Generator) -> list[tuple[Wave, Wave, Wave, int]]:
         """Return mixture, target, excerpt and row of all that is asked of one mixture."""
-        places, begins, waves = self._parts(rng)
+        staves, begins, waves = self._parts(rng)
         mixture = waves.sum(0)
         noise_db = rng.uniform(*self.config.noise_db)
         noise = rng.standard_normal(self.n_samples, np.float32)
         mixture = mixture + noise * (_rms(mixture) * 10 ** (noise_db / 20))
         gain = RMS / _rms(mixture)
         questions = []
-        for index in rng.permutation(len(places))[: self.config.n_asked]:
-            place, begin, target = places[index], begins[index], waves[index]
+        for index in rng.permutation(len(staves))[: self.config.n_asked]:
+            stave, begin, target = staves[index], begins[index], waves[index]
             if rng.random() < self.config.absent:
-                place, target = self._other(places, rng), np.zeros_like(target)
-            part = self.pieces[place[0]].parts[place[1]]
+                stave, target = self._other(staves, rng), np.zeros_like(target)
+            part = self.pieces[stave[0]].parts[stave[1]]
             row = -1 if part.row is None else part.row
-            excerpt = self._excerpt(place, begin, rng)
+            excerpt = self._excerpt(stave, begin, rng)
             questions.append((mixture * gain, target * gain, excerpt, row))
         return questions
 
-    def _parts(self, rng: np.random.Generator) -> tuple[list[Place], list[int], Wave]:
+    def _parts(self, rng: np.random.Generator) -> tuple[list[Stave], list[int], Wave]:
         """Return parts, their first samples, and their waveforms ``[i, t]`` at their levels."""
         for _ in range(_TRIES):
             together = rng.random() < self.config.coherent
-            places = self._of_one_piece(rng) if together else self._of_any_piece(rng)
+            staves = self._of_one_piece(rng) if together else self._of_any_piece(rng)
             begin = self._begin(rng)
-            begins = [begin if together else self._begin(rng) for _ in places]
-            levels_db = rng.uniform(-1, 1, len(places)) * self.config.spread_db
+            begins = [begin if together else self._begin(rng) for _ in staves]
+            levels_db = rng.uniform(-1, 1, len(staves)) * self.config.spread_db
             found = [
-                (place, start, self._in_room(place, start, rng) * float(10 ** (level_db / 20)))
-                for place, start, level_db in zip(places, begins, levels_db, strict=True)
-                if self._sounds(place, start)
+                (stave, start, self._in_room(stave, start, rng) * float(10 ** (level_db / 20)))
+                for stave, start, level_db in zip(staves, begins, levels_db, strict=True)
+                if self._sounds(stave, start)
             ]
             if len(found) > 1:
                 sounding, starts, waves = zip(*found, strict=True)
                 return list(sounding), list(starts), np.stack(waves)
         raise ConfigError("the music is silent nearly everywhere; make it again")
 
-    def _of_one_piece(self, rng: np.random.Generator) -> list[Place]:
-        """Return places of different instruments of one piece."""
+    def _of_one_piece(self, rng: np.random.Generator) -> list[Stave]:
+        """Return staves of different instruments of one piece."""
         number = int(rng.integers(len(self.pieces)))
         order = rng.permutation(len(self.pieces[number].parts))
         return self._different([(number, int(index)) for index in order], rng)
 
-    def _of_any_piece(self, rng: np.random.Generator) -> list[Place]:
-        """Return places of different instruments of any pieces."""
+    def _of_any_piece(self, rng: np.random.Generator) -> list[Stave]:
+        """Return staves of different instruments of any pieces."""
         numbers = [int(n) for n in rng.integers(len(self.pieces), size=2 * self.config.most_parts)]
         indices = [int(rng.integers(len(self.pieces[number].parts))) for number in numbers]
         return self._different(list(zip(numbers, indices, strict=True)), rng)
 
-    def _different(self, candidates: list[Place], rng: np.random.Generator) -> list[Place]:
+    def _different(self, candidates: list[Stave], rng: np.random.Generator) -> list[Stave]:
         """Return the first few of the candidates, no instrument twice."""
         n_parts = int(rng.integers(2, self.config.most_parts + 1))
-        places = {self._instrument(place): place for place in candidates}
-        return list(places.values())[:n_parts]
+        staves = {self._instrument(stave): stave for stave in candidates}
+        return list(staves.values())[:n_parts]
 
-    def _other(self, places: list[Place], rng: np.random.Generator) -> Place:
-        """Return a place of an instrument that is not among those of the places."""
-        present = {self._instrument(place) for place in places}
-        absent = sorted(set(self.places) - present)
+    def _other(self, staves: list[Stave], rng: np.random.Generator) -> Stave:
+        """Return a stave of an instrument that is not among those of the staves."""
+        present = {self._instrument(stave) for stave in staves}
+        absent = sorted(set(self.staves) - present)
         return self._any_of(absent[rng.integers(len(absent))], rng)
 
-    def _excerpt(self, place: Place, begin: int, rng: np.random.Generator) -> Wave:
-        """Return the same instrument's waveform in another room, at another place than ``begin``.
+    def _excerpt(self, stave: Stave, begin: int, rng: np.random.Generator) -> Wave:
+        """Return the same instrument's waveform in another room, at another time than ``begin``.
 
         An instrument that plays in one part only is heard elsewhere in it.
         """
-        same = [other for other in self.places[self._instrument(place)] if other != place]
+        same = [other for other in self.staves[self._instrument(stave)] if other != stave]
         for _ in range(_TRIES):
-            chosen = same[rng.integers(len(same))] if same else place
+            chosen = same[rng.integers(len(same))] if same else stave
             start = self._begin(rng)
-            elsewhere = chosen != place or abs(start - begin) > self.n_samples
+            elsewhere = chosen != stave or abs(start - begin) > self.n_samples
             if elsewhere and self._sounds(chosen, start):
                 break
         return self._in_room(chosen, start, rng)
 
-    def _any_of(self, instrument: str, rng: np.random.Generator) -> Place:
-        places = self.places[instrument]
-        return places[rng.integers(len(places))]
+    def _any_of(self, instrument: str, rng: np.random.Generator) -> Stave:
+        staves = self.staves[instrument]
+        return staves[rng.integers(len(staves))]
 
-    def _instrument(self, place: Place) -> str:
-        return self.pieces[place[0]].parts[place[1]].instrument
+    def _instrument(self, stave: Stave) -> str:
+        return self.pieces[stave[0]].parts[stave[1]].instrument
 
     def _begin(self, rng: np.random.Generator) -> int:
         """Return a random first sample for which the margin before it is there too."""
@@ -223,17 +223,17 @@ class Mixer:
             rng.integers(round(self.n_margin * 1.05), round(n_piece - self.n_samples * 1.05))
         )
 
-    def _sounds(self, place: Place, begin: int) -> bool:
+    def _sounds(self, stave: Stave, begin: int) -> bool:
         """Return whether a part sounds from ``begin`` on for as long as a mixture lasts."""
-        samples = self.pieces[place[0]].samples[place[1]]
+        samples = self.pieces[stave[0]].samples[stave[1]]
         sparse = samples[::16].astype(np.float32)
         excerpt = samples[begin : begin + self.n_samples : 16].astype(np.float32)
         return bool(_rms(excerpt) > _rms(sparse) * 10 ** (LOUD_DB / 20))
 
-    def _in_room(self, place: Place, begin: int, rng: np.random.Generator) -> Wave:
+    def _in_room(self, stave: Stave, begin: int, rng: np.random.Generator) -> Wave:
         """Return a part's waveform ``[t]`` of RMS 1: stretched, coloured, in a room."""
         length = self.n_samples + self.n_margin
-        samples = self.pieces[place[0]].samples[place[1]]
+        samples = self.pieces[stave[0]].samples[stave[1]]
         speed = 1 + SHIFT * rng.uniform(-1, 1)
         at = begin - self.n_margin + speed * np.arange(length)
         first = int(at[0])

@@ -1,4 +1,4 @@
-"""Extraction: chunks equal the whole, stereo, gain, rates; bad excerpts."""
+"""Extraction: blocks equal the whole, stereo, gain, rates; bad excerpts."""
 
 import numpy as np
 import pytest
@@ -27,10 +27,10 @@ def target(samples: Samples, rate_hz: int = 16_000) -> Samples:
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000])
-def test_chunks_equal_the_whole(rate_hz: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_equal_the_whole(rate_hz: int, monkeypatch: pytest.MonkeyPatch) -> None:
     samples = recording(round(5.3 * rate_hz), 2)
     whole = target(samples, rate_hz)
-    monkeypatch.setattr(extraction, "CHUNK_S", 2)
+    monkeypatch.setattr(extraction, "BLOCK_S", 2)
     monkeypatch.setattr(extraction, "CONTEXT_S", 2)
     assert len(list(extract(samples, rate_hz, IDENTITY, NETWORK))) == 3
     np.testing.assert_allclose(target(samples, rate_hz), whole, atol=1e-5)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from musisep_cli.methods.identity.frames import analyse
-from musisep_cli.methods.identity.network import Block, Network, NetworkConfig
+from musisep_cli.methods.identity.network import Layer, Network, NetworkConfig
 
 SMALL = NetworkConfig(n_channels=16, n_hidden=24, n_dilations=3, n_rows=2, n_encoder=8)
 
@@ -17,8 +17,8 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return 0.1 * torch.randn(*shape, generator=generator(seed))
 
 
-def blocks(network: Network) -> list[Block]:
-    return [block for block in network.blocks if isinstance(block, Block)]
+def layers(network: Network) -> list[Layer]:
+    return [layer for layer in network.layers if isinstance(layer, Layer)]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None:
@@ -47,8 +47,8 @@ def test_without_gamma_and_beta_the_identity_changes_nothing() -> None:
     identities = network.named(torch.tensor([3, 4]))
     with torch.no_grad():
         different = network(mixture, identities) - network(mixture, identities.flip(0))
-        for block in blocks(network):
-            block.condition.weight.zero_()
+        for layer in layers(network):
+            layer.condition.weight.zero_()
         same = network(mixture, identities) - network(mixture, identities.flip(0))
     assert float(different.abs().max()) > 1e-5
     assert float(same.abs().max()) == 0
