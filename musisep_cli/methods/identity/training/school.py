@@ -1,0 +1,168 @@
+"""School: the training loop, which goes on after an interruption as if there had been none.
+
+    loss = mean extraction_loss + 0.1 cross entropy of the excerpt's identity among the rows    (1)
+
+The second term pulls an excerpt's identity to the row of its class and away from the other rows.
+Departs from the specification, which only pulls: with nothing to push, all identities may become
+one. The identity given to the network is the excerpt's three times in four, else the row's.
+
+Batch k is drawn from its number alone, so that a checkpoint holds no random state. Axes: ``b``
+questions, ``t`` samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from musisep_cli.errors import ConfigError
+from musisep_cli.machine.device import resolve_precision
+from musisep_cli.machine.files import atomic_path
+from musisep_cli.methods.identity.loss import extraction_loss
+from musisep_cli.methods.identity.network import Network
+from musisep_cli.methods.identity.training.mixing import Mixer, Mixtures
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchoolConfig:
+    """Rates and budget."""
+
+    steps: int = 40_000
+    """Steps in all; the rate falls over the last quarter. More may be given when going on."""
+    learning_rate: float = 1e-3
+    """Adam's, after ``warmup_steps``."""
+    final_rate: float = 0.02
+    """Share of the rate that is left at the end."""
+    warmup_steps: int = 500
+    """Steps over which the rate rises from nothing."""
+    max_gradient_norm: float = 1.0
+    """Longer gradients are cut to this length."""
+    average: float = 0.999
+    """Decay of the moving average of the weights, which is what is kept."""
+    named: float = 0.25
+    """Share of questions with a class that are asked by its row instead of the excerpt."""
+    class_weight: float = 0.1
+    """Weight of the cross entropy in Eq. (1), in decibels."""
+    sharpness: float = 8.0
+    """Factor on the cosines of excerpt and rows before the softmax."""
+
+
+class School:
+    """Trains a network, in place.
+
+    Args:
+        config: rates and budget.
+        mixer: where the batches come from.
+        network: what learns.
+        seed: of the choice between rows and excerpts.
+    """
+
+    def __init__(self, config: SchoolConfig, mixer: Mixer, network: Network, seed: int) -> None:
+        self.config, self.mixer, self.network, self.seed = config, mixer, network, seed
+        self.device = next(network.parameters()).device
+        self.precision = resolve_precision("auto", self.device)
+        self.step = 0
+        self.optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.99), fused=True)
+        self.average = {name: value.clone() for name, value in network.state_dict().items()}
+
+    def run(self) -> Iterator[float]:
+        """Train to the end; yields the loss after every step."""
+        while self.step < self.config.steps:
+            self.step += 1
+            yield self._learn(self.mixer.batch(self.step))
+
+    def save(self, path: Path) -> None:
+        """Write all that training changes, for ``resume``."""
+        state = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average,
+        }
+        with atomic_path(path) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a file of ``save``.
+
+        Raises:
+            ConfigError: it belongs to a network of another size.
+        """
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise ConfigError(
+                f"{path}: of a network of another size; give another folder with --out"
+            ) from error
+        self.step = int(state["step"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average = {name: value.to(self.device) for name, value in state["average"].items()}
+
+    def _learn(self, batch: Mixtures) -> float:
+        """Take one step and return its loss."""
+        loss = self._loss(batch)
+        self.optimiser.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.config.max_gradient_norm
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * self._rate()
+        if bool(torch.isfinite(norm)):
+            self.optimiser.step()
+        self._update_average()
+        return float(loss.detach())
+
+    def _loss(self, batch: Mixtures) -> Tensor:
+        """Return the mean loss of a batch, Eq. (1)."""
+        mixture, target, excerpt, row = (
+            torch.from_numpy(values).to(self.device)
+            for values in (batch.mixture, batch.target, batch.excerpt, batch.row)
+        )
+        with self._fast():
+            heard = self.network.encoder(excerpt)
+            estimate = self.network(mixture, self._asked(heard, row))
+        errors = extraction_loss(reference=target, estimate=estimate, mixture=mixture)
+        return errors.mean() + self.config.class_weight * self._confusion(heard, row)
+
+    def _asked(self, heard: Tensor, row: Tensor) -> Tensor:
+        """Return the identities ``[b, d]`` given to the network: heard, or the class's row."""
+        drawn = np.random.default_rng([self.seed, self.step]).random(len(row))
+        by_name = torch.from_numpy(drawn < self.config.named).to(row.device) & (row >= 0)
+        return torch.where(by_name[:, None], self.network.named(row.clamp_min(0)), heard)
+
+    def _confusion(self, heard: Tensor, row: Tensor) -> Tensor:
+        """Return the cross entropy of the classes of excerpts that have one."""
+        classes = functional.normalize(self.network.table, dim=-1)
+        scores = self.config.sharpness * heard @ classes.T
+        has_class = row >= 0
+        total = functional.cross_entropy(scores[has_class], row[has_class], reduction="sum")
+        return total / has_class.sum().clamp_min(1)
+
+    def _fast(self) -> AbstractContextManager[None]:
+        """Return the context in which products take bfloat16 where the processor multiplies it."""
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
+        )
+
+    def _rate(self) -> float:
+        """Return the share of the full rate: up at the start, down over the last quarter."""
+        up = min(1.0, self.step / self.config.warmup_steps)
+        left = (self.config.steps - self.step) / (0.25 * self.config.steps)
+        down = self.config.final_rate + (1 - self.config.final_rate) * min(1.0, max(left, 0.0))
+        return up * down
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Young averages forget faster, or they would keep the random start.
+        decay = min(self.config.average, 1 - 10 / (self.step + 10))
+        for name, value in self.network.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
