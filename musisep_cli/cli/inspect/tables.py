@@ -17,7 +17,7 @@ from musisep_cli.inspection.findings import Findings, Instrument, most_alike, th
 from musisep_cli.inspection.sound import Sound
 from musisep_cli.methods.learned_dictionary import dictionary_table
 from musisep_cli.methods.method import Table as LearnedTable
-from musisep_cli.sound.notation import clock
+from musisep_cli.sound.notation import channels_in_words, clock
 
 
 def parts(report: Report) -> Iterator[str | RenderableType]:
@@ -40,7 +40,7 @@ def _text(value: Any) -> str:
 
 def _sound(report: SoundReport) -> Iterator[str | RenderableType]:
     sound = report.sound
-    channels = {1: "mono", 2: "stereo"}.get(sound.n_channels, f"{sound.n_channels} channels")
+    channels = channels_in_words(sound.n_channels)
     if sound.channels_are_equal:
         channels += ", all channels the same"
     yield Text(str(report.path), "bold")

@@ -21,7 +21,7 @@ from musisep_cli.inspection.estimate import Estimate, Measured
 from musisep_cli.machine.device import describe
 from musisep_cli.methods import registry
 from musisep_cli.run.folder import made_seeds
-from musisep_cli.sound.notation import clock
+from musisep_cli.sound.notation import channels_in_words, clock
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Job, Outcome
@@ -68,9 +68,7 @@ class Reporter:
         self, recording: Recording, folder: RunFolder, state: str, warnings: Sequence[str]
     ) -> Iterator[OnProgress]:
         """Show a separation on its way, and first what is to be known of it."""
-        channels = {1: "mono", 2: "stereo"}.get(
-            recording.n_channels, f"{recording.n_channels} channels"
-        )
+        channels = channels_in_words(recording.n_channels)
         counter = f"[{self.number + 1}/{self.n_inputs}] " if self.n_inputs > 1 else ""
         self._say(
             f"{counter}{recording.path}: {clock(recording.duration_s)}, "
