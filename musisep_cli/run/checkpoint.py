@@ -105,7 +105,7 @@ class Checkpoints:
         return Spool.reopen(self._frames(str(state.get("stage"))), state["frames"])
 
     def scratch(self) -> Spool:
-        """Make a temporary file on the same disk, which no checkpoint names; the caller closes it."""
+        """Make a temporary file on the same disk, which is in no checkpoint; the caller closes it."""
         return Spool.temporary(self.folder)
 
     def _frames(self, stage: str) -> Path:
@@ -164,7 +164,7 @@ class Checkpoints:
         self.remove_unused()
 
     def remove_unused(self) -> None:
-        """Remove the files of what was found in the frames if there is no checkpoint to use them."""
+        """Remove the files of what was found in the frames if no checkpoint is left to use them."""
         if not (self.newest.exists() or self.previous.exists()):
             for path in list(self.folder.iterdir()):
                 if FRAMES.fullmatch(path.name):

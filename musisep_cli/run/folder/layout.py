@@ -39,7 +39,7 @@ RESIDUAL = "residual"
 
 @dataclass(frozen=True, kw_only=True)
 class SoundFormat:
-    """How stems are stored."""
+    """How stems are stored: number format of the samples, and end of the files' names."""
 
     subtype: audio_file.Subtype = "float32"
     extension: str = "wav"
