@@ -105,7 +105,7 @@ class Checkpoints:
         return Spool.reopen(self._frames(str(state.get("stage"))), state["frames"])
 
     def scratch(self) -> Spool:
-        """Make a temporary file on the same disk, which is in no checkpoint; the caller closes it."""
+        """Make a temporary file on the same disk, for no checkpoint; the caller closes it."""
         return Spool.temporary(self.folder)
 
     def _frames(self, stage: str) -> Path:

@@ -84,7 +84,7 @@ def _of_method(name: Any) -> str | None:
 
 
 def _problem(given: Given, device: torch.device) -> str | None:
-    """Return the error that the settings of a file cause without any flag; None if there is none."""
+    """Return the error that the settings of a file cause without any flag; None without error."""
     section = given.settings.get("run")
     named = section.get("method") if isinstance(section, Mapping) else None
     try:
