@@ -18,13 +18,17 @@ from musisep_cli.methods.method import Method, Preset
 BUILTIN = ("decoding", "policy", "pursuit", "structures", "lasso")
 """Packages beside this file, each with a ``METHOD`` in its ``method`` module."""
 DEFAULTS = ("standard", "quick")
-"""The preset of who names none: the first that serves the number of instruments."""
+"""Presets that are used when the user names none: the first one that serves the number of
+instruments."""
 
 _added: dict[str, Method] = {}
 
 
 def register(method: Method) -> None:
-    """Add a method of one's own to those of the house, for this process and its workers."""
+    """Add a method from elsewhere to those of this package.
+
+    It is known in this process only; a worker knows it if its import registers it there too.
+    """
     _added[method.name] = method
 
 
@@ -85,7 +89,7 @@ def presets_of(method: str) -> Mapping[str, Preset]:
 
 
 def default_preset(n_instruments: int) -> str:
-    """Return the preset of who names none.
+    """Return the name of the preset that is used when the user names none.
 
     >>> default_preset(2), default_preset(5)
     ('standard', 'quick')
@@ -97,9 +101,9 @@ def default_preset(n_instruments: int) -> str:
 
 
 def of_manifest(config: Mapping[str, Any]) -> Method:
-    """Return the method that a manifest's settings are of.
+    """Return the method that the settings in a manifest belong to.
 
-    Versions before 0.2.0.dev1 named none: there the preset tells it.
+    Versions before 0.2.0.dev1 did not name it: there it follows from the preset.
 
     Raises:
         ConfigError: there is none.
