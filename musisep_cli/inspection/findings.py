@@ -190,7 +190,7 @@ def most_alike(
 
 
 def thinned(curve: Sequence[CurveRow], n_rows: int = CURVE_ROWS) -> list[CurveRow]:
-    """Return a training curve in few rows: means of stretches of equal length, at their last step."""
+    """Return a training curve in few rows: means of equally long stretches, at their last steps."""
     n_rows = min(n_rows, len(curve))
     bounds = [round(len(curve) * k / n_rows) for k in range(n_rows + 1)] if n_rows else []
     return [{name: _summary(name, curve[a:b]) for name in curve[0]} for a, b in pairwise(bounds)]

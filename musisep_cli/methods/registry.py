@@ -22,12 +22,14 @@ DEFAULTS = ("standard", "quick")
 instruments."""
 
 _added: dict[str, Method] = {}
+"""Methods from elsewhere by name; one of a built-in name takes its place."""
 
 
 def register(method: Method) -> None:
     """Add a method from elsewhere to those of this package.
 
-    It is known in this process only; a worker knows it if its import registers it there too.
+    It is known in this process. A worker, to which the settings are sent, imports the module that
+    defines their class: call this at the end of that module, and the worker knows the method too.
     """
     _added[method.name] = method
 
@@ -41,7 +43,7 @@ def get(name: str) -> Method:
     """Return the method of a name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no method of this name.
     """
     if name in _added:
         return _added[name]
@@ -65,7 +67,7 @@ def preset(name: str) -> Preset:
     """Return the preset of a name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no preset of this name.
     """
     known = presets()
     if name not in known:

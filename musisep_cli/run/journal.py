@@ -25,7 +25,7 @@ from musisep_cli.run.checkpoint import Checkpoints
 from musisep_cli.sound.blockwise import Shelf, Stems
 
 CURVE_POINTS = 1000
-"""Number of stretches of steps, whose means are the training curve: as many as a picture shows."""
+"""Number of stretches into which all steps are divided; their means are the training curve."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,9 +41,10 @@ from musisep_cli.stems.waveforms import shelved
 from musisep_cli.tones.dictionary import load
 
 CPU = torch.device("cpu")
-"""Where tones are pursued: the loops are compiled for the processor."""
+"""Device on which tones are pursued: the loops are compiled for the processor."""
 TERM = "misfit"
-"""The one term that a training step reports: mean of d(Y, y) / sum Y since the last report."""
+"""Name of the one term that a training step reports: mean of d(Y, y) / sum Y since the last report.
+"""
 
 
 def separate(
@@ -96,7 +97,7 @@ def _converted(
 ) -> SpooledFrames[LogFrames]:
     """Return the log-frequency spectrogram, in a file.
 
-    No checkpoint tells of it: a resumed run makes it anew, in a tenth of the whole time.
+    It is in no checkpoint: a run that is resumed makes it anew, in a tenth of the whole time.
     """
     spool = work.files.enter_context(closing(work.scratch()))
     frames = SpooledFrames(LogFrames, spool, CPU)
