@@ -190,6 +190,7 @@ def numbering() -> Callable[[str], str]:
     taken: set[str] = set()
 
     def number(name: str) -> str:
+        """Return a name, with the first number that makes it new if it was given before."""
         candidate, count = name, 1
         while _key(candidate) in taken:
             count += 1

@@ -175,6 +175,7 @@ def _measure(
     marks = [("start", time.perf_counter())]
 
     def mark(progress: Progress) -> None:
+        """Note the time of a report, and end the trial if its training takes too long."""
         stage = progress.stage if progress.report is None else STEP
         marks.append((stage, time.perf_counter()))
         if sum(_times_s(marks, STEP)) > LONGEST_S:

@@ -34,7 +34,9 @@ FRAMES = re.compile(r"resume-[a-z][a-z-]*(?<!-)\.frames")
 """Names of the files of what was found in the frames, one for each stage in which they are worked
 through: while a later one is young, a checkpoint of the first may be the last that is whole."""
 _ANY_FORMAT = b"musisep-checkpoint-"
+"""Begin of the name of a checkpoint's format, in all versions of musisep."""
 _FORMAT = _ANY_FORMAT + b"3"
+"""Name of the format that this version writes, and the only one that it reads."""
 _UNREADABLE = (EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.PickleError)
 """What torch raises at content that is none of its own, among others."""
 

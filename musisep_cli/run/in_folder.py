@@ -36,6 +36,7 @@ from musisep_cli.sound.blockwise import Blockwise, Difference, sum_error
 from musisep_cli.sound.recording import Recording
 
 Found: TypeAlias = manifest.State | Literal["replaced"]
+"""How much of a separation a folder holds; "replaced" if what it holds is to be removed first."""
 PATIENCE_S = 600.0
 """Time in s to wait for another process that chooses among the seeds and writes the stems.
 

@@ -148,6 +148,7 @@ def _make(
     """
 
     def report(progress: Progress) -> None:
+        """Pass a report on, or end the work if that is wanted."""
         if stopped():
             raise KeyboardInterrupt
         on_progress(progress)

@@ -26,6 +26,7 @@ from musisep_cli.methods.method import OnProgress, Progress
 
 Result = TypeVar("Result")
 Stopped: TypeAlias = Callable[[], bool]
+"""Function that returns whether the work is to end."""
 Make: TypeAlias = Callable[[int, OnProgress, Stopped], Result]
 """Function that makes one seed; it can be pickled. It has to ask whether it is to stop, and if so
 raises."""
@@ -119,6 +120,7 @@ class _Listener(Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        """Pass reports on until None comes; the first error of the receiver is kept for later."""
         while (progress := self.receive()) is not None:
             if self.error is None:
                 try:

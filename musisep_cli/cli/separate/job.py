@@ -17,6 +17,8 @@ from musisep_cli.run.in_folder import Found
 from musisep_cli.run.settings.config import Config
 
 Status: TypeAlias = Literal["done", "unchanged", "planned", "failed", "interrupted"]
+"""What became of an input; "unchanged" if its separation was there already, "planned" if nothing
+was to be written."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,7 @@ class _Scene:
         return self.spectra.frame
 
     def decoded(self, stage: str) -> _Heard:
-        """Find hypotheses for all frames in a stage, then choose over time who plays them."""
+        """Find sets of tones for all frames in a stage, then choose over time which ones sound."""
         n_frames, search, work = len(self.spectra), self.settings.search, self.work
         found, decoding = decided(
             self._hear(stage),
