@@ -79,6 +79,7 @@ class DecodingMethod(NetworkMethod):
         return dict(self._without_effect(settings))
 
     def _without_effect(self, settings: DecodingSettings) -> Iterator[tuple[str, str]]:
+        """Yield each flag that changes nothing, with the reason."""
         if settings.training.iterations == 0:
             yield "--batch-size", "does not train on the recording (--iterations 100 does)"
         yield "--sampling", "does not learn by exploring (quick and paper do)"

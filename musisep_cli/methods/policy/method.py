@@ -111,6 +111,7 @@ class PolicyMethod(NetworkMethod):
         return dict(self._without_effect(settings))
 
     def _without_effect(self, settings: PolicySettings) -> Iterator[tuple[str, str]]:
+        """Yield each flag that changes nothing, with the reason."""
         yield "--no-decode", "does not decode, it takes every frame by itself anyway"
         if settings.training.iterations == 0:
             for flag in ("--batch-size", "--sampling", "--freeze-dictionary"):

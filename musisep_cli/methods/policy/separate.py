@@ -85,6 +85,7 @@ def _resynthesised(trainer: Trainer, spectra: Spectra, work: Work) -> Result:
     )
 
     def explain(channels: Tensor) -> Tensor:
+        """Return what every instrument plays in complex frames of all channels, by portions."""
         parts = portions.map(
             lambda part: listener.explain(part.transpose(0, 1)), channels.transpose(0, 1)
         )

@@ -99,6 +99,7 @@ class PursuitMethod(Method):
         return dict(self._without_effect(settings))
 
     def _without_effect(self, settings: PursuitSettings) -> Iterator[tuple[str, str]]:
+        """Yield each flag that changes nothing, with the reason."""
         yield "--no-decode", "does not decode, it takes every frame by itself anyway"
         yield "--batch-size", "learns from one frame after the other"
         yield "--sampling", "has no network that samples"

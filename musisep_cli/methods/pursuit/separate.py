@@ -161,11 +161,12 @@ def _resynthesised(
     settings: PursuitSettings,
     work: Work,
 ) -> Stems:
-    """Turn the tones of all frames into stems, on the shelf (P7)."""
+    """Turn the tones of all frames into stems, put where the run wants them (P7)."""
     offer = work.hold("pursuit", len(found), len(found))
     blocks: Iterator[slice] = stretches(len(found), BLOCK_FRAMES)
 
     def explain(channels: Tensor) -> Tensor:
+        """Return what every instrument plays in the next block of complex frames."""
         block = next(blocks)
         tones = found[block].tones.numpy()
         work.tell("resynthesis", block.stop, len(found))

@@ -75,11 +75,12 @@ def separate(
 
 
 def _learned(detector: Detector, spectra: Spectra, hops: int, work: Work) -> Instruments:
-    """Return the instruments' structures; the user is told how they were found."""
+    """Return the instruments with their harmonic structures, and tell the user how they were found."""
     centres, frame = spectra.centres[::hops], spectra.frame
     n_frames, n_bins = len(centres), frame.n_network_bins
 
     def pause(n_done: int) -> None:
+        """Tell the user how many frames are done, and end the work here if that is wanted."""
         work.tell("learning", n_done, n_frames)
         work.pause("learning", n_done, n_frames)
 
