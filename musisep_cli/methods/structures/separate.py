@@ -75,7 +75,7 @@ def separate(
 
 
 def _learned(detector: Detector, spectra: Spectra, hops: int, work: Work) -> Instruments:
-    """Return the instruments with their harmonic structures, and tell the user how they were found."""
+    """Return the instruments with their structures, and tell the user how they were found."""
     centres, frame = spectra.centres[::hops], spectra.frame
     n_frames, n_bins = len(centres), frame.n_network_bins
 
