@@ -24,11 +24,12 @@ app = typer.Typer(
 
 
 def _unfolded(text: str) -> str:
-    """A docstring with a line for every paragraph: the terminal's width folds it, not ours."""
+    """Return a docstring with every paragraph in one line, to be folded to a terminal's width."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _show_version(wanted: bool) -> None:
+    """Print the version and end the program, if that is wanted."""
     if wanted:
         typer.echo(f"musisep {__version__}")
         raise typer.Exit
@@ -55,7 +56,7 @@ for _command in (separate, evaluate, inspect):
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command that the command line names: the entry point of the console script."""
     take_plain_characters()
     wait_briefly()
     keep_freed_memory()

@@ -20,8 +20,8 @@ class Source:
     """A recording to separate.
 
     Attributes:
-        path: its file, whether it is there or not.
-        track: name of its results below the output folder; may hold folders.
+        path: path of the file, whether it is there or not.
+        track: name of the recording's results below the output folder; may hold folders.
         error: why there is no recording, if an argument leads to none.
     """
 
@@ -39,22 +39,22 @@ class _Found:
 
     @property
     def folder(self) -> str:
-        """Name of the folder that tells this file from one with the same name elsewhere."""
+        """Return the name of the folder that tells this file from one of its name elsewhere."""
         return (self.base or self.path.parent).absolute().name
 
     @property
     def name(self) -> Path:
-        """The file's name, or its place below the folder."""
+        """Return the file's name; in a folder that was searched, its path below that folder."""
         return self.path.relative_to(self.base) if self.base else Path(self.path.name)
 
     @property
     def short_name(self) -> Path:
-        """The name without its suffix."""
+        """Return the name without its suffix; all of it if nothing else would be left."""
         stem = self.name.stem
         return self.name.with_name(stem) if stem.strip(". ") else self.name
 
     def names(self) -> list[Path]:
-        """Names in the order in which they are tried, each able to tell more files apart."""
+        """Return possible names, the shortest first; each tells more files apart than the last."""
         return [
             self.short_name,
             self.folder / self.short_name,
@@ -64,13 +64,15 @@ class _Found:
 
 
 def expand(arguments: Sequence[str], results: Path) -> list[Source]:
-    """The recordings that arguments lead to, in their order, none of them twice.
+    """Return the recordings that arguments lead to, in their order, none of them twice.
+
+    Arguments that lead to nothing come last, each as a source with its error.
 
     Args:
         arguments: files, folders (searched with their subfolders for sound files) and patterns,
             which some shells leave to the program.
-        results: folder of what musisep writes, in which nothing is searched. The output folder
-            around it is no error if it holds nothing else: a shell's * names it too.
+        results: folder that musisep writes to; it is not searched. The output folder around it may
+            be an argument even if it holds nothing else: a shell's * names it too.
     """
     found: dict[Path, _Found] = {}
     nothing = []
@@ -87,7 +89,13 @@ def expand(arguments: Sequence[str], results: Path) -> list[Source]:
 
 
 def _search(argument: str, results: Path) -> Iterator[_Found]:
-    """What one argument leads to. A file that is there is meant as it is, brackets and all."""
+    """Yield the files that one argument leads to.
+
+    An argument is a pattern only if no file has exactly its name: names may hold brackets.
+
+    Raises:
+        InputError: no file matches a pattern, or a folder holds no sound files.
+    """
     path = Path(argument)
     if path.is_dir():
         yield from _search_folder(path, results)
@@ -103,7 +111,11 @@ def _search(argument: str, results: Path) -> Iterator[_Found]:
 
 
 def _search_folder(folder: Path, results: Path) -> Iterator[_Found]:
-    """Sound files below a folder, without hidden ones and without what musisep wrote."""
+    """Yield the sound files below a folder, without hidden ones and those that musisep wrote.
+
+    Raises:
+        InputError: there are none.
+    """
     files: list[Path] = []
     for parent, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(
@@ -119,7 +131,10 @@ def _search_folder(folder: Path, results: Path) -> Iterator[_Found]:
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether a file should be a sound; one that then cannot be read is an error of its own."""
+    """Return whether a file in a folder is taken for a sound, by its name.
+
+    If it then cannot be read, the user is told: it is not silently left out.
+    """
     suffix = path.suffix.lower()
     if path.name.startswith(".") or suffix not in SUFFIXES:
         return False
@@ -132,7 +147,7 @@ def _is_sound(path: Path) -> bool:
 
 
 def _is_left_out(folder: Path, results: Path) -> bool:
-    """Whether a subfolder is hidden, or holds results of this run or of an earlier one."""
+    """Return whether a subfolder is hidden, or holds results of musisep."""
     if folder.name.startswith(".") or folder.resolve() == results.resolve():
         return True
     if (folder / "seeds").is_dir() and any(folder.glob("seeds/*/seed.json")):
@@ -145,7 +160,7 @@ def _is_left_out(folder: Path, results: Path) -> bool:
 
 
 def _distinct(files: Sequence[_Found]) -> list[str]:
-    """A name for every file: the shortest that tells it from the others of the same name.
+    """Return a name for every file: the shortest that tells it from the others of the same name.
 
     >>> _distinct([_Found(Path("a/mix.wav")), _Found(Path("b/mix.wav")), _Found(Path("b/duo.wav"))])
     ['a/mix', 'b/mix', 'duo']
@@ -166,7 +181,7 @@ def _distinct(files: Sequence[_Found]) -> list[str]:
 
 
 def numbering() -> Callable[[str], str]:
-    """A function that gives names back, with a number where the same one came before.
+    """Return a function that returns the name it is given, numbered if it was given before.
 
     >>> number = numbering()
     >>> [number(name) for name in ("a", "a", "A", "a-2")]
@@ -175,6 +190,7 @@ def numbering() -> Callable[[str], str]:
     taken: set[str] = set()
 
     def number(name: str) -> str:
+        """Return a name, with the first number that makes it new if it was given before."""
         candidate, count = name, 1
         while _key(candidate) in taken:
             count += 1
@@ -186,5 +202,8 @@ def numbering() -> Callable[[str], str]:
 
 
 def _key(name: Path | str) -> str:
-    """Equal for names that some file system takes for the same."""
+    """Return a text that is equal for all names that some file system takes for the same.
+
+    Some ignore case, and some write accents in another way.
+    """
     return unicodedata.normalize("NFC", str(name)).casefold()

@@ -24,17 +24,20 @@ if TYPE_CHECKING:
     from musisep_cli.run.settings.config import Config
 
 WINDOW_S = 30.0
-"""The speed is measured over this time."""
+"""Time in s over which the speed is measured: it shows changes, and single steps do not matter."""
 SMOOTHING = 0.05
 """Weight of a step in the running mean of the terms: single steps jump by half."""
 LINE_SHARE, LINE_S, LONGEST_SILENCE_S = 0.05, 10.0, 600.0
-"""A line for every 20th of a stage, but none within 10 s, and one every 10 minutes at least."""
+"""When a line is due: after every 20th of a stage, but not within 10 s of the last line, and after
+10 minutes in any case."""
 VERBOSE_SHARE = 0.001
+"""Share of a stage after which a line is due with --verbose."""
 WIDE = 104
-"""Columns of a terminal in which all terms find room."""
+"""Least width of a terminal, in characters, at which all loss terms are shown."""
 MOST_ROWS = 12
+"""Number of seeds shown in the live table, the latest ones, so that it fits into a terminal."""
 FEW_ROUNDS = 10
-"""A stage of so few parts is told of as soon as it begins, where lines come at all."""
+"""Largest number of parts of a stage that gets its first line at once: each part takes long."""
 
 
 def span(seconds: float) -> str:
@@ -57,17 +60,17 @@ class SeedProgress:
     """Where one seed stands, how fast it is, and what it has learned lately.
 
     Attributes:
-        seed: which.
-        stage: as in ``Progress``; empty before the first report.
-        done: steps or frames.
-        total: of so many.
-        terms: running means of the loss terms.
-        n_skipped: steps that were not finite.
-        marks: times and what was done by then, of the last half minute.
-        started_s: time of the first report.
-        stage_started_s: the same of the stage.
-        in_training: whether the last report was a training step's.
-        last_stage: the one that ends the work.
+        seed: number of the seed.
+        started_s: monotonic time of the first report, in s.
+        last_stage: name of the stage that ends the work.
+        stage: name of the stage the seed is in; empty before the first report.
+        stage_started_s: monotonic time of the first report in this stage, in s.
+        done: steps, frames or rounds of the stage that are done.
+        total: how many of them the stage has.
+        terms: running means of the loss terms, by name.
+        n_skipped: training steps that were not finite.
+        marks: times in s and what was done by then, of the last half minute.
+        in_training: whether the last report was that of a training step.
     """
 
     seed: int
@@ -83,7 +86,7 @@ class SeedProgress:
     in_training: bool = False
 
     def update(self, progress: Progress, now_s: float) -> None:
-        """Take one report in."""
+        """Take in one report that arrived at a monotonic time in s."""
         if progress.stage != self.stage:
             self.marks.clear()
             self.stage_started_s = now_s
@@ -98,23 +101,24 @@ class SeedProgress:
                 self._smooth(name, value)
 
     def _smooth(self, name: str, value: float) -> None:
+        """Take a loss term of one step into its running mean, if it is finite."""
         if math.isfinite(value):
             mean = self.terms.setdefault(name, value)
             self.terms[name] = mean + SMOOTHING * (value - mean)
 
     @property
     def share(self) -> float:
-        """Part of the stage that is done, 0 to 1."""
+        """Return the share of the stage that is done, 0 to 1."""
         return self.done / max(self.total, 1)
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do."""
+        """Return whether nothing is left to do."""
         return self.stage == self.last_stage and self.done >= self.total
 
     @property
     def speed(self) -> float | None:
-        """Steps or frames per second; None until two reports are there."""
+        """Return the steps or frames done per second; None until two reports are there."""
         if len(self.marks) < 2:
             return None
         (first_s, first), (last_s, last) = self.marks[0], self.marks[-1]
@@ -122,17 +126,17 @@ class SeedProgress:
 
     @property
     def left(self) -> str:
-        """Time left of the stage; empty while it is unknown."""
+        """Return the time left of the stage as on a clock; empty while it is unknown."""
         speed = self.speed
         return clock((self.total - self.done) / speed) if speed else ""
 
     @property
     def speed_text(self) -> str:
-        """Speed in three digits."""
+        """Return the speed as a text of three digits; empty while it is unknown."""
         return f"{self.speed:.3g}" if self.speed else ""
 
     def term_text(self, name: str) -> str:
-        """A loss term in three digits."""
+        """Return a loss term as a text of three digits; empty while it is unknown."""
         return f"{self.terms[name]:.3g}" if name in self.terms else ""
 
 
@@ -140,7 +144,17 @@ class SeedProgress:
 def show_progress(
     console: Console, config: Config, *, live: bool, verbose: bool
 ) -> Iterator[OnProgress]:
-    """What to call with every report of a separation's seeds."""
+    """Show the progress of a separation's seeds while the block below runs.
+
+    Args:
+        console: where it is shown.
+        config: settings of the separation.
+        live: whether a table can be redrawn in place; else lines are printed.
+        verbose: whether lines come more often.
+
+    Yields:
+        What to call with every report of a seed.
+    """
     method = registry.get(config.run.method)
     if not live:
         yield Lines(console, method, share=VERBOSE_SHARE if verbose else LINE_SHARE).update
@@ -160,8 +174,8 @@ class Board:
 
     Args:
         console: where notes go, above the table.
-        method: whose stages and terms are shown.
-        n_seeds: how many there will be.
+        method: method whose stages and loss terms are shown.
+        n_seeds: number of seeds that there will be.
     """
 
     def __init__(self, console: Console, method: Method, n_seeds: int) -> None:
@@ -169,7 +183,7 @@ class Board:
         self.seeds: dict[int, SeedProgress] = {}
 
     def update(self, progress: Progress) -> None:
-        """Take one report in."""
+        """Take in one report, and print its note above the table."""
         if progress.note:
             self.console.print(Text(note(progress)), soft_wrap=True)
         now_s = time.monotonic()
@@ -179,16 +193,16 @@ class Board:
         state.update(progress, now_s)
 
     def table(self, width: int) -> Table:
-        """The table for a terminal so many columns wide."""
+        """Return the table for a terminal of a width in characters."""
         seeds = list(self.seeds.values())
-        # A preset that does not train has none.
+        # Without training there are no loss terms to show.
         terms = tuple(self.method.terms if width >= WIDE else self.method.terms[:1])
         terms = terms if any(state.terms for state in seeds) else ()
         table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim")
         table.add_column("seed", no_wrap=True)
         table.add_column("stage", no_wrap=True, min_width=max(map(len, self.method.stages)))
         table.add_column("", ratio=1)
-        # Widths that do not jump with the digits.
+        # Least widths, so that columns do not move when numbers get more digits.
         numbers = [("", 11), ("per s", 5), ("left of stage", 7), *((term, 8) for term in terms)]
         for name, width_needed in numbers:
             table.add_column(name, justify="right", no_wrap=True, min_width=width_needed)
@@ -206,6 +220,7 @@ class Board:
 
     @staticmethod
     def _row(state: SeedProgress, terms: tuple[str, ...]) -> list[Text | ProgressBar]:
+        """Return the cells of one seed."""
         bar = ProgressBar(total=state.total, completed=state.done)
         cells = [f"{state.done}/{state.total}", state.speed_text, state.left]
         cells += map(state.term_text, terms)
@@ -218,8 +233,8 @@ class Lines:
 
     Args:
         console: where they go.
-        method: whose stages are told of.
-        share: part of a stage after which a line is due.
+        method: method whose stages are named.
+        share: share of a stage, 0 to 1, after which a line is due.
     """
 
     def __init__(self, console: Console, method: Method, *, share: float) -> None:
@@ -228,7 +243,7 @@ class Lines:
         self.shown: dict[tuple[int, str], tuple[float, float]] = {}
 
     def update(self, progress: Progress) -> None:
-        """Take one report in, and print a line if one is due."""
+        """Take in one report, and print a line if one is due."""
         if progress.note:
             self._print(note(progress))
         now_s = time.monotonic()
@@ -243,6 +258,7 @@ class Lines:
             self._print(self._line(state))
 
     def _is_due(self, state: SeedProgress, now_s: float) -> bool:
+        """Return whether a line on a seed is due at a monotonic time in s."""
         if (state.seed, state.stage) not in self.shown:
             at_once = state.total <= FEW_ROUNDS and any(
                 seed == state.seed for seed, _ in self.shown
@@ -253,7 +269,7 @@ class Lines:
         return (gained >= self.share and waited_s >= LINE_S) or waited_s >= LONGEST_SILENCE_S
 
     def _line(self, state: SeedProgress) -> str:
-        """Return where a seed stands, in a line."""
+        """Return in one line where a seed stands."""
         counted = self.method.stages[state.stage]
         parts = [f"seed {state.seed}: {counted} {state.done} of {state.total} ({state.share:.0%})"]
         if state.speed:
@@ -264,14 +280,15 @@ class Lines:
         return "; ".join(parts)
 
     def _print(self, line: str) -> None:
+        """Print a line, which is not folded."""
         self.console.print(Text(line), soft_wrap=True)
 
 
 def note(progress: Progress) -> str:
-    """What a report says besides."""
+    """Return the note of a report with the seed that it is about."""
     return f"seed {progress.seed}: {progress.note}"
 
 
 def last_stage(method: Method) -> str:
-    """Return the stage that ends a method's work."""
+    """Return the name of the stage that ends a method's work."""
     return list(method.stages)[-1]

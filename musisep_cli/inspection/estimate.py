@@ -25,21 +25,22 @@ from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.recording import Recording
 
 LONGEST_S = 6.0
-"""A machine so slow or busy that training steps take longer is measured by these alone."""
+"""Time in s for training steps of the trial. On a machine so slow that they take longer the trial
+ends there, and time per frame stays unknown."""
 NOTE_S = 0.4
-"""Length of a note of the music that is measured."""
+"""Length in s of a note of the music that the trial separates."""
 COPIES = 2
-"""Of the recording's size that are held at once: itself, and its mean over the channels for the
-network. Stems and what is found in the frames go to the disk."""
+"""Number of arrays of the recording's size in memory at once: the recording itself, and at most as
+much for its mean over the channels. Stems and what is found in the frames go to the disk."""
 FRAME_BYTES, TONE_BYTES = 80, 72
-"""What is known of a frame and of each instrument's tone in it when all is done: pitch tracks, and
-while frames are decoded which tones were chosen."""
+"""Memory in bytes for a frame, and for each instrument's tone in it, when all is done: the pitch
+tracks and, while frames are decoded, the choice of tones."""
 STEP = "step"
-"""The mark of a training step, whatever its stage is called."""
+"""Name in the list of times for a training step, whatever the method calls that stage."""
 
 
 class _SlowError(Exception):
-    """The measurement takes too long; what is known by now has to do."""
+    """Ends a measurement that takes too long; what is known by then has to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,18 +48,18 @@ class Estimate:
     """What one seed takes.
 
     Attributes:
-        preset: settings it is for.
-        device: in words.
-        n_instruments: stems.
-        n_iterations: training steps.
-        may_stop: whether training ends before, when it no longer helps.
-        step_s: time of one, measured.
-        n_frames: frames to predict.
-        frame_s: time of one, measured; None if the machine was too slow to come to it.
-        total_s: time of everything, or without frame_s of the training.
+        preset: name of the preset that the estimate is for.
+        device: the device in words.
+        n_instruments: number of instruments.
+        n_iterations: number of training steps.
+        may_stop: whether training may end before the last step, when it no longer helps.
+        step_s: measured time of a training step, in s.
+        n_frames: number of frames of the recording.
+        frame_s: measured time of all else for a frame, in s; None if the trial did not get to it.
+        total_s: time of everything in s; of the training only if ``frame_s`` is None.
         memory_bytes: largest use of memory; None where the system does not tell.
-        gpu_memory_bytes: the same on the GPU, if one is used.
-        machine_memory_bytes: what the machine has; None where the system does not tell.
+        gpu_memory_bytes: largest use of the GPU's memory, if one is used.
+        machine_memory_bytes: memory of the machine; None where the system does not tell.
     """
 
     preset: str
@@ -75,7 +76,7 @@ class Estimate:
     machine_memory_bytes: int | None
 
     def warnings(self) -> list[str]:
-        """Whether it does not fit, in words."""
+        """Return a warning if the separation does not fit into the machine's memory."""
         needed, there = self.memory_bytes, self.machine_memory_bytes
         if needed is None or there is None or needed < there:
             return []
@@ -92,11 +93,11 @@ class Measured:
     Attributes:
         config: all settings.
         device: where the trial ran.
-        trial: what ran.
-        sample_rate_hz: of the recordings.
-        n_channels: of the recordings.
-        step_s: time of a training step.
-        frame_s: time of all else for a frame; None if the machine was too slow to come to it.
+        trial: the method's trial that was run.
+        sample_rate_hz: sample rate of the recordings.
+        n_channels: number of channels of the recordings.
+        step_s: time of a training step, in s.
+        frame_s: time of all else for a frame, in s; None if the trial did not get to it.
     """
 
     config: Config
@@ -111,7 +112,7 @@ class Measured:
     def of(
         cls, sample_rate_hz: int, n_channels: int, config: Config, device: torch.device
     ) -> Measured:
-        """Run the method's trial."""
+        """Run the method's trial on made-up music, and return what it took."""
         method = registry.get(config.run.method)
         trial = method.trial(config.settings, sample_rate_hz, config.run.threads)
         if device.type == "cuda":
@@ -162,7 +163,10 @@ def estimate(recording: Recording, config: Config, device: torch.device) -> Esti
 def _measure(
     trial: Trial, n_channels: int, sample_rate_hz: int, config: Config, device: torch.device
 ) -> tuple[float, float | None]:
-    """Time a training step, and all that is done with a frame besides training."""
+    """Return the times in s of a training step, and of all else that is done for a frame.
+
+    The latter is None if the steps alone take longer than ``LONGEST_S``.
+    """
     n_samples = round(trial.n_frames * trial.hop_s * sample_rate_hz)
     chords = np.tile(
         _chords(n_samples, sample_rate_hz, config.run.instruments)[:, None], n_channels
@@ -171,6 +175,7 @@ def _measure(
     marks = [("start", time.perf_counter())]
 
     def mark(progress: Progress) -> None:
+        """Note the time of a report, and end the trial if its training takes too long."""
         stage = progress.stage if progress.report is None else STEP
         marks.append((stage, time.perf_counter()))
         if sum(_times_s(marks, STEP)) > LONGEST_S:
@@ -185,9 +190,10 @@ def _measure(
 
 
 def _chords(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.float32]:
-    """Two chords in turn, of tones of eight harmonics, over a little noise, ``[t]``.
+    """Return two chords in turn, of tones of eight harmonics, over a little noise, ``[t]``.
 
-    Fifths from 110 Hz on, and a whole tone higher. Where notes change there is most to do.
+    The first is of fifths from 110 Hz on, the second a whole tone higher. They change often,
+    because separating takes the most time where notes change.
     """
     time_s = np.arange(n_samples) / sample_rate_hz
     higher = np.floor(time_s / NOTE_S) % 2
@@ -201,9 +207,10 @@ def _chords(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.flo
 
 
 def _besides_training_s(marks: list[tuple[str, float]]) -> float:
-    """Return the time of everything but training steps, decoding between the stages included.
+    """Return the time in s of everything but training steps, also that between the stages.
 
-    Before the very first mark much is loaded: it counts as the others of its stage.
+    Much is loaded before the very first mark, and that is done only once: the first interval counts
+    as a typical one of its stage.
 
     >>> marks = [("start", 0.0), ("listening", 9.0), ("listening", 10.0), ("step", 15.0)]
     >>> _besides_training_s([*marks, ("resynthesis", 18.0), ("end", 18.5)])
@@ -216,9 +223,9 @@ def _besides_training_s(marks: list[tuple[str, float]]) -> float:
 
 
 def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:
-    """Time from mark to mark in a stage, without its first, which takes longer, if there are more.
+    """Return the median time in s from mark to mark in a stage; 0 if it does not occur.
 
-    0 for a stage that does not occur.
+    The first interval, which takes longer, is left out if there are others.
 
     >>> _typical_s([("start", 0.0), ("step", 9.0), ("step", 10.0)], "step")
     1.0
@@ -228,21 +235,23 @@ def _typical_s(marks: list[tuple[str, float]], stage: str) -> float:
 
 
 def _times_s(marks: list[tuple[str, float]], stage: str) -> list[float]:
-    """Times from mark to mark in a stage."""
+    """Return the times in s from mark to mark in a stage."""
     return [at - before for (_, before), (name, at) in pairwise(marks) if name == stage]
 
 
 def _peak_memory_bytes() -> int | None:
-    """Largest memory of this process so far."""
+    """Return the largest memory of this process so far in bytes; None on Windows."""
     if sys.platform == "win32":
         return None
     import resource
 
+    # In bytes on macOS, in KiB elsewhere.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _machine_memory_bytes() -> int | None:
+    """Return the memory of the machine in bytes; None where the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

@@ -19,10 +19,12 @@ from musisep_cli.inspection.note_list import Note, find_notes, sounding
 from musisep_cli.inspection.separation import CurveRow, Separation
 
 CURVE_ROWS = 8
-"""Rows of a training curve that is shown as a table."""
+"""Number of rows in which a training curve is shown as a table, so that it fits on a screen."""
 ALIKE = 0.99
-"""Columns of the dictionary that are more similar than this hardly tell instruments apart."""
+"""Cosine similarity, 0 to 1, above which two columns of the dictionary hardly tell instruments
+apart."""
 LARGE_RESIDUAL = 0.2
+"""Share of the recording's energy, 0 to 1, above which a residual is worth a warning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +32,15 @@ class Instrument:
     """What one instrument plays.
 
     Attributes:
-        name: its stem's.
+        name: name of its stem.
         rms_dbfs: level of the stem; None if silent.
-        energy_share: of the recording's energy.
-        on_s: how long it plays.
-        on_share: of the recording.
-        notes: what it plays.
-        lowest: lowest note, if it plays any.
-        highest: highest note.
-        median_hz: of the pitch over all frames in which it plays.
+        energy_share: share of the recording's energy, 0 to 1.
+        on_s: time in which it plays, in s.
+        on_share: share of the recording's time in which it plays, 0 to 1.
+        notes: the notes that it plays.
+        lowest: lowest note; None if it plays none.
+        highest: highest note; None if it plays none.
+        median_hz: median pitch over all frames in which it plays; None if there are none.
     """
 
     name: str
@@ -57,11 +59,11 @@ class Choice:
     """Which seed was chosen, and why.
 
     Attributes:
-        seed: the chosen one.
-        criterion: in words.
-        objective: the chosen one's.
-        runner_up: the next best seed, if there is one.
-        margin: by which share the chosen objective is below the runner-up's.
+        seed: the chosen seed.
+        criterion: by what it was chosen, in words.
+        objective: objective of the chosen seed.
+        runner_up: the next best seed; None if there is none.
+        margin: share, 0 to 1, by which the chosen objective is below the runner-up's.
     """
 
     seed: int
@@ -76,9 +78,9 @@ class Findings:
     """All that a separation found.
 
     Attributes:
-        separation: the folder's content.
-        choice: of the seed.
-        instruments: in their order.
+        separation: what its folder holds.
+        choice: the chosen seed, and why.
+        instruments: what each plays, in the order of the stems.
         alike: the two instruments whose timbres are closest, and their cosine similarity; None
             without a dictionary.
         missed: where no instrument plays a tone that is there; None if the stems cannot be read.
@@ -91,7 +93,7 @@ class Findings:
     missed: MissedTones | None = None
 
     def warnings(self) -> list[str]:
-        """What speaks against the separation, in words."""
+        """Return in words all that speaks against the separation."""
         found = []
         residual = self.separation.residual
         if residual and residual["energy_share"] > LARGE_RESIDUAL:
@@ -112,7 +114,7 @@ class Findings:
 
 
 def find(separation: Separation) -> Findings:
-    """What a separation found."""
+    """Return what a separation found, in numbers: notes, choice, likeness, tones missed."""
     notes = find_notes(separation.tracks)
     return Findings(
         separation=separation,
@@ -128,6 +130,7 @@ def find(separation: Separation) -> Findings:
 
 
 def _choice(manifest: dict[str, Any]) -> Choice:
+    """Return which seed a manifest names as chosen, and how far ahead of the others it is."""
     ranking, seed = manifest["ranking"], manifest["chosen_seed"]
     objectives = {row["seed"]: row["objective"] for row in ranking}
     chosen = objectives[seed]
@@ -146,6 +149,7 @@ def _choice(manifest: dict[str, Any]) -> Choice:
 
 
 def _instrument(separation: Separation, number: int, notes: Sequence[Note]) -> Instrument:
+    """Return what one instrument, counted from 0, plays."""
     stem, tracks = separation.instruments[number], separation.tracks
     heard = sounding(tracks)[number]
     return Instrument(
@@ -164,7 +168,14 @@ def _instrument(separation: Separation, number: int, notes: Sequence[Note]) -> I
 def most_alike(
     dictionary: NDArray[np.float32], names: Sequence[str]
 ) -> tuple[str, str, float] | None:
-    """The two instruments with the most similar columns ``[h, i]``; None for fewer than two.
+    """Return the two instruments with the most similar columns, and their cosine similarity.
+
+    Args:
+        dictionary: relative harmonic amplitudes, ``[h, i]``.
+        names: names of the instruments.
+
+    Returns:
+        Two names and a similarity, 0 to 1; None for fewer than two instruments.
 
     >>> most_alike(np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], np.float32), ["a", "b", "c"])
     ('a', 'c', 0.7071)
@@ -179,14 +190,17 @@ def most_alike(
 
 
 def thinned(curve: Sequence[CurveRow], n_rows: int = CURVE_ROWS) -> list[CurveRow]:
-    """A training curve in few rows: means of stretches of equal length, at their last step."""
+    """Return a training curve in few rows: means of equally long stretches, at their last steps."""
     n_rows = min(n_rows, len(curve))
     bounds = [round(len(curve) * k / n_rows) for k in range(n_rows + 1)] if n_rows else []
     return [{name: _summary(name, curve[a:b]) for name in curve[0]} for a, b in pairwise(bounds)]
 
 
 def _summary(name: str, rows: Sequence[CurveRow]) -> float:
-    """Counts as they are at the end, terms as their mean; NaN if none was finite."""
+    """Return one number for a column of some rows: a count's last value, or a term's mean.
+
+    The mean is over finite values, and NaN if there are none.
+    """
     if name in ("iteration", "n_skipped"):
         return rows[-1][name]
     values = [row[name] for row in rows if math.isfinite(row[name])]

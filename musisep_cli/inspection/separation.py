@@ -28,7 +28,9 @@ from musisep_cli.tones.dictionary import load_any
 from musisep_cli.tones.tracks import PitchTracks
 
 PITCH_COLUMNS = ("instrument", "time_s", "f0_hz", "amplitude", "on")
+"""Headings of the columns of ``pitch.csv``."""
 CurveRow = dict[str, float]
+"""One row of a training curve: heading of a column -> value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +38,10 @@ class Separation:
     """What a run folder holds.
 
     Attributes:
-        folder: where it is.
-        manifest: settings, choice and levels.
+        folder: path of the folder.
+        manifest: settings, choice and levels, as in ``manifest.json``.
         config: the settings, without those that this version does not know.
-        dictionary: ``[h, i]``; None if the method learned none.
+        dictionary: relative harmonic amplitudes, ``[h, i]``; None if the method learned none.
         tracks: pitch of every instrument.
         curves: training curve of every seed that has one.
     """
@@ -53,7 +55,7 @@ class Separation:
 
     @property
     def method(self) -> Method:
-        """Return the method that made it."""
+        """Return the method that made the separation."""
         return registry.get(self.config.run.method)
 
     @property
@@ -62,35 +64,36 @@ class Separation:
         return self.method.n_steps(self.config.settings)
 
     def shown(self) -> Shown:
-        """Return what was learned, to be looked at."""
+        """Return tables and pictures of what was learned."""
         return self.method.shown(self.folder, self.instrument_names)
 
     @property
     def name(self) -> str:
-        """Name of the recording."""
+        """Return the name of the recording, which is that of the folder."""
         return self.folder.resolve().name
 
     @property
     def instruments(self) -> list[dict[str, Any]]:
-        """What the manifest says of every instrument."""
+        """Return what the manifest says of every instrument's stem."""
         return [stem for stem in self.manifest["stems"] if stem["name"] != RESIDUAL]
 
     @property
     def instrument_names(self) -> list[str]:
-        """Names of their stems."""
+        """Return the names of the instruments' stems."""
         return [stem["name"] for stem in self.instruments]
 
     @property
     def residual(self) -> dict[str, Any] | None:
-        """What the manifest says of the residual."""
+        """Return what the manifest says of the residual; None if it says nothing."""
         return next((s for s in self.manifest["stems"] if s["name"] == RESIDUAL), None)
 
 
 def read_separation(folder: Path) -> Separation:
-    """A run folder.
+    """Read the folder of a finished separation.
 
     Raises:
-        InputError: something is missing, broken, or does not fit together.
+        InputError: a file is missing or damaged, or the files do not fit together.
+        DictionaryError: the dictionary cannot be read.
     """
     manifest = _read_manifest(folder / MANIFEST)
     config = _settings(manifest, folder / MANIFEST)
@@ -119,8 +122,8 @@ def _dictionary(folder: Path, manifest: dict[str, Any]) -> NDArray[np.float32] |
     """Return the dictionary ``[h, i]``, if the manifest names one.
 
     Raises:
-        InputError: it names one that is not there.
-        DictionaryError: it is none.
+        InputError: the manifest names a dictionary that is not there.
+        DictionaryError: the file holds no dictionary.
     """
     if DICTIONARY not in manifest["files"]:
         return None
@@ -132,7 +135,7 @@ def _settings(manifest: dict[str, Any], path: Path) -> Config:
     """Return the settings of a manifest.
 
     Raises:
-        InputError: they are of a method or a preset that there is not, or were changed.
+        InputError: the method or the preset is unknown, or a setting was changed by hand.
     """
     try:
         return remembered(manifest["config"])
@@ -144,7 +147,11 @@ def _settings(manifest: dict[str, Any], path: Path) -> Config:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest, with all that is used of it."""
+    """Read a manifest, and make sure that everything used of it is there.
+
+    Raises:
+        InputError: it is missing, incomplete, or of another version.
+    """
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
@@ -162,7 +169,13 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _touch(manifest: dict[str, Any]) -> None:
-    """Fail where something that is used is missing or of another type."""
+    """Look at every entry that is used, and fail if one is missing or of the wrong type.
+
+    Raises:
+        KeyError: an entry is missing.
+        TypeError: an entry is of the wrong type.
+        ValueError: the chosen seed is not in the ranking.
+    """
     ranking = manifest["ranking"]
     counts = [manifest["input"][name] for name in ("sample_rate_hz", "n_samples", "n_channels")]
     counts += [row[name] for row in ranking for name in ("seed", "n_skipped_steps")]
@@ -181,10 +194,10 @@ def _touch(manifest: dict[str, Any]) -> None:
 
 
 def read_pitch(path: Path) -> PitchTracks:
-    """A ``pitch.csv``.
+    """Read the pitch tracks in a ``pitch.csv``.
 
     Raises:
-        InputError: it is missing or broken.
+        InputError: the file is missing or damaged, or instruments have different frames.
     """
     rows = [list(row.values()) for row in _read_table(path, PITCH_COLUMNS)]
     if not rows:
@@ -203,6 +216,7 @@ def read_pitch(path: Path) -> PitchTracks:
 
 
 def _equal(counts: NDArray[np.intp]) -> bool:
+    """Return whether all counts are the same."""
     return bool((counts == counts[0]).all())
 
 
@@ -215,7 +229,11 @@ def _read_curves(folder: Path, seeds: list[int], terms: Sequence[str]) -> dict[i
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[CurveRow]:
-    """Rows of a CSV file as numbers; what was not finite is empty, and NaN."""
+    """Yield the rows of a CSV file as numbers; an empty cell, once not finite, is NaN.
+
+    Raises:
+        InputError: the file cannot be read, or a column or a number is missing.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -235,5 +253,5 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[CurveRow]:
 
 
 def _number(text: str) -> float:
-    """A cell as a number; NaN if it is empty."""
+    """Return a cell as a number; NaN if it is empty."""
     return math.nan if text == "" else float(text)

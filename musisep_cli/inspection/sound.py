@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.sound.level import decibels as decibels
+from musisep_cli.sound.level import decibels
 from musisep_cli.sound.recording import Recording
 
 SILENCE_DB = -60.0

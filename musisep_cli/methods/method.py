@@ -40,9 +40,9 @@ class StepReport:
     """What one training step measured.
 
     Attributes:
-        iteration: steps done, this one included.
+        iteration: number of steps done, this one included.
         terms: the loss and its parts by name, those of ``Method.terms`` in that order.
-        n_skipped: steps so far that were not finite and so not applied.
+        n_skipped: number of steps so far that were not finite and so not applied.
     """
 
     iteration: int
@@ -55,12 +55,12 @@ class Progress:
     """Where one seed stands.
 
     Attributes:
-        seed: which.
-        stage: one of ``Method.stages``.
-        done: steps, frames or rounds done.
-        total: of so many.
-        report: the training step's, if it was one.
-        note: what the user should know besides.
+        seed: number of the seed.
+        stage: name of the stage, one of ``Method.stages``.
+        done: steps, frames or rounds of the stage that are done.
+        total: how many of them the stage has.
+        report: what the training step measured, if this was one.
+        note: a sentence that the user should read; empty for none.
     """
 
     seed: int
@@ -72,15 +72,16 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
+"""Called with every report of where a seed stands; may raise KeyboardInterrupt to end the work."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a method ends in.
+    """What a method returns for one seed.
 
     Attributes:
-        stems: what ``Work.shelve`` gave for the stretches of the stems.
-        tracks: what every instrument plays.
+        stems: all stems, as ``Work.shelve`` put them together from their stretches.
+        tracks: what every instrument plays in every frame.
         objective: how well the recording is explained, blind, the lower the better; comparable
             among the seeds of one recording and one method only.
         dictionary: relative harmonic amplitudes, ``[h, i]``; None if the method learns none.
@@ -101,12 +102,12 @@ class Work(Protocol):
     is to end, after the state was kept. The state holds what ``keep`` returns.
 
     Attributes:
-        seed: the random generators were seeded with it.
+        seed: number with which the random generators were seeded.
         device: where to compute.
         n_threads: CPU threads of the seed.
         precision: number format of a network's convolutions.
         files: closes what is entered into it when the seed is done.
-        keep: gives the method's own state; set by the method as soon as it has one.
+        keep: returns the method's own state; set by the method as soon as it has one.
     """
 
     seed: int
@@ -117,40 +118,52 @@ class Work(Protocol):
     keep: Callable[[], State]
 
     def take_up(self) -> State:
-        """Return the method's own state to go on from, ``{}`` from the start.
+        """Return the method's own state to go on from; an empty dict at the start of a seed.
 
-        The random generators are set to what they were then: to be called before anything is drawn
-        that the state does not know of, after everything that is drawn in every run.
+        It sets the random generators to what they were when the state was saved. So call it after
+        everything that is drawn anew in every run, such as first weights, and before anything else
+        is drawn.
+
+        Raises:
+            CheckpointError: the state does not fit.
         """
 
     def fitting(self) -> AbstractContextManager[None]:
-        """Turn whatever goes wrong inside into a CheckpointError: the state does not fit."""
+        """Turn any error of the block below into a CheckpointError: the state does not fit."""
 
     def tell(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """Say where the seed stands."""
+        """Tell the user where the seed stands: ``done`` of ``total`` parts of a stage."""
 
     def reached(self, stage: str, done: int, total: int) -> None:
-        """Say where the seed stands, and that it can go on from here."""
+        """Tell the user where the seed stands, and offer the state to go on from here."""
 
     def stepped(self, stage: str, report: StepReport, total: int) -> None:
-        """Say that one training step of ``total`` is done, and that the seed can go on from it."""
+        """Tell the user of a training step, one of ``total``, and offer the state after it."""
 
     def pause(self, stage: str, done: int, total: int) -> None:
-        """Say that the work can be put down, to go on from what was ``reached`` before."""
+        """End the work here if the user wants it to; it can go on from what was reached before."""
 
     def hold(self, stage: str, done: int, total: int) -> Callable[[], None]:
-        """Hold the state as it is now; what is returned says that the seed can go on from it."""
+        """Take a copy of the state, and return a function that offers it to go on from."""
 
     def frames(self, stage: str) -> Spool:
-        """Open the file of what is found in the frames in a stage; what a state knows is in it."""
+        """Open the file of what a stage finds in the frames.
+
+        It is empty at first, and holds what was found before when the seed goes on from a state.
+        """
 
     def scratch(self) -> Spool:
-        """Open a file that nobody goes on from, to be closed."""
+        """Open a temporary file, which no checkpoint names; the caller closes it."""
 
     def shelve(
         self, stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]
     ) -> Stems:
-        """Put consecutive stretches ``[i, t, c]`` of stems of a shape where they are wanted."""
+        """Return all stems, put together from consecutive stretches ``[i, t, c]``.
+
+        Args:
+            stretches: in the order of time; together they are as long as the stems.
+            shape: of the stems, instruments, samples and channels.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +171,10 @@ class Preset:
     """Settings of a method under a name.
 
     Attributes:
-        method: whose.
-        summary: what it is good for, in a few words for ``--help``.
-        caution: what to say to a user who got it without asking; empty for nothing.
-        settings: what differs from the defaults of the method's settings.
+        method: name of the method.
+        summary: what the preset is good for, in a few words for ``--help``.
+        caution: warning to a user who got the preset without asking for it; empty for none.
+        settings: the settings that differ from the defaults of the method.
     """
 
     method: str
@@ -175,10 +188,10 @@ class Trial:
     """A short separation that tells how long a long one takes.
 
     Attributes:
-        settings: with only a few training steps.
-        hop_s: time from frame to frame.
+        settings: settings of the trial, with only a few training steps.
+        hop_s: time from frame to frame, in s.
         n_frames: length of the trial: as many frames as are worked on at once.
-        n_steps: training steps of the whole separation.
+        n_steps: number of training steps of the long separation.
         may_stop: whether the training may end before, when it no longer helps.
     """
 
@@ -194,9 +207,9 @@ class Table:
     """Something learned, as a table.
 
     Attributes:
-        title: above it.
-        columns: headings.
-        rows: cells.
+        title: title above the table.
+        columns: headings of the columns.
+        rows: cells of every row, as texts.
     """
 
     title: str
@@ -206,11 +219,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Shown:
-    """What was learned, to be looked at.
+    """Tables and pictures of what was learned.
 
     Attributes:
-        tables: in their order.
-        pictures: end of a picture's name -> writes it to a path, under a title.
+        tables: tables in the order in which they are shown.
+        pictures: end of a picture's name -> function that draws it to a path, under a title.
     """
 
     tables: Sequence[Table] = ()
@@ -218,20 +231,20 @@ class Shown:
 
 
 class Method(ABC):
-    """One way to find out what sounds, as the house sees it.
+    """One way to find out what sounds: all that the other packages know of a method.
 
     Attributes:
-        name: of the method, and of its package.
+        name: name of the method, and of its package.
         settings: a dataclass of dataclasses: the sections of a TOML file besides ``[run]``, with
             the method's defaults. A field's metadata may bound its number: ``least``, ``most``,
             ``below``, and ``why``; without any it must be above 0. With ``no_file`` a text names a
-            file, but for the texts in there.
-        presets: by name.
-        stages: in their order, the last one ends the work; each with what is counted in it, as a
-            line of progress says it, for example "training step".
+            file, except for the texts listed there.
+        presets: the method's presets by name.
+        stages: names of the stages in their order; the last one ends the work. Each comes with
+            what is counted in it, in the words of a line of progress, for example "training step".
         terms: parts of the loss that a training step reports, the loss first.
         flags: options of ``musisep separate`` that this method heeds besides those of the run.
-        most_instruments: it serves 1 to so many.
+        most_instruments: largest number of instruments that the method can separate.
     """
 
     name: ClassVar[str]
@@ -257,7 +270,7 @@ class Method(ABC):
         """
 
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
-        """Return the settings with what follows from N and the machine, if nobody chose it.
+        """Return the settings with those filled in that depend on N and the machine.
 
         Called only where neither a file nor a flag says how long to train.
         """
@@ -283,7 +296,7 @@ class Method(ABC):
         """Return the number format of the network's convolutions, for ``[run] precision``.
 
         Raises:
-            ConfigError: the method cannot compute in what is asked for.
+            ConfigError: the method cannot compute in the format that is asked for.
         """
         return "float32"
 
@@ -292,7 +305,7 @@ class Method(ABC):
         return 0
 
     def training(self, settings: Any, n_done: int | None = None) -> str:
-        """Return in words how long is trained or, where ``n_done`` is given, was trained."""
+        """Return in words how many steps are trained or, if ``n_done`` is given, were trained."""
         return "no training"
 
     def start(self, settings: Any) -> str:
@@ -300,22 +313,22 @@ class Method(ABC):
         return ""
 
     def warnings(self, settings: Any, n_seeds: int) -> list[str]:
-        """Return what the user should know of these settings before time is spent."""
+        """Return warnings about these settings, for the user to read before time is spent."""
         return []
 
     def without_effect(self, settings: Any) -> Mapping[str, str]:
         """Return the flags that change nothing with these settings, each with the reason.
 
-        The reason goes on a sentence that begins with the name of the preset.
+        The reason continues a sentence that begins with the name of the preset.
         """
         return {}
 
     @abstractmethod
     def trial(self, settings: Any, sample_rate_hz: int, n_threads: int) -> Trial:
-        """Return the short separation whose time and memory tell those of a long one."""
+        """Return a short separation from whose time and memory those of a long one follow."""
 
     def shown(self, folder: Path, names: Sequence[str]) -> Shown:
-        """Return what was learned, from the files in a folder, for the instruments' names.
+        """Return tables and pictures of what was learned, read from the files in a folder.
 
         Raises:
             MusisepError: a file is missing or damaged.
@@ -324,7 +337,7 @@ class Method(ABC):
 
 
 def setting(section: str, key: str) -> AsSettings:
-    """Return what turns a flag's value into one setting.
+    """Return a function that turns the value of a flag into one setting.
 
     >>> setting("training", "iterations")(5)
     {'training': {'iterations': 5}}

@@ -18,13 +18,19 @@ from musisep_cli.methods.method import Method, Preset
 BUILTIN = ("decoding", "policy", "pursuit", "structures", "lasso")
 """Packages beside this file, each with a ``METHOD`` in its ``method`` module."""
 DEFAULTS = ("standard", "quick")
-"""The preset of who names none: the first that serves the number of instruments."""
+"""Presets that are used when the user names none: the first one that serves the number of
+instruments."""
 
 _added: dict[str, Method] = {}
+"""Methods from elsewhere by name; one of a built-in name takes its place."""
 
 
 def register(method: Method) -> None:
-    """Add a method of one's own to those of the house, for this process and its workers."""
+    """Add a method from elsewhere to those of this package.
+
+    It is known in this process. A worker, to which the settings are sent, imports the module that
+    defines their class: call this at the end of that module, and the worker knows the method too.
+    """
     _added[method.name] = method
 
 
@@ -37,7 +43,7 @@ def get(name: str) -> Method:
     """Return the method of a name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no method of this name.
     """
     if name in _added:
         return _added[name]
@@ -61,7 +67,7 @@ def preset(name: str) -> Preset:
     """Return the preset of a name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no preset of this name.
     """
     known = presets()
     if name not in known:
@@ -85,7 +91,7 @@ def presets_of(method: str) -> Mapping[str, Preset]:
 
 
 def default_preset(n_instruments: int) -> str:
-    """Return the preset of who names none.
+    """Return the name of the preset that is used when the user names none.
 
     >>> default_preset(2), default_preset(5)
     ('standard', 'quick')
@@ -97,9 +103,9 @@ def default_preset(n_instruments: int) -> str:
 
 
 def of_manifest(config: Mapping[str, Any]) -> Method:
-    """Return the method that a manifest's settings are of.
+    """Return the method that the settings in a manifest belong to.
 
-    Versions before 0.2.0.dev1 named none: there the preset tells it.
+    Versions before 0.2.0.dev1 did not name it: there it follows from the preset.
 
     Raises:
         ConfigError: there is none.

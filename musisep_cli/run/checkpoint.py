@@ -27,13 +27,16 @@ from musisep_cli.machine.files import atomic_path, sync
 from musisep_cli.methods.method import State
 
 INTERVAL_S = 120.0
-"""Time between two checkpoints. Each takes well below a second."""
+"""Time between two checkpoints in s: a kill costs no more, and writing one takes far less."""
 NEWEST, PREVIOUS = "resume.pt", "resume-previous.pt"
+"""Names of the files of the last two checkpoints."""
 FRAMES = re.compile(r"resume-[a-z][a-z-]*(?<!-)\.frames")
 """Names of the files of what was found in the frames, one for each stage in which they are worked
 through: while a later one is young, a checkpoint of the first may be the last that is whole."""
 _ANY_FORMAT = b"musisep-checkpoint-"
+"""Begin of the name of a checkpoint's format, in all versions of musisep."""
 _FORMAT = _ANY_FORMAT + b"3"
+"""Name of the format that this version writes, and the only one that it reads."""
 _UNREADABLE = (EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.PickleError)
 """What torch raises at content that is none of its own, among others."""
 
@@ -42,9 +45,9 @@ class Checkpoints:
     """The checkpoints of one seed.
 
     Args:
-        folder: where they lie.
-        run: what the seed is made of, as a hash: a checkpoint of another run is not used.
-        stopped: whether the user or the system wants the work to end.
+        folder: folder of the seed.
+        run: fingerprint of the run; a checkpoint of another run is not used.
+        stopped: called to ask whether the user or the system wants the work to end.
     """
 
     def __init__(self, folder: Path, run: str, stopped: Callable[[], bool]) -> None:
@@ -55,10 +58,15 @@ class Checkpoints:
     def load(self) -> tuple[State | None, list[str]]:
         """Return the newest state that can be used, and what is wrong with newer ones.
 
-        It takes the place of one that cannot be used, which the next save would move over it.
+        A damaged newest checkpoint is replaced by the previous one: else the next save would put
+        the damaged one in the place of the good one.
+
+        Returns:
+            The state, None if there is none, and a sentence for each checkpoint that is damaged.
 
         Raises:
-            OtherVersionError: there is none but of another version, which is not to be lost.
+            OtherVersionError: the only checkpoints are of another version of musisep, and would be
+                lost if the seed started over.
         """
         problems: list[str] = []
         other: OtherVersionError | None = None
@@ -81,7 +89,7 @@ class Checkpoints:
         return None, problems
 
     def spool(self, stage: str) -> Spool:
-        """An empty file for what is found in the frames, to be closed.
+        """Make an empty file for what a stage finds in the frames; the caller closes it.
 
         Raises:
             OutputError: the file system refuses.
@@ -89,25 +97,37 @@ class Checkpoints:
         return Spool.create(self._frames(stage))
 
     def reopen(self, state: State) -> Spool:
-        """The file of what was found in the frames, as it was at a state, to be closed.
+        """Open the file of what was found in the frames, cut to what there was at a state.
+
+        The caller closes it.
 
         Raises:
-            CheckpointError: it is damaged, or the state tells of none.
+            CheckpointError: the file is damaged, or the state names none.
         """
         return Spool.reopen(self._frames(str(state.get("stage"))), state["frames"])
 
     def scratch(self) -> Spool:
-        """A file that nobody goes on from, on the same disk, to be closed."""
+        """Make a temporary file on the same disk, for no checkpoint; the caller closes it."""
         return Spool.temporary(self.folder)
 
     def _frames(self, stage: str) -> Path:
+        """Return the path of the file of what a stage finds in the frames.
+
+        Raises:
+            CheckpointError: the stage's name, which may come from a file, makes no such path.
+        """
         path = self.folder / f"resume-{stage}.frames"
         if not FRAMES.fullmatch(path.name):
             raise CheckpointError(f"{self.folder}: a checkpoint is of no known stage")
         return path
 
     def offer(self, state: Callable[[], State]) -> None:
-        """To be called wherever the work can be taken up again: keeps the state if it is time.
+        """Save the state if it is time to, or if the work is to end.
+
+        Called wherever the work can be taken up again.
+
+        Args:
+            state: called for the state only if that is saved.
 
         Raises:
             KeyboardInterrupt: the work is to end; the state is kept.
@@ -118,7 +138,9 @@ class Checkpoints:
             self._save(state())
 
     def pause(self, state: Callable[[], State]) -> None:
-        """To be called where the work can be put down, but has not come further.
+        """Save the state and end the work if it is to end; else do nothing.
+
+        Called where the work can be put down, but has not come further since it was saved.
 
         Raises:
             KeyboardInterrupt: the work is to end; the state is kept.
@@ -129,6 +151,7 @@ class Checkpoints:
             raise KeyboardInterrupt
 
     def _save(self, state: State) -> None:
+        """Write a state as the newest checkpoint; the newest so far becomes the previous one."""
         with atomic_path(self.newest) as temporary:
             temporary.write_bytes(encode({**state, "run": self.run}))
             sync(temporary)  # until it is safe the other two stay where they are
@@ -137,13 +160,13 @@ class Checkpoints:
         self.saved_s = time.monotonic()
 
     def remove(self) -> None:
-        """Remove them all, when the seed is done."""
+        """Remove all checkpoints and the frames that belong to them, when the seed is done."""
         for path in (self.newest, self.previous):
             path.unlink(missing_ok=True)
         self.remove_unused()
 
     def remove_unused(self) -> None:
-        """Remove frames that no checkpoint can tell of."""
+        """Remove the files of what was found in the frames if no checkpoint is left to use them."""
         if not (self.newest.exists() or self.previous.exists()):
             for path in list(self.folder.iterdir()):
                 if FRAMES.fullmatch(path.name):
@@ -151,7 +174,7 @@ class Checkpoints:
 
 
 def encode(state: State) -> memoryview:
-    """A state as the content of a checkpoint."""
+    """Return a state as the bytes of a checkpoint: as torch saves it, then format and SHA-256."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest().encode()
@@ -161,16 +184,22 @@ def encode(state: State) -> memoryview:
 
 
 def read(path: Path, run: str) -> State:
-    """The state in a checkpoint.
+    """Return the state in a checkpoint.
+
+    Args:
+        path: file of the checkpoint.
+        run: fingerprint of the run that the checkpoint must belong to.
 
     Raises:
-        CheckpointError: it is damaged, is none, or belongs to another run.
+        OtherVersionError: another version of musisep wrote it.
+        CheckpointError: it cannot be read, is damaged, or belongs to another run.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
     state = _decode(path, content)
+    # Without this, results of other settings would be passed off as results of these.
     if state.get("run") != run:
         raise CheckpointError(
             f"{path}: is a checkpoint of another recording, other settings or another version"
@@ -179,6 +208,12 @@ def read(path: Path, run: str) -> State:
 
 
 def _decode(path: Path, content: bytes) -> State:
+    """Return the state in the bytes of a checkpoint, after its format and hash were checked.
+
+    Raises:
+        OtherVersionError: another version of musisep wrote it.
+        CheckpointError: it is damaged, or no checkpoint.
+    """
     end = content.rfind(b"\n")
     payload, (name, _, digest) = memoryview(content)[:end], content[end + 1 :].partition(b" ")
     if name.startswith(_ANY_FORMAT) and name != _FORMAT:

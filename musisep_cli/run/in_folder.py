@@ -36,8 +36,11 @@ from musisep_cli.sound.blockwise import Blockwise, Difference, sum_error
 from musisep_cli.sound.recording import Recording
 
 Found: TypeAlias = manifest.State | Literal["replaced"]
+"""How much of a separation a folder holds; "replaced" if what it holds is to be removed first."""
 PATIENCE_S = 600.0
-"""To choose and write takes its time for a long recording, and who waits has a seed in hand."""
+"""Time in s to wait for another process that chooses among the seeds and writes the stems.
+
+For a long recording that takes minutes, and to give up would waste the seeds just made."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,9 @@ class Look:
     """What is to be made, and what the folder held of it before.
 
     Attributes:
-        content: what the separation follows from.
-        state: whether it is there already: all of it, a part, or nothing; or that something is to
-            be replaced.
+        content: identity of the separation that is wanted.
+        state: how much of it is there already: all of it, a part, or nothing; or "replaced", if the
+            folder holds something that is to be removed first.
     """
 
     content: Manifest
@@ -55,11 +58,11 @@ class Look:
 
 
 def look(folder: RunFolder, recording: Recording, config: Config, *, overwrite: bool) -> Look:
-    """Look what a folder holds, before any work is done.
+    """Return what a folder holds of a separation, before any work is done.
 
     Raises:
         ConfigError: a file that settings name cannot be read.
-        OutputError: the folder holds something else, and ``overwrite`` is not asked for.
+        OutputError: the folder holds another separation, and ``overwrite`` is not asked for.
     """
     content = manifest.identity(recording, config, folder)
     try:
@@ -86,10 +89,10 @@ def separate_into(
     """Make the seeds that are missing, choose among all that are there, and write everything.
 
     Args:
-        folder: where.
+        folder: where everything is written.
         recording: what is separated.
         config: all settings.
-        looked: what ``look`` found.
+        looked: result of ``look`` for the same folder, recording and settings.
         device: where to compute.
         jobs: seeds made at once.
         overwrite: remove an earlier separation first, whatever it is.
@@ -150,9 +153,21 @@ def _deliver(
     device: torch.device,
     started_s: float,
 ) -> None:
-    """The chosen seed's files at the top of the folder, the manifest last.
+    """Write the chosen seed's files at the top of the folder, the manifest last.
 
-    Before the first of them an earlier manifest goes: it would say of a mixture that it is whole.
+    An earlier manifest is removed first: while old and new files lie side by side, it would say
+    that the separation is complete.
+
+    Args:
+        folder: of the run.
+        recording: what was separated.
+        content: identity of the separation.
+        ranking: all seeds that are done, the chosen one first.
+        device: where they were computed.
+        started_s: monotonic time at which the work began.
+
+    Raises:
+        OutputError: the file system refuses.
     """
     folder.manifest.unlink(missing_ok=True)
     chosen = ranking[0].seed
@@ -202,10 +217,11 @@ def _copy(path: Path, folder: RunFolder) -> Path:
 
 
 def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
-    """The identity with settings that make the same stems again, whatever seeds this call made.
+    """Return the identity with settings that make the same stems again.
 
-    Settings name consecutive seeds. Of the ranked ones they are the chosen one and its neighbours
-    without a gap, so that no seed is made that was not, and the same one is chosen.
+    Settings can name consecutive seeds only, and the ranked ones may have gaps, as several calls
+    made them. So the settings name the chosen seed and its neighbours up to the next gap: all of
+    these were made, and the same one is chosen among them.
     """
     seeds = {row.seed for row in ranking}
     first = last = ranking[0].seed
@@ -220,7 +236,7 @@ def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
 
 
 def _machine() -> Manifest:
-    """Where the last bits of a result come from."""
+    """Return versions and processor count: on these the last bits of a result depend."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

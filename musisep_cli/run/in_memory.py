@@ -1,4 +1,4 @@
-"""Ensemble: several seeds of the pipeline, one of them chosen blind (paper, Section 4).
+"""Separation in memory: several seeds, one of them chosen blind (paper, Section 4).
 
 Axes: ``t`` samples, ``c`` channels, ``i`` instruments, ``h`` harmonics.
 """
@@ -38,7 +38,7 @@ class Separation:
     Attributes:
         stems: float32 ``[i, t, c]``.
         residual: the recording minus all stems, float32 ``[t, c]``.
-        sample_rate_hz: the recording's.
+        sample_rate_hz: sample rate of stems and residual, that of the recording.
         dictionary: relative harmonic amplitudes, ``[h, i]``; None if the method learns none.
         pitch: what every instrument plays in every frame.
         chosen_seed: the seed with the lowest objective.
@@ -76,15 +76,15 @@ def separate(
 
     Args:
         samples: ``[t]`` or ``[t, c]``.
-        sample_rate_hz: its sample rate.
+        sample_rate_hz: sample rate of the samples.
         n_instruments: number of melodic instruments, each one tone at a time.
         preset: as of ``musisep separate --preset``; by default as there, by the number of
             instruments.
         settings: section -> key -> value, as in a file for ``--config``.
-        seeds: independent trainings, of which one is chosen.
-        first_seed: the first one's seed.
+        seeds: number of independent attempts, of which one is chosen.
+        first_seed: number of the first seed; the others follow it.
         device: auto, cpu, cuda or cuda:i.
-        jobs: seeds trained at once, each in a process of its own if there are several.
+        jobs: seeds made at once, each in a process of its own if there are several.
         on_progress: called with a ``Progress`` after every step.
 
     Raises:
@@ -107,7 +107,9 @@ def separate_recording(
     jobs: int = 1,
     on_progress: OnProgress | None = None,
 ) -> Separation:
-    """Train all seeds, and choose one; nothing is written.
+    """Make all seeds, and return the result of the one with the lowest objective.
+
+    Only the best result so far is kept in memory, and nothing is written.
 
     Raises:
         MusisepError: no seed ended with finite numbers.
@@ -139,9 +141,14 @@ def _make(
     config: Config,
     device: torch.device,
 ) -> SeedResult:
-    """One seed in memory: nothing of it is kept when it is to stop."""
+    """Make one seed in memory, and return its result.
+
+    Raises:
+        KeyboardInterrupt: the work is to end; nothing of it is kept.
+    """
 
     def report(progress: Progress) -> None:
+        """Pass a report on, or end the work if that is wanted."""
         if stopped():
             raise KeyboardInterrupt
         on_progress(progress)
@@ -152,7 +159,7 @@ def _make(
 def _separation(
     chosen: SeedResult, ranking: list[SeedScore], recording: Recording, wall_s: float
 ) -> Separation:
-    """The chosen seed's result with what remains of the recording."""
+    """Return the chosen seed's result with the residual and the ranking."""
     stems = np.asarray(chosen.stems)
     residual = Difference(recording.samples, list(stems))[:]
     return Separation(
@@ -169,4 +176,4 @@ def _separation(
 
 
 def _ignore(progress: Progress) -> None:
-    """No progress is shown."""
+    """Ignore a report of progress, where nobody asked for it."""

@@ -25,12 +25,12 @@ from musisep_cli.run.checkpoint import Checkpoints
 from musisep_cli.sound.blockwise import Shelf, Stems
 
 CURVE_POINTS = 1000
-"""The training curve is kept as the means of this many stretches of steps."""
+"""Number of stretches into which all steps are divided; their means are the training curve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """Where a seed is worked on.
+    """What the run provides for the work on a seed.
 
     Attributes:
         device: where to compute, and whose random generator is drawn from.
@@ -81,7 +81,13 @@ class Journal:
         return time.monotonic() - self.started_s
 
     def take_up(self) -> State:
-        """Return the method's own state, and go on from where the whole state is of."""
+        """Return the method's own state, after everything else was set to what it was then.
+
+        That is the training curve, the time spent and the random state.
+
+        Raises:
+            CheckpointError: the state does not fit this version.
+        """
         state = self.given
         if not state:
             return {}
@@ -108,7 +114,7 @@ class Journal:
             ) from error
 
     def state(self, stage: str, done: int, total: int) -> State:
-        """Return what ``take_up`` goes on from, with where the stage's frames are that are done."""
+        """Return all that ``take_up`` needs, and how much of the stage's frames is on disk."""
         spool = self.spools.get(stage)
         return {
             "stage": stage,
@@ -123,16 +129,16 @@ class Journal:
         }
 
     def tell(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """Say where the seed stands."""
+        """Tell the user where the seed stands: ``done`` of ``total`` parts of a stage."""
         self.desk.on_progress(Progress(self.seed, stage, done, total, note=note))
 
     def reached(self, stage: str, done: int, total: int) -> None:
-        """Say where the seed stands, and that it can go on from here."""
+        """Tell the user where the seed stands, and offer the state to go on from here."""
         self._offer(partial(self.state, stage, done, total))
         self.tell(stage, done, total)
 
     def stepped(self, stage: str, report: StepReport, total: int) -> None:
-        """Say that a training step of ``total`` is done, and that the seed can go on from it."""
+        """Tell the user of a training step, one of ``total``, and offer the state after it."""
         self.stretch.append(report)
         if len(self.stretch) >= total / CURVE_POINTS:
             self.curve.append(_mean(self.stretch))
@@ -141,30 +147,35 @@ class Journal:
         self.desk.on_progress(Progress(self.seed, stage, report.iteration, total, report))
 
     def pause(self, stage: str, done: int, total: int) -> None:
-        """Say that the work can be put down, to go on from what was reached before."""
+        """End the work here if the user wants it to; it can go on from what was reached before."""
         if self.desk.checkpoints is not None:
             self.desk.checkpoints.pause(partial(self.state, stage, done, total))
 
     def hold(self, stage: str, done: int, total: int) -> Callable[[], None]:
-        """Hold the state as it is now; what is returned says that the seed can go on from it."""
+        """Take a copy of the state, and return a function that offers it to go on from.
+
+        It serves work that has already begun on the next part before this one is safe.
+        """
         held = self.state(stage, done, total) if self.desk.checkpoints is not None else {}
         return lambda: self._offer(lambda: held)
 
     def _offer(self, state: Callable[[], State]) -> None:
+        """Offer a state to the checkpoints, if there are any."""
         if self.desk.checkpoints is not None:
             self.desk.checkpoints.offer(state)
 
     @property
     def whole_curve(self) -> tuple[StepReport, ...]:
-        """Return the training so far, a stretch that is not yet full with it."""
+        """Return the training curve so far; its last point may be of an unfinished stretch."""
         return (*self.curve, *([_mean(self.stretch)] if self.stretch else []))
 
     def frames(self, stage: str) -> Spool:
-        """Open the file of what is found in the frames in a stage, to be closed."""
+        """Open the file of what a stage finds in the frames; the caller closes it."""
         spool = self.spools[stage] = self._frames(stage)
         return spool
 
     def _frames(self, stage: str) -> Spool:
+        """Open that file: with what a checkpoint says of it, empty, or without checkpoints."""
         checkpoints = self.desk.checkpoints
         if checkpoints is None:
             return Spool.temporary()
@@ -174,19 +185,27 @@ class Journal:
         return checkpoints.spool(stage)
 
     def scratch(self) -> Spool:
-        """Open a file that nobody goes on from, to be closed."""
+        """Open a temporary file, which no checkpoint names; the caller closes it."""
         checkpoints = self.desk.checkpoints
         return checkpoints.scratch() if checkpoints is not None else Spool.temporary()
 
     def shelve(
         self, stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]
     ) -> Stems:
-        """Put consecutive stretches ``[i, t, c]`` of stems of a shape where they are wanted."""
+        """Return all stems, put together from consecutive stretches ``[i, t, c]``.
+
+        Args:
+            stretches: in the order of time; together they are as long as the stems.
+            shape: of the stems, instruments, samples and channels.
+        """
         return self.desk.shelf(stretches, shape)
 
 
 def _mean(reports: list[StepReport]) -> StepReport:
-    """Return the means of the finite terms of some steps, at the last one's place."""
+    """Return the last of some steps' reports with the means over all of them as its terms.
+
+    Terms that are not finite are left out; one that never was finite is NaN.
+    """
     terms: dict[str, float] = {}
     for name in reports[-1].terms:
         values = np.array([report.terms[name] for report in reports])

@@ -36,17 +36,18 @@ def run_seed(
     """Separate a recording with one seed.
 
     Args:
-        recording: any rate, length and number of channels.
+        recording: of any rate, length and number of channels.
         config: all settings.
-        seed: everything random follows from it.
+        seed: number from which everything random follows.
         device: where to compute; of several GPUs, none of them named, the seed says which.
         on_progress: called after every step and block.
         checkpoints: where the state is offered after every step and block.
-        state: one of theirs, to go on from.
-        shelf: where the stems are put.
+        state: state from a checkpoint to go on from; None starts from the beginning.
+        shelf: where the stems are put, in memory or on disk.
 
     Returns:
-        The same bytes for the same arguments on the same machine, whatever the state.
+        The result: the same bytes for the same arguments on the same machine, from whatever state
+        it went on.
 
     Raises:
         CheckpointError: the state does not fit.
@@ -71,10 +72,11 @@ def run_seed(
 
 @contextmanager
 def _reproducible(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the generators, give them back as they were, and use one thread for NumPy's matrices.
+    """Seed torch's generators for the block below, and let NumPy use one thread in it.
 
-    They are small. NumPy's threads wait for each other actively, and where others are at work
-    beside them an inverse took ten times as long with two as with one.
+    Afterwards the generators are as they were. NumPy's matrices are small here, and its threads
+    wait for each other actively: beside other work an inverse took ten times as long with two
+    threads as with one.
     """
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),

@@ -11,7 +11,7 @@ from musisep_cli.run.result import SeedResult
 from musisep_cli.sound.blockwise import Stems, extremes
 
 CRITERION = "chosen blind: lowest objective over all frames"
-"""Of Eq. 21; no references are seen."""
+"""How the chosen seed is chosen, in words for the manifest: by Eq. 21, without references."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class SeedScore:
     """One row of the ranking.
 
     Attributes:
-        seed: which.
-        method: whose objective it is.
-        objective: infinite if the seed ended with numbers that are not finite.
-        wall_s: time taken.
-        n_skipped: training steps that were not finite.
+        seed: number of the seed.
+        method: name of the method that measured the objective.
+        objective: the lower the better; infinite if the seed ended with non-finite numbers.
+        wall_s: time that the seed took, in s.
+        n_skipped: number of training steps that were not finite and so not applied.
     """
 
     seed: int
@@ -34,19 +34,26 @@ class SeedScore:
 
 
 def score(result: SeedResult, method: str) -> SeedScore:
-    """Return a method's result as a row; one with non-finite numbers is nothing to choose."""
+    """Return a result as a row of the ranking.
+
+    With non-finite numbers in its stems or objective it ranks last, with an infinite objective.
+    """
     finite = all(map(math.isfinite, (result.objective, *_extremes(result.stems))))
     objective = result.objective if finite else math.inf
     return SeedScore(result.seed, method, objective, result.wall_s, result.n_skipped)
 
 
 def _extremes(stems: Stems) -> Iterator[float]:
+    """Yield the least and the largest sample of every stem; not finite if any sample is not."""
     for stem in stems:
         yield from extremes(stem)
 
 
 def place(row: SeedScore) -> tuple[float, int]:
-    """Lower is better; equal objectives go to the lower seed, whichever was done first."""
+    """Return the key by which seeds are ranked: the objective, then the seed's number.
+
+    So the choice does not depend on which of two equal seeds was done first.
+    """
     return row.objective, row.seed
 
 

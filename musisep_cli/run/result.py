@@ -15,9 +15,9 @@ class SeedResult(Result):
     """One seed's separation.
 
     Attributes:
-        seed: which.
+        seed: number of the seed.
         curve: training curve, means over stretches of steps; empty without training.
-        wall_s: time taken.
+        wall_s: time that the seed took, in s.
     """
 
     seed: int
@@ -26,5 +26,5 @@ class SeedResult(Result):
 
     @property
     def n_skipped(self) -> int:
-        """Training steps that were not finite and so not applied."""
+        """Return the number of training steps that were not finite and so not applied."""
         return self.curve[-1].n_skipped if self.curve else 0

@@ -1,4 +1,4 @@
-"""Workers: seeds trained side by side, each in a process of its own.
+"""Workers: seeds made side by side, each in a process of its own.
 
 A worker never outlives its purpose: what it makes can ask after every step whether it is still
 wanted, and put its work down, and it ends itself when the process that started it is gone.
@@ -26,13 +26,13 @@ from musisep_cli.methods.method import OnProgress, Progress
 
 Result = TypeVar("Result")
 Stopped: TypeAlias = Callable[[], bool]
+"""Function that returns whether the work is to end."""
 Make: TypeAlias = Callable[[int, OnProgress, Stopped], Result]
-"""What makes one seed; it can be pickled. It has to ask whether it is to stop, and puts its work
-down by raising."""
-
+"""Function that makes one seed; it can be pickled. It has to ask whether it is to stop, and if so
+raises."""
 
 ATTEMPTS = 2
-"""Times that a seed is made whose process the system kills: memory may be free again."""
+"""How often a seed is started whose process the system kills: memory may be free again."""
 
 
 class _Killed(Exception):
@@ -49,7 +49,7 @@ def run_seeds(
     """Yield every seed's result as soon as it is there, ``jobs`` of them in the making at once.
 
     One job is done in this process, several each in one of their own. A seed whose process the
-    system kills is made once more; the other seeds go on. To close the generator stops the
+    system kills is made once more; the other seeds go on. Closing the generator stops the
     processes, and waits until they have put their work down. ``on_progress`` is called in a thread
     of its own; what it raises there waits until all seeds are done.
 
@@ -69,7 +69,7 @@ def run_seeds(
     listener.start()
 
     def in_a_process(seed: int) -> Result:
-        """Make a seed in a process of its own: who dies takes no other seed along."""
+        """Make a seed in a process of its own, so that its death ends no other seed."""
         for _ in range(ATTEMPTS):
             with (
                 ProcessPoolExecutor(
@@ -104,14 +104,14 @@ def run_seeds(
 
 
 def _never() -> bool:
-    """In this process signals interrupt: there is no need to ask."""
+    """Return that the work is wanted: in this process a signal interrupts it without asking."""
     return False
 
 
 class _Listener(Thread):
-    """Passes on what the workers report, until the end mark None.
+    """A thread that passes on what the workers report, until it receives None.
 
-    After an error it goes on to receive: a worker does not end while its reports find no reader.
+    After an error it goes on to receive: a worker cannot end while nobody reads its reports.
     """
 
     def __init__(self, receive: Callable[[], Progress | None], on_progress: OnProgress) -> None:
@@ -120,6 +120,7 @@ class _Listener(Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        """Pass reports on until None comes; the first error of the receiver is kept for later."""
         while (progress := self.receive()) is not None:
             if self.error is None:
                 try:
@@ -129,7 +130,7 @@ class _Listener(Thread):
 
 
 def _run_seed(make: Make[Result], seed: int) -> Result:
-    """In the worker: one seed, its progress reported through the link."""
+    """Make one seed in the worker, and report its progress through the link."""
     try:
         return make(seed, _Link.report, _Link.is_unwanted)
     finally:
@@ -139,7 +140,7 @@ def _run_seed(make: Make[Result], seed: int) -> Result:
 
 @dataclass(frozen=True)
 class _Link:
-    """In the worker: the way back to the process that started it.
+    """The worker's link to the process that started it.
 
     Attributes:
         queue: takes the progress.
@@ -152,7 +153,7 @@ class _Link:
 
     @classmethod
     def connect(cls, queue: Queue[Progress | None], unwanted: Event) -> None:
-        """Start a worker: a signal to the whole process group is the parent's to handle."""
+        """Prepare a new worker; it ignores signals, which the parent gets too and handles."""
         for number in interruption.SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         keep_freed_memory()
@@ -160,16 +161,16 @@ class _Link:
 
     @staticmethod
     def has_parent() -> bool:
-        """Whether the process that started this one is still there."""
+        """Return whether the process that started this one is still there."""
         parent = multiprocessing.parent_process()
         return parent is None or parent.is_alive()
 
     @classmethod
     def is_unwanted(cls) -> bool:
-        """Whether nobody waits for the result any more."""
+        """Return whether nobody waits for the result any more."""
         return cls.current.unwanted.is_set() or not cls.has_parent()
 
     @classmethod
     def report(cls, progress: Progress) -> None:
-        """Pass progress on. It never ends the work: that is for who knows what is to be kept."""
+        """Send progress to the parent. It never raises: only the method knows where it may stop."""
         cls.current.queue.put(progress)

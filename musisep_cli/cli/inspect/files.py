@@ -23,14 +23,20 @@ from musisep_cli.tones.dictionary import load_any
 
 
 def is_folder(target: Path) -> bool:
-    """Whether files go into it: it is a folder, or has no suffix and may become one."""
+    """Return whether a path is meant as a folder: it is one, or nothing is there and no suffix."""
     return kinds.is_folder(target) or not (target.suffix or kinds.is_file(target))
 
 
 def write_notes(
     findings: Findings, name: str, *, notes: Path | None, midi: Path | None
 ) -> Iterator[Path]:
-    """Notes of a separation as CSV and as MIDI, where they are asked for.
+    """Write the notes of a separation as CSV and as MIDI, where they are asked for.
+
+    Args:
+        findings: what was found in the separation.
+        name: start of the files' names, if folders are given.
+        notes: file or folder for the CSV file; None for none.
+        midi: file or folder for the MIDI file; None for none.
 
     Raises:
         OutputError: the file system refuses.
@@ -49,7 +55,10 @@ def write_notes(
 
 
 def _target(target: Path, name: str) -> Path:
-    """The file itself, or one of this name in the folder; folders are made."""
+    """Return a path to write to: the given file, or one of a name in the given folder.
+
+    Folders that are missing are made.
+    """
     path = target / name if is_folder(target) else target
     make_folder(path.parent)
     return path
@@ -136,7 +145,7 @@ def _draw_learned(shown: Shown, name: str, folder: Path) -> Iterator[Path]:
 
 
 def draw_sound(recording: Recording, name: str, folder: Path | None) -> Iterator[Path]:
-    """The spectrogram of the mean over channels, if a folder is given."""
+    """Draw the spectrogram of the mean over channels into a folder, if one is given."""
     if folder is None:
         return
     make_folder(folder)

@@ -18,16 +18,16 @@ from musisep_cli.inspection.sound import Sound
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is asked for.
+    """What `musisep inspect` is asked for.
 
     Attributes:
-        what: the arguments.
-        plots: folder for pictures.
-        notes: file or folder for notes as CSV.
-        midi: file or folder for notes as MIDI.
-        n_instruments: that the estimate is for.
-        device_name: that it is for.
-        with_estimate: whether to measure at all.
+        what: the arguments: paths, or "env".
+        plots: folder for pictures; None for none.
+        notes: file or folder for notes as CSV; None for none.
+        midi: file or folder for notes as MIDI; None for none.
+        n_instruments: number of instruments that the estimate of time and memory assumes.
+        device_name: device that the estimate is for.
+        with_estimate: whether to estimate time and memory at all.
     """
 
     what: tuple[str, ...]
@@ -41,14 +41,14 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class SoundReport:
-    """A sound file.
+    """What was found out about a sound file.
 
     Attributes:
-        path: where it is.
+        path: path of the file.
         container: format and number format of the file, as libsndfile calls them.
-        sound: its numbers.
+        sound: rate, length, levels and silence.
         character: whether it sounds like melodic lines; None if it is too short to tell.
-        estimate: what a separation takes, if asked for.
+        estimate: time and memory that a separation takes; None if not asked for.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class SoundReport:
     estimate: Estimate | None
 
     def warnings(self) -> list[str]:
-        """What speaks against a separation, in words."""
+        """Return in words all that speaks against a separation."""
         parts = (self.sound, self.character, self.estimate)
         return [warning for part in parts if part is not None for warning in part.warnings()]
 
@@ -72,6 +72,7 @@ class DictionaryReport:
 
 
 Report: TypeAlias = SoundReport | Findings | DictionaryReport | dict[str, Any]
+"""Report on an argument, by its kind; of "env" a dict of versions and devices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +80,11 @@ class Item:
     """An argument.
 
     Attributes:
-        what: as it was given.
-        kind: what it is, if it is anything.
-        path: where it is.
-        name: that its files start with; no two are alike.
-        error: why it is nothing.
+        what: the argument as it was given.
+        kind: what it leads to; None if it leads to nothing that can be inspected.
+        path: path of that.
+        name: start of the names of the files written for it; no two arguments share one.
+        error: why it leads to nothing.
     """
 
     what: str

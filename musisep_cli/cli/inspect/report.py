@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import typer
@@ -17,13 +16,13 @@ from rich.text import Text
 
 from musisep_cli.cli.inspect import tables
 from musisep_cli.cli.inspect.job import DictionaryReport, Outcome, Report, SoundReport
-from musisep_cli.cli.output import Messages, show
+from musisep_cli.cli.output import Messages, show, with_finite_numbers
 from musisep_cli.inspection.findings import Findings, Instrument, thinned
 
 
 @dataclass
 class Reporter:
-    """Everything that the user sees.
+    """Print everything that a user of `musisep inspect` sees.
 
     Attributes:
         as_json: results as JSON lines.
@@ -39,7 +38,7 @@ class Reporter:
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
-        """On a terminal, say what takes a few seconds, while it does."""
+        """Show a text on the terminal for as long as the block below runs; elsewhere nothing."""
         if self.quiet or not self.messages.is_terminal or self.messages.is_dumb_terminal:
             yield
             return
@@ -47,7 +46,7 @@ class Reporter:
             yield
 
     def show(self, outcome: Outcome) -> None:
-        """One argument's report, and what went wrong."""
+        """Print the report on one argument, the files written for it, and its error if any."""
         if self.as_json:
             typer.echo(json.dumps(to_json(outcome), allow_nan=False))
         elif outcome.report is not None:
@@ -63,23 +62,27 @@ class Reporter:
             self.error(outcome.error if named else f"{what}: {outcome.error}")
 
     def error(self, text: str) -> None:
-        """Something that the user has to change."""
+        """Print an error in red: something that the user has to change."""
         self.messages.print(Text(f"error: {text}", "red"), soft_wrap=True)
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
-    """An argument as a JSON object; its files are those that exist."""
+    """Return the outcome of one argument as a JSON object.
+
+    Of files it names those that were written; numbers that are not finite become null.
+    """
     document: dict[str, Any] = {"what": outcome.item.what, "kind": outcome.item.kind}
     if outcome.error is not None:
         document["error"] = outcome.error
     if outcome.report is not None:
         document |= _content(outcome.report)
     document["files"] = [str(path) for path in outcome.files]
-    plain: dict[str, Any] = _finite(document)
-    return plain
+    plain = with_finite_numbers(document, stand_in=lambda number: None)
+    return cast(dict[str, Any], plain)
 
 
 def _content(report: Report) -> dict[str, Any]:
+    """Return a report of any kind as JSON values."""
     if isinstance(report, SoundReport):
         return {**asdict(report), "path": str(report.path), "warnings": report.warnings()}
     if isinstance(report, Findings):
@@ -90,6 +93,7 @@ def _content(report: Report) -> dict[str, Any]:
 
 
 def _dictionary(report: DictionaryReport) -> dict[str, Any]:
+    """Return a dictionary as JSON values, one list of amplitudes per instrument."""
     n_harmonics, n_instruments = report.dictionary.shape
     return {
         "path": str(report.path),
@@ -101,6 +105,7 @@ def _dictionary(report: DictionaryReport) -> dict[str, Any]:
 
 
 def _findings(findings: Findings) -> dict[str, Any]:
+    """Return what was found in a separation's folder as JSON values."""
     separation = findings.separation
     manifest = separation.manifest
     copied = ("input", "config", "device", "ranking", "gain", "sum_error", "wall_s")
@@ -129,19 +134,10 @@ def _column(dictionary: NDArray[np.float32] | None, number: int) -> dict[str, An
 
 
 def _instrument(instrument: Instrument) -> dict[str, Any]:
-    """One instrument, its notes counted."""
+    """Return one instrument as JSON values, with the number of its notes in place of them all."""
     document = asdict(instrument)
     document["n_notes"] = len(document.pop("notes"))
     for name in ("lowest", "highest"):
         note = getattr(instrument, name)
         document[name] = note and {"note": note.name, "f0_hz": note.f0_hz}
     return document
-
-
-def _finite(value: Any) -> Any:
-    """The value with null for what is not finite: JSON has no such number."""
-    if isinstance(value, dict):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

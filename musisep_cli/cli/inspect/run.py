@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def run(job: Job, reporter: Reporter) -> int:
-    """Inspect everything; the exit code.
+    """Inspect every argument, and return the exit code.
 
     Raises:
         MusisepError: nothing can be done at all; a single argument's error goes to the reporter.
@@ -62,7 +62,7 @@ def run(job: Job, reporter: Reporter) -> int:
 
 
 def _items(arguments: Sequence[str]) -> list[Item]:
-    """The arguments, each with a name of its own."""
+    """Return what each argument leads to, each with a name of its own for its files."""
     items: list[Item] = []
     number = numbering()
     for what in arguments:
@@ -78,7 +78,11 @@ def _items(arguments: Sequence[str]) -> list[Item]:
 
 
 def _check(job: Job, items: Sequence[Item]) -> None:
-    """Refuse options that do not go with the arguments, before any work is done."""
+    """Refuse options that do not go with the arguments, before any work is done.
+
+    Raises:
+        ConfigError: says which option, and what to do.
+    """
     for flag, target in (("--notes", job.notes), ("--midi", job.midi)):
         if target is None:
             continue
@@ -101,7 +105,10 @@ def _check(job: Job, items: Sequence[Item]) -> None:
 def _inspect(
     item: Item, job: Job, config: Config, device: torch.device, reporter: Reporter
 ) -> Outcome:
-    """One argument; an error stops it and no other, and keeps what there is already."""
+    """Inspect one argument, and return what became of it.
+
+    An error ends no other argument; what was found and written before it is kept.
+    """
     report: Report | None = None
     files: list[Path] = []
     try:
@@ -129,6 +136,15 @@ def _inspect(
 def _inspect_sound(
     recording: Recording, path: Path, job: Job, config: Config, device: torch.device
 ) -> SoundReport:
+    """Return what can be found out about a sound file.
+
+    Args:
+        recording: the sound.
+        path: the file that it was read from.
+        job: says whether time and memory are estimated.
+        config: settings that the estimate is for.
+        device: device that the estimate is for.
+    """
     with opened(path) as file:
         container = file.container
     return SoundReport(

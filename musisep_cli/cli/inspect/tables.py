@@ -17,11 +17,11 @@ from musisep_cli.inspection.findings import Findings, Instrument, most_alike, th
 from musisep_cli.inspection.sound import Sound
 from musisep_cli.methods.learned_dictionary import dictionary_table
 from musisep_cli.methods.method import Table as LearnedTable
-from musisep_cli.sound.notation import clock
+from musisep_cli.sound.notation import channels_in_words, clock
 
 
 def parts(report: Report) -> Iterator[str | RenderableType]:
-    """What is printed, one after the other."""
+    """Yield the lines and tables of a report in the order in which they are printed."""
     if isinstance(report, SoundReport):
         yield from _sound(report)
     elif isinstance(report, Findings):
@@ -33,14 +33,16 @@ def parts(report: Report) -> Iterator[str | RenderableType]:
 
 
 def _text(value: Any) -> str:
+    """Return a value of the report on the machine in words."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "unknown" if value is None else str(value)
 
 
 def _sound(report: SoundReport) -> Iterator[str | RenderableType]:
+    """Yield the parts of the report on a sound file."""
     sound = report.sound
-    channels = {1: "mono", 2: "stereo"}.get(sound.n_channels, f"{sound.n_channels} channels")
+    channels = channels_in_words(sound.n_channels)
     if sound.channels_are_equal:
         channels += ", all channels the same"
     yield Text(str(report.path), "bold")
@@ -66,7 +68,7 @@ def _sound(report: SoundReport) -> Iterator[str | RenderableType]:
 
 
 def _levels(sound: Sound) -> Table:
-    """A row per channel."""
+    """Return a table of the levels, a row per channel."""
     table = _table("Levels", "channel", "peak, dBFS", "RMS, dBFS", "DC offset", "clipped crests")
     for number, channel in enumerate(sound.channels, 1):
         levels = [_decibels(channel.peak_dbfs), _decibels(channel.rms_dbfs)]
@@ -77,7 +79,7 @@ def _levels(sound: Sound) -> Table:
 
 
 def _estimate(estimate: Estimate) -> dict[str, str]:
-    """What a separation takes."""
+    """Return rows that say how much time and memory a separation takes."""
     memory = []
     if estimate.memory_bytes is not None:
         memory.append(f"{estimate.memory_bytes / 1e9:.1f} GB")
@@ -99,6 +101,7 @@ def _estimate(estimate: Estimate) -> dict[str, str]:
 
 
 def _findings(findings: Findings) -> Iterator[str | RenderableType]:
+    """Yield the parts of the report on a separation."""
     separation = findings.separation
     manifest = separation.manifest
     recording, method = manifest["input"], separation.method
@@ -130,6 +133,7 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
 
 
 def _choice(findings: Findings) -> str:
+    """Return in words which seed was chosen, and by how much it is better than the next."""
     choice = findings.choice
     if choice.runner_up is None:
         return f"seed {choice.seed}, the only one with a result"
@@ -146,7 +150,7 @@ def _missed(findings: Findings) -> dict[str, str]:
 
 
 def _instruments(findings: Findings) -> Table:
-    """A row per instrument, and the residual."""
+    """Return a table of levels and notes, a row per instrument and one for the residual."""
     headings = ("dBFS", "energy", "plays", "", "notes", "range", "in Hz", "median")
     table = _table("Instruments", "stem", *headings)
     for each in findings.instruments:
@@ -160,7 +164,7 @@ def _instruments(findings: Findings) -> Table:
 
 
 def _playing(each: Instrument) -> Sequence[str]:
-    """What an instrument plays: time, share, notes, range."""
+    """Return what an instrument plays as cells: time, share, notes, range, median pitch."""
     median = "" if each.median_hz is None else f"{each.median_hz:.0f}"
     low, high = each.lowest, each.highest
     pitches = ("", "")
@@ -170,7 +174,7 @@ def _playing(each: Instrument) -> Sequence[str]:
 
 
 def _ranking(findings: Findings) -> Table:
-    """A row per seed, best first."""
+    """Return a table of all seeds, the best first."""
     manifest = findings.separation.manifest
     trained = findings.separation.n_steps > 0
     of_training = ("training, from", "to", "steps skipped") if trained else ()
@@ -185,7 +189,7 @@ def _ranking(findings: Findings) -> Table:
 
 
 def _steps(findings: Findings, row: dict[str, Any]) -> Sequence[str]:
-    """A seed's training: the objective at both ends, and steps that were skipped."""
+    """Return a seed's training as cells: first and last objective, number of steps skipped."""
     few = thinned(findings.separation.curves.get(row["seed"], []))
     loss = findings.separation.method.terms[0]
     ends = [f"{few[0][loss]:.5g}", f"{few[-1][loss]:.5g}"] if few else ["", ""]
@@ -201,6 +205,7 @@ def _curve(seed: int, rows: Sequence[dict[str, float]], terms: Sequence[str]) ->
 
 
 def _dictionary(report: DictionaryReport) -> Iterator[str | RenderableType]:
+    """Yield the parts of the report on a dictionary file."""
     n_harmonics, n_instruments = report.dictionary.shape
     plural = "" if n_instruments == 1 else "s"
     yield Text(
@@ -213,15 +218,20 @@ def _dictionary(report: DictionaryReport) -> Iterator[str | RenderableType]:
 
 
 def _names(report: DictionaryReport) -> list[str]:
+    """Return names for the instruments of a dictionary."""
     return [f"instrument-{number + 1}" for number in range(report.dictionary.shape[1])]
 
 
 def alike(report: DictionaryReport) -> tuple[str, str, float] | None:
-    """The two most similar instruments of a dictionary."""
+    """Return the two most similar instruments of a dictionary and their similarity, 0 to 1.
+
+    None if there is only one instrument.
+    """
     return most_alike(report.dictionary, _names(report))
 
 
 def _alike(found: tuple[str, str, float]) -> str:
+    """Return in words which two timbres are the most similar."""
     return f"closest timbres: {found[0]} and {found[1]}, similarity {found[2]:.2f} (1 is equal)"
 
 
@@ -234,16 +244,18 @@ def _learned(shown: LearnedTable) -> Table:
 
 
 def _decibels(level_db: float | None) -> str:
+    """Return a level in dB as the text of a cell; None is silence."""
     return "silent" if level_db is None else f"{level_db:z.1f}"
 
 
 def _warnings(warnings: Sequence[str]) -> Iterator[str | RenderableType]:
+    """Yield a line for every warning."""
     for warning in warnings:
         yield f"warning: {warning}"
 
 
 def _pairs(rows: dict[str, str]) -> Table:
-    """Names and values, without a frame."""
+    """Return a table of names and values, without a frame."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -253,7 +265,7 @@ def _pairs(rows: dict[str, str]) -> Table:
 
 
 def _table(title: str, first: str, *others: str) -> Table:
-    """An empty table; names on the left, numbers on the right."""
+    """Return an empty table whose first column is of names and whose others are of numbers."""
     table = Table(title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD)
     table.add_column(Text(first), no_wrap=True)
     for heading in others:

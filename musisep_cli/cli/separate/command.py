@@ -13,6 +13,7 @@ from musisep_cli.methods.registry import presets
 if TYPE_CHECKING:
     from musisep_cli.sound.audio_file import Subtype
 
+# Headings of groups of options in the help.
 _METHOD = "Method"
 _RUN = "Where it runs"
 _OUTPUT = "Output"
@@ -26,7 +27,11 @@ def _presets() -> str:
 
 
 def _instruments(text: str) -> int:
-    """The number of -n, or what to give instead."""
+    """Return the number that -n gives.
+
+    Raises:
+        BadParameter: it is none, or too large; the message says what to give instead.
+    """
     from musisep_cli.run.settings.config import largest
 
     most = largest("instruments")
@@ -393,7 +398,11 @@ def separate(
 
 
 def _subtype(*, float32: bool, int24: bool, int16: bool, flac: bool) -> Subtype:
-    """The number format that the flags ask for."""
+    """Return the number format of stems that the flags ask for.
+
+    Raises:
+        BadParameter: the flags contradict each other.
+    """
     if float32 + int24 + int16 > 1:
         raise typer.BadParameter("choose one of --float32, --int24 and --int16.")
     if flac and float32:
@@ -404,7 +413,11 @@ def _subtype(*, float32: bool, int24: bool, int16: bool, flac: bool) -> Subtype:
 
 
 def _device(device: str | None, *, gpu: bool, cpu: bool) -> str:
-    """The device that the flags ask for."""
+    """Return the name of the device that the flags ask for; "auto" without any.
+
+    Raises:
+        BadParameter: the flags contradict each other.
+    """
     asked = [] if device is None else [device]
     asked += ["cuda"] * gpu + ["cpu"] * cpu
     if len({name.partition(":")[0] for name in asked}) > 1:

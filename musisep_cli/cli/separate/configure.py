@@ -28,8 +28,8 @@ def configure(
     Args:
         run_flags: settings of ``[run]``, None where a flag was not given.
         method_flags: values of the flags that methods heed, None where one was not given.
-        preset: that a flag names.
-        file: of further settings.
+        preset: name that a flag gives; None if none does.
+        file: TOML file or manifest with further settings.
         device: where the work will be done.
 
     Raises:
@@ -48,7 +48,7 @@ def configure(
         chosen = asked or registry.default_preset(n_known)
         config = _composed(chosen, given, wanted, in_flags, device)
     except ConfigError as error:
-        # Said of the file only if it is wrong without the flags too.
+        # The file is named only if it alone causes the error: else a flag may be to blame.
         if file and str(error) == _problem(given, device):
             raise ConfigError(f"{file}: {error}") from error
         raise
@@ -84,7 +84,7 @@ def _of_method(name: Any) -> str | None:
 
 
 def _problem(given: Given, device: torch.device) -> str | None:
-    """Return what is wrong with the settings of a file by themselves."""
+    """Return the error that the settings of a file cause without any flag; None without error."""
     section = given.settings.get("run")
     named = section.get("method") if isinstance(section, Mapping) else None
     try:
@@ -96,7 +96,7 @@ def _problem(given: Given, device: torch.device) -> str | None:
 
 
 def _in_vain(method: Method, config: Config, wanted: Mapping[str, Any]) -> list[str]:
-    """Return warnings of flags that change nothing."""
+    """Return a warning for each flag that was given and changes nothing."""
     without_effect = dict.fromkeys(wanted.keys() - method.flags.keys(), "has no such setting")
     without_effect |= method.without_effect(config.settings)
     return [

@@ -17,24 +17,26 @@ from musisep_cli.run.in_folder import Found
 from musisep_cli.run.settings.config import Config
 
 Status: TypeAlias = Literal["done", "unchanged", "planned", "failed", "interrupted"]
+"""What became of an input; "unchanged" if its separation was there already, "planned" if nothing
+was to be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is asked for: the flags, checked one by one.
+    """What `musisep separate` is asked for: its flags, each of them checked.
 
     Attributes:
         inputs: files, folders and patterns.
         config: all settings.
-        warnings: what is to be said of them.
+        warnings: sentences about the settings that the user should read.
         device: where to compute.
         jobs: seeds made at once.
         out: output folder.
-        template: names of the stems.
-        sound: their format.
-        without: whether the recordings without an instrument are written too.
-        start_s: where to start, or None.
-        duration_s: how much to separate, or None.
+        template: path of a stem below ``out/musisep``.
+        sound: format of the stems.
+        without: whether, for each instrument, the recording without it is written too.
+        start_s: where to start in each recording, in s; None for its beginning.
+        duration_s: how much of it to separate, in s; None for all that follows.
         overwrite: whether to replace earlier results.
         resume: whether to go on with seeds that were interrupted.
         dry_run: whether to write nothing.
@@ -56,7 +58,7 @@ class Job:
     dry_run: bool
 
     def folder(self, track: str) -> RunFolder:
-        """Where the results of a recording go."""
+        """Return the folder in which the results of a recording go, by the recording's name."""
         return RunFolder(
             out=self.out,
             track=track,
@@ -72,14 +74,14 @@ class Outcome:
 
     Attributes:
         source: the input.
-        status: done, there already, to be done, or not done.
+        status: whether it is done, was there already, is only planned, or why it is not done.
         folder: where its results are, or would be.
-        manifest: of the results, if there are any.
-        error: why not.
-        duration_s: how long the recording is, if it could be read.
+        manifest: manifest of the results, if there are any.
+        error: error that ended its separation, if one did.
+        duration_s: length of the recording in s, if it could be read.
         state: what the folder held before.
-        estimate: what the separation will take, of a dry run.
-        warnings: what the user should know of it, if it was separated now.
+        estimate: time and memory that the separation will take; in a dry run only.
+        warnings: sentences that the user should read, if it was separated now.
     """
 
     source: Source

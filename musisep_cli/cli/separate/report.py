@@ -21,7 +21,7 @@ from musisep_cli.inspection.estimate import Estimate, Measured
 from musisep_cli.machine.device import describe
 from musisep_cli.methods import registry
 from musisep_cli.run.folder import made_seeds
-from musisep_cli.sound.notation import clock
+from musisep_cli.sound.notation import channels_in_words, clock
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Job, Outcome
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Reporter:
-    """Everything that the user sees.
+    """Print everything that a user of `musisep separate` sees.
 
     Attributes:
         quiet: results and errors only.
@@ -51,7 +51,7 @@ class Reporter:
         self.measured: dict[tuple[int, int], Measured] = {}
 
     def start(self, job: Job, n_inputs: int) -> None:
-        """Say what is going to run, and where."""
+        """Print what is going to run and where, the warnings, and if asked for all settings."""
         self.job, self.n_inputs = job, n_inputs
         if job.dry_run and not self.as_json:
             show(self.results, _headline(job))
@@ -67,10 +67,14 @@ class Reporter:
     def progress(
         self, recording: Recording, folder: RunFolder, state: str, warnings: Sequence[str]
     ) -> Iterator[OnProgress]:
-        """Show a separation on its way, and first what is to be known of it."""
-        channels = {1: "mono", 2: "stereo"}.get(
-            recording.n_channels, f"{recording.n_channels} channels"
-        )
+        """Show the progress of a separation while the block below runs.
+
+        Before it the recording, its warnings and what is done already are printed.
+
+        Yields:
+            What to call with every report of progress.
+        """
+        channels = channels_in_words(recording.n_channels)
         counter = f"[{self.number + 1}/{self.n_inputs}] " if self.n_inputs > 1 else ""
         self._say(
             f"{counter}{recording.path}: {clock(recording.duration_s)}, "
@@ -90,14 +94,17 @@ class Reporter:
             yield on_progress
 
     def estimated(self, recording: Recording) -> Estimate:
-        """Return what a separation will take; measured once for every rate and channel count."""
+        """Return the time and memory that a separation will take.
+
+        It is measured only once for all recordings of one sample rate and number of channels.
+        """
         kind = recording.sample_rate_hz, recording.n_channels
         if kind not in self.measured:
             self.measured[kind] = Measured.of(*kind, self.job.config, self.job.device)
         return self.measured[kind].estimate(recording.n_samples)
 
     def show(self, outcome: Outcome) -> None:
-        """One input's result, or what went wrong."""
+        """Print the result of one input, or what went wrong."""
         self.number += 1
         self.n_done += outcome.status in ("done", "unchanged")
         name = str(outcome.source.path)
@@ -126,7 +133,7 @@ class Reporter:
                 self._warn(f"{name}: {warning}")
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
-        """All inputs in a table, if there are several."""
+        """Print a table of all inputs, if there are several or nothing was to be written."""
         if self.as_json:
             return
         if self.job.dry_run:
@@ -135,23 +142,25 @@ class Reporter:
             show(self.results, tables.closing(outcomes))
 
     def error(self, text: str) -> None:
-        """Something that the user has to change."""
+        """Print an error in red: something that the user has to change."""
         self.messages.print(Text(f"error: {text}", "red"), soft_wrap=True)
 
     def bug(self, trace: str) -> None:
-        """Something that musisep has to change: the whole traceback."""
+        """Print the whole traceback of an error that is musisep's own."""
         self.messages.print(Text(trace), soft_wrap=True)
 
     def _warn(self, text: str) -> None:
+        """Print a warning, unless messages are unwanted."""
         self._say(f"warning: {text}")
 
     def _say(self, line: str) -> None:
+        """Print a message, unless messages are unwanted."""
         if not self.quiet:
             self.messages.print(Text(line), soft_wrap=True)
 
 
 def _headline(job: Job) -> str:
-    """Return what is going to run, and where, in a line."""
+    """Return in one line what is going to run, and where."""
     config, run = job.config, job.config.run
     method = registry.get(run.method)
     last = run.first_seed + run.seeds - 1
@@ -165,7 +174,7 @@ def _headline(job: Job) -> str:
 
 
 def _settings(job: Job) -> Iterator[str]:
-    """All settings in the form of a file for --config."""
+    """Yield the lines of a file for --config that holds all settings."""
     for section, values in job.config.to_json().items():
         if isinstance(values, dict):
             yield f"[{section}]"
@@ -173,7 +182,7 @@ def _settings(job: Job) -> Iterator[str]:
 
 
 def _unfinished(folder: RunFolder, *, resume: bool) -> str:
-    """What an unfinished run left, and what becomes of it."""
+    """Return in words what an unfinished run left in a folder, and what becomes of it."""
     seeds = _listed(made_seeds.numbers(folder))
     kept = f"{seeds} done and kept" if seeds else "no seed is done"
     stopped = _listed(made_seeds.stopped(folder))
@@ -184,7 +193,7 @@ def _unfinished(folder: RunFolder, *, resume: bool) -> str:
 
 
 def _interruption(outcome: Outcome, *, n_done: int) -> str:
-    """What is kept of an input that was interrupted, and of those before it."""
+    """Return in words what is kept of an interrupted input, and how many were done before it."""
     folder = outcome.folder
     found = (made_seeds.numbers(folder), "done"), (made_seeds.stopped(folder), "in part")
     kept = ", ".join(f"{_listed(seeds)} {what}" for seeds, what in found if seeds)
@@ -194,7 +203,7 @@ def _interruption(outcome: Outcome, *, n_done: int) -> str:
 
 
 def _listed(seeds: Sequence[int]) -> str:
-    """Seeds in words; empty if there are none.
+    """Return seeds in words; an empty text if there are none.
 
     >>> _listed([3]), _listed([0, 1])
     ('seed 3', 'seeds 0, 1')
@@ -203,4 +212,4 @@ def _listed(seeds: Sequence[int]) -> str:
 
 
 def _ignore(progress: object) -> None:
-    """No progress is shown."""
+    """Ignore a report of progress, where messages are unwanted."""

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from musisep_cli.cli.separate.report import Reporter
 
 INTERRUPTED = 130
+"""Exit code after Ctrl-C, by the shells' convention: 128 and the number of SIGINT, 2."""
 
 
 def run(job: Job, reporter: Reporter) -> int:
-    """Separate all inputs; the exit code.
+    """Separate all inputs, and return the exit code.
 
     Raises:
         MusisepError: nothing can be done at all; a single input's error goes to the reporter.
@@ -57,6 +58,7 @@ def run(job: Job, reporter: Reporter) -> int:
 
 
 def _exit_code(outcomes: Sequence[Outcome]) -> int:
+    """Return the exit code: 0 if all is done, 1 if an input failed, 130 after an interruption."""
     found = {outcome.status for outcome in outcomes}
     if "interrupted" in found:
         return INTERRUPTED
@@ -64,7 +66,7 @@ def _exit_code(outcomes: Sequence[Outcome]) -> int:
 
 
 def _outcome(source: Source, job: Job, reporter: Reporter) -> Outcome:
-    """One input, whatever happens: an error stops it and no other."""
+    """Separate one input, and return what became of it: its errors end no other input."""
     folder = job.folder(source.track)
     try:
         return _separate(source, job, folder, reporter)
@@ -79,7 +81,12 @@ def _outcome(source: Source, job: Job, reporter: Reporter) -> Outcome:
 
 
 def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -> Outcome:
-    """One input: read, look what is there, separate."""
+    """Read one input, look what is there of it already, and separate it.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it; what was reached is kept.
+        MusisepError: it cannot be read or separated.
+    """
     if source.error is not None:
         raise InputError(source.error)
     recording = audio_file.read(source.path, start_s=job.start_s, duration_s=job.duration_s)

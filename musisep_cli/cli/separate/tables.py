@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from musisep_cli.cli.progress import span
 from musisep_cli.methods import registry
 from musisep_cli.run.folder import manifest as manifests
 from musisep_cli.run.settings.compose import remembered
+from musisep_cli.sound.level import decibels
 from musisep_cli.sound.notation import clock
 
 if TYPE_CHECKING:
@@ -29,21 +29,22 @@ WORDS = {
     "failed": "failed",
     "interrupted": "interrupted",
 }
-"""Status of an input, as it is shown."""
-
-
-def decibels(ratio: float) -> float:
-    """An amplitude ratio above 0 in dB."""
-    return 20 * math.log10(ratio)
+"""Words by which people are shown the status of an input."""
 
 
 def heading(outcome: Outcome) -> Text:
-    """What was separated, and into which folder: a line, as a table's title is folded with it."""
+    """Return a line that says what was separated, and into which folder.
+
+    It is a line of its own because the title of a table would be folded to the table's width.
+    """
     return Text(f"{outcome.source.path} -> {outcome.folder.folder}", "bold")
 
 
 def stems(outcome: Outcome, manifest: Manifest) -> Table:
-    """A row per stem: how loud it is, and its file, in the folder of the heading or elsewhere."""
+    """Return a table of the stems: level in dBFS, share of the recording's energy, and file.
+
+    A file in the outcome's folder is given by its name, any other by its whole path.
+    """
     table = Table(box=SIMPLE_HEAD)
     table.add_column("stem", no_wrap=True)
     table.add_column("level, dBFS", justify="right", no_wrap=True)
@@ -62,7 +63,7 @@ def stems(outcome: Outcome, manifest: Manifest) -> Table:
 
 
 def ranking(manifest: Manifest) -> Table:
-    """A row per seed, best first, the chosen one marked."""
+    """Return a table of all seeds, the best first, the chosen one marked."""
     table = _table("Seeds")
     table.add_column("seed", justify="right")
     table.add_column("objective", justify="right")
@@ -79,7 +80,10 @@ def ranking(manifest: Manifest) -> Table:
 
 
 def footnotes(manifest: Manifest) -> list[str]:
-    """The seed if there is but one, the stems' common gain, and what they add up to."""
+    """Return sentences below the tables: the gain of all stems, and how exactly they add up.
+
+    If there is only one seed, its objective and time come first, as it has no table.
+    """
     notes = []
     if len(manifest["ranking"]) == 1:
         [row] = manifest["ranking"]
@@ -93,14 +97,14 @@ def footnotes(manifest: Manifest) -> list[str]:
             f"all stems are scaled by one gain, {decibels(manifest['gain']):.2f} dB, to fit into "
             f"{manifest['output']['subtype']}"
         )
-    error = manifest["sum_error"]
-    figure = f"to {decibels(error):.0f} dB of its peak" if error > 0 else "exactly"
+    error_db = decibels(manifest["sum_error"])
+    figure = "exactly" if error_db is None else f"to {error_db:.0f} dB of its peak"
     scaled = " / gain" if manifest["gain"] < 1.0 else ""
     return [*notes, f"stems + residual = input{scaled} {figure}", *_overlap(manifest)]
 
 
 def _overlap(manifest: Manifest) -> list[str]:
-    """Why the shares of energy do not add up to 100 %, if they do not."""
+    """Return a sentence that explains shares of energy that do not add up to 100 %, if so."""
     total = sum(stem["energy_share"] for stem in manifest["stems"])
     if f"{total:.0%}" == "100%":
         return []
@@ -115,11 +119,12 @@ def _trained(manifest: Manifest) -> bool:
 
 
 def _objective(row: dict[str, Any]) -> str:
+    """Return the objective in a row of the ranking as a text of five digits."""
     return "not finite" if row["objective"] is None else f"{row['objective']:.5g}"
 
 
 def plan(outcomes: Sequence[Outcome]) -> Table:
-    """A row per recording of a dry run."""
+    """Return a table of what a dry run found: what would be done with each recording."""
     states = {"new": "separate", "unfinished": "finish", "replaced": "replace"}
     table = _table("Dry run: nothing is written")
     for name in ("recording", "length", "what", "time a seed", "memory", "where to"):
@@ -142,7 +147,7 @@ def _needs(outcome: Outcome) -> tuple[str, str]:
 
 
 def closing(outcomes: Sequence[Outcome]) -> Table:
-    """A row per recording: what became of it, and where it is or why not."""
+    """Return a table of what became of every recording, and where it is or why it failed."""
     count = Counter(WORDS[outcome.status] for outcome in outcomes)
     summary = ", ".join(f"{number} {word}" for word, number in count.items())
     table = _table(f"{len(outcomes)} recordings: {summary}")
@@ -156,29 +161,31 @@ def closing(outcomes: Sequence[Outcome]) -> Table:
 
 
 def _result(outcome: Outcome) -> str:
-    """What became of a recording, and how often it was warned of."""
+    """Return what became of a recording in words, with the number of warnings about it."""
     n_warnings = len(outcome.warnings)
     plural = "" if n_warnings == 1 else "s"
     return WORDS[outcome.status] + (f", {n_warnings} warning{plural}" if n_warnings else "")
 
 
 def _where(outcome: Outcome) -> str:
-    """Where the results are, or why there are none."""
+    """Return the folder of the results, or the error for which there are none."""
     if outcome.error is None:
         return str(outcome.folder.folder)
     return outcome.error.removeprefix(f"{outcome.source.path}: ")
 
 
 def _table(title: str) -> Table:
+    """Return an empty table with a title, in the layout that all tables here have."""
     return Table(title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD)
 
 
 def _style(outcome: Outcome) -> str:
+    """Return the colour of a recording's row: red if it is not done."""
     return "red" if outcome.status in ("failed", "interrupted") else ""
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
-    """An input as a JSON object; its files are those that exist."""
+    """Return the outcome of one input as a JSON object; of files it names those that exist."""
     folder, manifest = outcome.folder, outcome.manifest
     document: dict[str, Any] = {
         "input": str(outcome.source.path),

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from musisep_cli.sound.recording import Recording
 
 COARSE = 1e-3
-"""A sum of stems that misses the recording by more, relative to its peak, is worth a warning."""
+"""Largest error of the stems' sum, relative to the recording's peak, that needs no warning."""
 MANY_SKIPPED = 0.01
+"""Share of training steps, 0 to 1, that may be skipped as not finite without a warning."""
 
 
 def of_crowding(job: Job) -> list[str]:
-    """In training more threads than cores wait actively: two seeds take longer than one."""
+    """Return a warning if seeds that train at once have more threads than there are cores.
+
+    Threads in training wait actively for each other: then two seeds at once take longer than one
+    after the other.
+    """
     at_once, threads = min(job.jobs, job.config.run.seeds), job.config.run.threads
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if (
@@ -39,13 +44,13 @@ def of_crowding(job: Job) -> list[str]:
 
 
 def of_recording(recording: Recording) -> list[str]:
-    """What the user should know of a recording before hours are spent on it."""
+    """Return warnings about a recording, before hours are spent on it."""
     character = judge(recording)
     return describe(recording).warnings() + (character.warnings() if character else [])
 
 
 def of_result(manifest: Manifest) -> list[str]:
-    """Stems in a format that is too coarse for them, and trainings that often failed."""
+    """Return warnings about a result: too coarse a format of stems, many training steps skipped."""
     warnings = []
     if manifest["sum_error"] > COARSE:
         warnings.append(

@@ -7,13 +7,15 @@ from musisep_cli.methods.decoding.settings import DecodingSettings
 from musisep_cli.methods.policy.limits import check_network
 
 MAX_INSTRUMENTS = 4
-"""All orders of the tones are weighed in every frame: 24 for four instruments, 120 for five."""
+"""Largest number of instruments. Every order of the tones among them is weighed in every frame: 24
+orders for four instruments, 120 for five, which takes too long."""
 MIN_HARMONICS, MAX_HARMONICS = 2, 256
-"""Between two of them lies the nearest, and a byte holds its number."""
+"""Bounds of the number of harmonics: the nearest one is looked up between two of them, and its
+number is kept in one byte."""
 
 
 def check(settings: DecodingSettings, n_instruments: int) -> None:
-    """Refuse what does not go together.
+    """Refuse settings that each are within their bounds, but do not go together.
 
     Raises:
         ConfigError: names the setting, its value and what is needed.

@@ -26,11 +26,11 @@ EVERY_FRAME_BY_ITSELF: Settings = {
     },
     "decoding": {"over_time": False},
 }
-"""The most probable tones of every frame, with no regard to the frames around it."""
+"""Settings by which every frame gets its most probable tones, whatever the frames around it."""
 
 
 class DecodingMethod(NetworkMethod):
-    """Tones are found by the network, and what sounds and who plays it is decoded over time."""
+    """Find tones by the network, and decode over time which of them sound and who plays them."""
 
     name = "decoding"
     settings = DecodingSettings
@@ -55,7 +55,7 @@ class DecodingMethod(NetworkMethod):
         return separate(recording, n_instruments, settings, work)
 
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
-        """Train on the recording where a GPU makes that cheap."""
+        """Return the settings with training on the recording where a GPU makes that cheap."""
         if not on_gpu:
             return settings
         iterations = settings.training.iterations_on_gpu
@@ -66,7 +66,7 @@ class DecodingMethod(NetworkMethod):
         check(settings, n_instruments)
 
     def warnings(self, settings: DecodingSettings, n_seeds: int) -> list[str]:
-        """Say when several seeds are hardly worth their time."""
+        """Return a warning where several seeds are hardly worth their time."""
         if n_seeds == 1 or settings.training.iterations > 0:
             return []
         return [
@@ -79,6 +79,7 @@ class DecodingMethod(NetworkMethod):
         return dict(self._without_effect(settings))
 
     def _without_effect(self, settings: DecodingSettings) -> Iterator[tuple[str, str]]:
+        """Yield each flag that changes nothing, with the reason."""
         if settings.training.iterations == 0:
             yield "--batch-size", "does not train on the recording (--iterations 100 does)"
         yield "--sampling", "does not learn by exploring (quick and paper do)"

@@ -81,7 +81,7 @@ def separate(
 
 
 def _train(rehearsal: Rehearsal, work: Work) -> None:
-    """Train while it helps, and tell if that was before the last step."""
+    """Train while it helps, and tell the user if it ended before the last step."""
     n_steps = rehearsal.config.iterations
     with threads_of_operations(work.n_threads):
         for report in rehearsal.run():
@@ -143,11 +143,11 @@ class _Scene:
 
     @property
     def frame(self) -> GaborFrame:
-        """The representation."""
+        """Return the settings of window, hop and bins by which the recording became frames."""
         return self.spectra.frame
 
     def decoded(self, stage: str) -> _Heard:
-        """Hear all frames in a stage, then decide which tones sound and who plays them."""
+        """Find sets of tones for all frames in a stage, then choose over time which ones sound."""
         n_frames, search, work = len(self.spectra), self.settings.search, self.work
         found, decoding = decided(
             self._hear(stage),

@@ -18,13 +18,15 @@ from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 
 MAX_INSTRUMENTS = 4
-"""All orders of the tones are weighed in every frame: 24 for four instruments, 120 for five."""
+"""Largest number of instruments. Every order of the tones among them is weighed in every frame: 24
+orders for four instruments, 120 for five, which takes too long."""
 MIN_HARMONICS, MAX_HARMONICS = 3, 256
-"""The nearest harmonic has one on either side, and a byte holds its number."""
+"""Bounds of the number of harmonics: the nearest one needs a neighbour on either side, and its
+number is kept in one byte."""
 
 
 class LassoMethod(Method):
-    """Tones by the certificate of the Beurling LASSO, players decoded over all frames."""
+    """Find tones by the certificate of the Beurling LASSO, and decode over time who plays them."""
 
     name = "lasso"
     settings = LassoSettings
@@ -90,12 +92,12 @@ class LassoMethod(Method):
             given_dictionary(settings, n_instruments)
 
     def start(self, settings: LassoSettings) -> str:
-        """Return what it starts from."""
+        """Return in words what the method starts from."""
         given = ", from a given dictionary" if settings.dictionary.init_file else ""
         return f"without a network{given}"
 
     def warnings(self, settings: LassoSettings, n_seeds: int) -> list[str]:
-        """Say when several seeds are hardly worth their time."""
+        """Return a warning where several seeds are hardly worth their time."""
         if n_seeds == 1:
             return []
         return [

@@ -42,10 +42,11 @@ from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.tracks import pitch_tracks
 
 LEARNING_STRETCHES, STRETCH_FRAMES = 8, 1024
-"""The dictionary is learned from this much of a recording: 87 seconds, wherever it is longer."""
+"""Number of stretches and frames in each from which the dictionary is learned: 87 s in all of a
+recording that is longer, or else all of it."""
 SEED = 0
-"""Of the random starts of decoding: whatever the run's seed, the same recording gives the same
-stems."""
+"""Seed of the random starts of decoding: always the same, so that the stems do not depend on the
+run's seed."""
 
 
 def separate(
@@ -97,11 +98,11 @@ class _Scene:
 
     @property
     def frame(self) -> GaborFrame:
-        """The representation."""
+        """Return the settings of window, hop and bins by which the recording became frames."""
         return self.spectra.frame
 
     def detector(self, dictionary: Tensor) -> Detector:
-        """Return what finds sets of tones with a dictionary ``[h, i]``."""
+        """Return a detector that finds sets of tones with a dictionary ``[h, i]``."""
         dictionary = dictionary.to(self.spectra.mean)
         return Detector(self.frame, self.n_instruments, dictionary, self.settings)
 
@@ -187,6 +188,6 @@ class _Scene:
 
 
 def _lifted(dictionary: Tensor) -> NDArray[np.float64]:
-    """Return the lifted columns as rows, ``[i, h]``."""
+    """Return the columns of a dictionary ``[h, i]`` after the lift, as rows ``[i, h]``."""
     lifted: NDArray[np.float64] = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
     return lifted

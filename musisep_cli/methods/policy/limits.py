@@ -13,17 +13,20 @@ from musisep_cli.methods.policy.settings import NetworkSettings, PolicySettings
 from musisep_cli.methods.policy.unet import NetworkConfig
 
 MAX_INSTRUMENTS = 16
+"""Largest number of instruments, reached with one exponent; ``[run] instruments`` allows no more.
+"""
 MAX_WARM_INSTRUMENTS = 4
-"""The warm start has seen frames of at most this many lines."""
+"""Largest number of instruments for the warm start: its training frames held no more."""
 MAX_ROLLOUTS = 729
-"""S = len(exponents)^m: three exponents for up to six instruments, two for up to nine."""
+"""Largest number S = len(exponents)^m of rollouts per frame: three exponents for up to six
+instruments, two for up to nine."""
 MAX_BFLOAT16_KERNEL = 5
-"""With a kernel of 7 and steps of 7 oneDNN 3.12 writes beyond its memory in bfloat16; up to 5
-thousands of random shapes were tried and found right."""
+"""Largest kernel of the network in bfloat16, in bins. With a kernel of 7 and strides of 7 oneDNN
+3.12 writes beyond its memory; up to 5, thousands of random shapes were tried and found right."""
 
 
 def check(settings: PolicySettings, n_instruments: int) -> None:
-    """Refuse what does not go together.
+    """Refuse settings that each are within their bounds, but do not go together.
 
     Raises:
         ConfigError: names the setting, its value and what is needed.
@@ -73,7 +76,7 @@ def check_network(settings: NetworkSettings, n_instruments: int) -> None:
 def network_precision(
     network: NetworkConfig, asked: Precision, device: torch.device
 ) -> Literal["float32", "bfloat16"]:
-    """Return the number format of the convolutions, for a ``[run] precision``.
+    """Return the number format of the convolutions that is meant by ``[run] precision``.
 
     Raises:
         ConfigError: bfloat16 is asked for, and the kernel is too long for it.

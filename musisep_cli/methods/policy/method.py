@@ -20,16 +20,16 @@ from musisep_cli.methods.registry import presets_of
 from musisep_cli.sound.recording import Recording
 
 TRIAL_STEPS = 4
-"""Training steps of a trial; the first is not counted, it allocates and compiles."""
+"""Number of training steps of a trial; the first is not timed, as it allocates and compiles."""
 TRIAL_FRAMES = 256
-"""Frames of a trial: some blocks of those that are explained at once."""
+"""Number of frames of a trial: some blocks of frames that are explained at once."""
 NETWORK_FLAGS: Mapping[str, AsSettings] = {
     "--iterations": setting("training", "iterations"),
     "--batch-size": setting("training", "batch_size"),
     "--harmonics": setting("dictionary", "n_harmonics"),
     "--init-dictionary": setting("dictionary", "init_file"),
 }
-"""Flags of whatever trains a network and starts from a dictionary."""
+"""Flags of ``musisep separate`` for methods that train a network and start from a dictionary."""
 
 
 class NetworkMethod(Method):
@@ -38,7 +38,7 @@ class NetworkMethod(Method):
     terms = TERMS
 
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
-        """Train longer for three and more instruments (Section 3.5)."""
+        """Return the settings with more training for three and more instruments (Section 3.5)."""
         if n_instruments < 3:
             return settings
         iterations = settings.training.iterations_from_three
@@ -59,7 +59,7 @@ class NetworkMethod(Method):
         return int(settings.training.iterations)
 
     def training(self, settings: Any, n_done: int | None = None) -> str:
-        """Return how long is trained, or was."""
+        """Return in words how many steps are trained, or were."""
         training = settings.training
         if not training.iterations:
             return "no training"
@@ -69,7 +69,7 @@ class NetworkMethod(Method):
         return f"{n_done}{of_all} steps of {training.batch_size} frames"
 
     def start(self, settings: NetworkSettings) -> str:
-        """Return where the weights come from."""
+        """Return in words where the network's first weights come from."""
         return (
             "from the weights that come with it" if settings.warmstart.weights else "from scratch"
         )
@@ -80,7 +80,7 @@ class NetworkMethod(Method):
 
 
 class PolicyMethod(NetworkMethod):
-    """The network is trained by policy gradients, then asked frame by frame."""
+    """Train the network by policy gradients, then let it find the tones of every frame."""
 
     name = "policy"
     settings = PolicySettings
@@ -111,6 +111,7 @@ class PolicyMethod(NetworkMethod):
         return dict(self._without_effect(settings))
 
     def _without_effect(self, settings: PolicySettings) -> Iterator[tuple[str, str]]:
+        """Yield each flag that changes nothing, with the reason."""
         yield "--no-decode", "does not decode, it takes every frame by itself anyway"
         if settings.training.iterations == 0:
             for flag in ("--batch-size", "--sampling", "--freeze-dictionary"):

@@ -56,7 +56,7 @@ def separate(
 def _trainer(
     settings: PolicySettings, n_instruments: int, policy: Policy, spectra: Spectra
 ) -> Trainer:
-    """Make what runs Algorithm 1."""
+    """Return the trainer that runs Algorithm 1."""
     return Trainer(
         settings.training,
         estimator=settings.estimator,
@@ -72,7 +72,7 @@ def _trainer(
 def _resynthesised(trainer: Trainer, spectra: Spectra, work: Work) -> Result:
     """Turn the most probable tones of all frames into stems (Section 3.8).
 
-    They are in no checkpoint: a resumed run starts this stage anew.
+    The tones are in no checkpoint: a run that is resumed starts this stage anew.
     """
     n_frames, dictionary = len(spectra), trainer.dictionary.detach()
     offer = work.hold("resynthesis", 0, n_frames)
@@ -85,6 +85,7 @@ def _resynthesised(trainer: Trainer, spectra: Spectra, work: Work) -> Result:
     )
 
     def explain(channels: Tensor) -> Tensor:
+        """Return what every instrument plays in complex frames of all channels, by portions."""
         parts = portions.map(
             lambda part: listener.explain(part.transpose(0, 1)), channels.transpose(0, 1)
         )

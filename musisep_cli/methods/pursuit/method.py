@@ -16,15 +16,16 @@ from musisep_cli.methods.registry import presets_of
 from musisep_cli.sound.recording import Recording
 
 MAX_INSTRUMENTS = 6
-"""2N atoms take N times as many rounds, each fits up to 2N tones together: time grows with N^4."""
+"""Largest number of instruments N. Up to 2N tones are fitted together in each of some N rounds, so
+time grows with N^4."""
 TRIAL_STEPS = 500
-"""Training steps of a trial: what is reported at once."""
+"""Number of training steps of a trial: as many as are reported at once."""
 TRIAL_FRAMES = 256
-"""Frames of a trial."""
+"""Number of frames of a trial."""
 
 
 class PursuitMethod(Method):
-    """Tones are pursued frame by frame, their timbres learned from random frames."""
+    """Pursue tones frame by frame, with timbres learned from random frames of the recording."""
 
     name = "pursuit"
     settings = PursuitSettings
@@ -78,7 +79,7 @@ class PursuitMethod(Method):
         return 0 if settings.dictionary.frozen else training.iterations * training.dictionaries
 
     def training(self, settings: PursuitSettings, n_done: int | None = None) -> str:
-        """Return how long is trained, or was."""
+        """Return in words how many steps are trained, or were."""
         if not self.n_steps(settings):
             return "no training"
         training = settings.training
@@ -90,7 +91,7 @@ class PursuitMethod(Method):
         return f"the best of {training.dictionaries} dictionaries, {of_one} each"
 
     def start(self, settings: PursuitSettings) -> str:
-        """Return where the timbres come from."""
+        """Return in words where the timbres come from."""
         return "from a given dictionary" if settings.dictionary.init_file else "from random timbres"
 
     def without_effect(self, settings: PursuitSettings) -> Mapping[str, str]:
@@ -98,6 +99,7 @@ class PursuitMethod(Method):
         return dict(self._without_effect(settings))
 
     def _without_effect(self, settings: PursuitSettings) -> Iterator[tuple[str, str]]:
+        """Yield each flag that changes nothing, with the reason."""
         yield "--no-decode", "does not decode, it takes every frame by itself anyway"
         yield "--batch-size", "learns from one frame after the other"
         yield "--sampling", "has no network that samples"
@@ -119,9 +121,9 @@ class PursuitMethod(Method):
         )
 
     def shown(self, folder: Path, names: Sequence[str]) -> Shown:
-        """Return the dictionary, and the log-frequency spectrogram where it is still there.
+        """Return the dictionary, and the log-frequency spectrogram if its file is still there.
 
-        The spectrogram is the same in every seed of a run, and lies in their folders.
+        That is in the folder of every seed, and the same in all of them.
         """
         from musisep_cli.methods.pursuit.overview import FILE, draw
 

@@ -41,9 +41,10 @@ from musisep_cli.stems.waveforms import shelved
 from musisep_cli.tones.dictionary import load
 
 CPU = torch.device("cpu")
-"""Where tones are pursued: the loops are compiled for the processor."""
+"""Device on which tones are pursued: the loops are compiled for the processor."""
 TERM = "misfit"
-"""The one term that a training step reports: mean of d(Y, y) / sum Y since the last report."""
+"""Name of the one term that a training step reports: mean of d(Y, y) / sum Y since the last report.
+"""
 
 
 def separate(
@@ -96,7 +97,7 @@ def _converted(
 ) -> SpooledFrames[LogFrames]:
     """Return the log-frequency spectrogram, in a file.
 
-    No checkpoint tells of it: a resumed run makes it anew, in a tenth of the whole time.
+    It is in no checkpoint: a run that is resumed makes it anew, in a tenth of the whole time.
     """
     spool = work.files.enter_context(closing(work.scratch()))
     frames = SpooledFrames(LogFrames, spool, CPU)
@@ -160,11 +161,12 @@ def _resynthesised(
     settings: PursuitSettings,
     work: Work,
 ) -> Stems:
-    """Turn the tones of all frames into stems, on the shelf (P7)."""
+    """Turn the tones of all frames into stems, put where the run wants them (P7)."""
     offer = work.hold("pursuit", len(found), len(found))
     blocks: Iterator[slice] = stretches(len(found), BLOCK_FRAMES)
 
     def explain(channels: Tensor) -> Tensor:
+        """Return what every instrument plays in the next block of complex frames."""
         block = next(blocks)
         tones = found[block].tones.numpy()
         work.tell("resynthesis", block.stop, len(found))

@@ -17,13 +17,15 @@ from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 
 MAX_INSTRUMENTS = 4
-"""All orders of the tones are weighed in every frame: 24 for four instruments, 120 for five."""
+"""Largest number of instruments. Every order of the tones among them is weighed in every frame: 24
+orders for four instruments, 120 for five, which takes too long."""
 MIN_HARMONICS, MAX_HARMONICS = 2, 256
-"""Between two of them lies the nearest, and a byte holds its number."""
+"""Bounds of the number of harmonics: the nearest one is looked up between two of them, and its
+number is kept in one byte."""
 
 
 class StructuresMethod(Method):
-    """Tones by spectral peaks, instruments by the likeness of their harmonic structures."""
+    """Find tones by spectral peaks, and instruments by how alike harmonic structures are."""
 
     name = "structures"
     settings = StructuresSettings
@@ -81,7 +83,7 @@ class StructuresMethod(Method):
         return f"without a network{sound}"
 
     def warnings(self, settings: StructuresSettings, n_seeds: int) -> list[str]:
-        """Say when several seeds are hardly worth their time."""
+        """Return a warning where several seeds are hardly worth their time."""
         if n_seeds == 1:
             return []
         if settings.structures.sound == "faithful":

@@ -44,7 +44,7 @@ from musisep_cli.tones.tracks import Transcript, pitch_tracks
 Found = TypeVar("Found")
 
 LOWEST_WIDTHS = 3.0
-"""Lower tones, relative to the width of a peak, are not looked for: 22 Hz."""
+"""Lowest pitch that is looked for, in widths of a spectral peak: 22 Hz."""
 
 
 def separate(
@@ -75,11 +75,12 @@ def separate(
 
 
 def _learned(detector: Detector, spectra: Spectra, hops: int, work: Work) -> Instruments:
-    """Return the instruments' structures; the user is told how they were found."""
+    """Return the instruments with their structures, and tell the user how they were found."""
     centres, frame = spectra.centres[::hops], spectra.frame
     n_frames, n_bins = len(centres), frame.n_network_bins
 
     def pause(n_done: int) -> None:
+        """Tell the user how many frames are done, and end the work here if that is wanted."""
         work.tell("learning", n_done, n_frames)
         work.pause("learning", n_done, n_frames)
 
@@ -92,7 +93,7 @@ def _learned(detector: Detector, spectra: Spectra, hops: int, work: Work) -> Ins
 
 
 def _note(known: Instruments) -> str:
-    """Return what the user should know of how the instruments were found."""
+    """Return a sentence for the user about how the instruments were found."""
     if not known.n_tones.any():
         return "no tones were found to learn from: the stems will be silent or nearly so"
     if not known.by_nk:
@@ -116,7 +117,7 @@ def state_of(known: Instruments) -> State:
 
 
 def instruments_of(state: State) -> Instruments:
-    """Return the instruments of a state of ``state_of``."""
+    """Return the instruments that ``state_of`` put into a state."""
     arrays = {name: state[name].numpy() for name in ("level_db", "has", "instability_db")}
     return Instruments(**arrays, n_tones=state["n_tones"].numpy(), by_nk=bool(state["by_nk"]))
 
@@ -134,7 +135,7 @@ class _Scene:
 
     @property
     def frame(self) -> GaborFrame:
-        """The representation."""
+        """Return the settings of window, hop and bins by which the recording became frames."""
         return self.spectra.frame
 
     def _listened(

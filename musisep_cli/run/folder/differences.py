@@ -12,22 +12,29 @@ from musisep_cli.run.folder import made_seeds
 from musisep_cli.run.folder.layout import RunFolder
 
 Manifest: TypeAlias = dict[str, Any]
+"""A manifest or an identity: JSON values, the sections by their names."""
 SEED_SETTINGS = ("seeds", "first_seed")
+"""Settings in ``[run]`` that say which seeds are asked for; no seed's result depends on them."""
 _ORIGIN = ("path", "start_s", "duration_s")
+"""Entries of ``input`` that say where samples came from; the hash beside them says which they are.
+"""
 _OTHER_SAMPLES = "another recording, or another part of it"
+"""Stands for every difference in ``input``: a list of hashes would tell nobody anything."""
 _SHOWN_DIFFERENCES = 3
+"""Number of differences that a message lists, so that it stays readable; the others are counted."""
 
 
 def fingerprint(content: Manifest) -> str:
-    """The identity as a hash, the same for all seeds of a run."""
+    """Return the SHA-256 of an identity's essence, the same for all seeds of a run."""
     text = json.dumps(essence(content), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def essence(content: Manifest) -> Manifest:
-    """The identity but for what results do not follow from.
+    """Return the identity without what results do not depend on.
 
-    That is where the samples come from, and the seeds: they are made one by one, and added to.
+    Left out are where the samples came from, and which seeds were asked for: seeds are made one by
+    one, and a later call may add more.
     """
     config = content.get("config")
     if isinstance(config, dict):
@@ -36,6 +43,7 @@ def essence(content: Manifest) -> Manifest:
 
 
 def _without(names: Sequence[str], content: object) -> object:
+    """Return a mapping without the entries of some names; return anything else as it is."""
     if not isinstance(content, dict):
         return content
     return {name: value for name, value in content.items() if name not in names}
@@ -44,8 +52,13 @@ def _without(names: Sequence[str], content: object) -> object:
 def refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> None:
     """Refuse a folder whose separation is not the one that is wanted.
 
+    Args:
+        manifest: of the separation that the folder holds.
+        wanted: identity of the separation that is wanted.
+        folder: named in the message.
+
     Raises:
-        OutputError: says where they differ.
+        OutputError: the two differ; the message says in what.
     """
     found = differences(essence(manifest), essence(wanted))
     if found == [_OTHER_SAMPLES]:
@@ -64,7 +77,13 @@ def refuse_other(manifest: Manifest, wanted: Manifest, folder: RunFolder) -> Non
 
 
 def refuse_other_seeds(wanted: Manifest, folder: RunFolder) -> None:
-    """Refuse seeds that could not be ranked with those of this run, and would be left out."""
+    """Refuse a folder that holds seeds of another run.
+
+    They could not be ranked with the seeds of this run, and would silently be left out.
+
+    Raises:
+        OutputError: there are such seeds; the message says which, and in what they differ.
+    """
     others: dict[str, list[int]] = {}
     for seed, made_from in made_seeds.of_other_runs(folder, fingerprint(wanted)).items():
         others.setdefault(_why_other(made_from, wanted), []).append(seed)
@@ -81,14 +100,25 @@ def refuse_other_seeds(wanted: Manifest, folder: RunFolder) -> None:
 
 
 def _why_other(made_from: object, wanted: Manifest) -> str:
-    """Where a seed differs from what is wanted; of a release's seed that is not known."""
+    """Return in words how the run that made a seed differs from the one that is wanted.
+
+    Args:
+        made_from: the essence in the seed's summary; anything but a dict if the seed comes from a
+            version of musisep that wrote none.
+        wanted: identity of the run that is wanted.
+    """
     if not isinstance(made_from, dict):
         return "made by another version of musisep"
     return _listed(differences(made_from, essence(wanted))) or "changed"
 
 
 def _other_input(old: object, new: Manifest) -> str:
-    """What a folder holds that was made of other samples, and what to do."""
+    """Return in words what a folder holds whose separation is of other samples, and what to do.
+
+    Args:
+        old: ``input`` of the folder's manifest.
+        new: ``input`` of the identity that is wanted.
+    """
     old = old if isinstance(old, dict) else {}
     path = old.get("path")
     if path is None or path != new.get("path"):
@@ -109,7 +139,7 @@ def _other_input(old: object, new: Manifest) -> str:
 
 
 def _part(source: Manifest) -> str:
-    """A part of a recording as the flags that ask for it.
+    """Return the flags that ask for a part of a recording.
 
     >>> _part({"start_s": 1.5, "duration_s": 2.0})
     '--start 1.5 --duration 2.0'
@@ -120,7 +150,7 @@ def _part(source: Manifest) -> str:
 
 
 def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
-    """In words, where a manifest differs from what is wanted.
+    """Return in words each setting or input in which a manifest differs from what is wanted.
 
     >>> differences({"config": {"run": {"threads": 1}}}, {"config": {"run": {"threads": 2}}})
     ['[run] threads = 1, now 2']
@@ -142,6 +172,7 @@ def differences(manifest: Manifest, wanted: Manifest) -> list[str]:
 def _leaves(
     content: Mapping[str, Any], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every value below nested mappings, with the names that lead to it."""
     for name, value in content.items():
         if isinstance(value, dict):
             yield from _leaves(value, (*path, name))
@@ -150,19 +181,21 @@ def _leaves(
 
 
 def _name(key: tuple[str, ...]) -> str:
-    """A setting as in a TOML file, or what else was given."""
+    """Return a setting's name as ``[section] key``; of anything else the last of its names."""
     part, *names = key
     is_setting = part in ("config", "given_files") and names[1:]
     return f"[{names[0]}] {names[-1]}" if is_setting else key[-1]
 
 
 def _difference(key: tuple[str, ...], old: object, new: object) -> str:
+    """Return in words how one value differs; of a file only that its content does."""
     if key[0] == "given_files":
         return f"{_name(key)} holds something else than then"
     return f"{_name(key)} = {old}, now {new}"
 
 
 def _listed(found: Sequence[str]) -> str:
+    """Return the first differences as one line, and the number of the others."""
     more = len(found) - _SHOWN_DIFFERENCES
     shown = "; ".join(found[:_SHOWN_DIFFERENCES])
     return f"{shown}; and {more} more" if more > 0 else shown

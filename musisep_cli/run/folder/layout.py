@@ -28,14 +28,18 @@ from musisep_cli.machine.files import make_folder
 from musisep_cli.sound import audio_file
 
 METHOD = "musisep"
+"""Name of the folder below ``--out``, so that other programs' stems can lie beside it."""
 DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
+"""Path of a stem below that folder: one folder for each recording."""
 MANIFEST = "manifest.json"
+"""Name of the file that is written last and says that a separation is complete."""
 RESIDUAL = "residual"
+"""Name of the stem that holds what all instruments leave of the recording."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoundFormat:
-    """How stems are stored."""
+    """How stems are stored: number format of the samples, and end of the files' names."""
 
     subtype: audio_file.Subtype = "float32"
     extension: str = "wav"
@@ -61,17 +65,17 @@ class RunFolder:
 
     @property
     def root(self) -> Path:
-        """Folder of all recordings separated by this method."""
+        """Return the folder of all recordings that musisep separated."""
         return self.out / METHOD
 
     @property
     def folder(self) -> Path:
-        """Folder of everything but the stems, and by default of the stems too."""
+        """Return the folder of everything but the stems; by default the stems are there too."""
         return self.root / self.track
 
     @property
     def manifest(self) -> Path:
-        """The file that says that the separation is complete."""
+        """Return the path of the file that says that the separation is complete."""
         return self.folder / MANIFEST
 
     def without_names(self, n_instruments: int) -> list[str]:
@@ -84,7 +88,7 @@ class RunFolder:
         return [f"without-{name}" for name in names]
 
     def stem(self, name: str) -> Path:
-        """Sound file of a stem.
+        """Return the path of a stem's sound file.
 
         >>> str(RunFolder(out=Path("separated"), track="mix").stem("instrument-1"))
         'separated/musisep/mix/instrument-1.wav'
@@ -92,14 +96,15 @@ class RunFolder:
         return self._path(name, self.sound.extension)
 
     def picture(self, name: str) -> Path:
-        """Spectrogram of a stem, beside its sound file."""
+        """Return the path of a stem's spectrogram, beside its sound file."""
         return self._path(name, "png")
 
     def seed(self, seed: int) -> Path:
-        """Folder of one seed's own result."""
+        """Return the folder of one seed's own result."""
         return self.folder / "seeds" / f"{seed:03d}"
 
     def _path(self, stem: str, extension: str) -> Path:
+        """Return the path that the template gives to a file of a stem."""
         return self.root / self.template.format(track=self.track, stem=stem, ext=extension)
 
     def check(self) -> None:
@@ -128,7 +133,7 @@ class RunFolder:
 
 
 def instrument_names(n_instruments: int) -> list[str]:
-    """Names of the stems.
+    """Return the names of the instruments' stems, counted from 1.
 
     >>> instrument_names(2)
     ['instrument-1', 'instrument-2']
@@ -140,7 +145,7 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
     """Make the folders, and make sure that all can be written, before any work is done.
 
     Raises:
-        ConfigError: the template or the sound format does not do.
+        ConfigError: the template is wrong, or the sound format cannot hold the channels.
         OutputError: the file system refuses.
     """
     folder.check()
@@ -149,6 +154,7 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
     for parent in {folder.folder, *(path.parent for path in stems)}:
         make_folder(parent)
         try:
+            # Permissions alone do not tell: a disk can be full or mounted read-only.
             with tempfile.TemporaryFile(dir=parent):
                 pass
         except OSError as error:
@@ -161,7 +167,11 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
 
 
 def _check_place(path: Path) -> None:
-    """Refuse a name that the file system does not take, or that a folder has."""
+    """Refuse the path of a stem if the file system does not take it or a folder has it already.
+
+    Raises:
+        OutputError: it is such a path.
+    """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

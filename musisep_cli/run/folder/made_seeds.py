@@ -13,19 +13,18 @@ import math
 from pathlib import Path
 from typing import Any
 
-from musisep_cli.machine.files import (
-    sha256,
-)
+from musisep_cli.machine.files import sha256
 from musisep_cli.run.checkpoint import NEWEST, PREVIOUS
 from musisep_cli.run.folder.layout import RunFolder
 from musisep_cli.run.ranking import SeedScore
 from musisep_cli.sound import audio_file
 
 SUMMARY = "seed.json"
+"""Name of the file that is written last into a seed's folder and says that the seed is done."""
 
 
 def summary(row: SeedScore) -> dict[str, Any]:
-    """One row of the ranking as JSON values."""
+    """Return one row of the ranking as JSON values, an infinite objective as null."""
     return {
         "seed": row.seed,
         "method": row.method,
@@ -36,10 +35,20 @@ def summary(row: SeedScore) -> dict[str, Any]:
 
 
 def read(folder: RunFolder, seed: int, run: str) -> SeedScore | None:
-    """A seed that is done, or none: nothing there, of another run, or files damaged."""
+    """Return a seed as a row of the ranking if it is done, else None.
+
+    A seed is not done if its summary is missing or damaged or names another run, or if one of its
+    files is not what it was when it was written.
+
+    Args:
+        folder: of the whole run.
+        seed: which seed.
+        run: fingerprint of the run.
+    """
     content = _content(folder.seed(seed))
     try:
         whole = content["run"] == run and content["seed"] == seed
+        # A summary may come from anywhere: it must not make us read files in other folders.
         if not whole or any(
             Path(name).name != name or sha256(folder.seed(seed) / name) != digest
             for name, digest in content["files"].items()
@@ -58,31 +67,41 @@ def read(folder: RunFolder, seed: int, run: str) -> SeedScore | None:
 
 
 def found(folder: RunFolder, run: str) -> list[SeedScore]:
-    """All seeds of a run that are done, whoever made them."""
+    """Return all seeds of a run that are done, whichever process or machine made them.
+
+    Args:
+        folder: of the whole run.
+        run: fingerprint of the run.
+    """
     scores = (read(folder, seed, run) for seed in numbers(folder))
     return [row for row in scores if row is not None]
 
 
 def numbers(folder: RunFolder) -> list[int]:
-    """Seeds that have a summary, of whatever run."""
+    """Return the seeds that have a summary, of whatever run, in ascending order."""
     return _with_file(folder, SUMMARY)
 
 
 def stopped(folder: RunFolder) -> list[int]:
-    """Seeds that have a checkpoint to go on from and are not done, of whatever run."""
+    """Return the seeds that have a checkpoint and no summary, of whatever run, in order."""
     unfinished = {*_with_file(folder, NEWEST), *_with_file(folder, PREVIOUS)}
     return sorted(unfinished - {*numbers(folder)})
 
 
 def _with_file(folder: RunFolder, name: str) -> list[int]:
+    """Return the seeds in whose folders there is a file of a name, in ascending order."""
     names = (path.parent.name for path in folder.folder.glob(f"seeds/*/{name}"))
     return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
 def of_other_runs(folder: RunFolder, run: str) -> dict[int, object]:
-    """Seeds that have a summary, and not of this run, with what it says that they were made from.
+    """Return the seeds that were made by other runs, each with the essence of its run.
 
-    A damaged one says nothing.
+    The essence is None where the summary has none. Seeds with damaged summaries are left out.
+
+    Args:
+        folder: in which the seeds lie.
+        run: fingerprint of this run.
     """
     contents = ((seed, _content(folder.seed(seed))) for seed in numbers(folder))
     return {
@@ -93,7 +112,10 @@ def of_other_runs(folder: RunFolder, run: str) -> dict[int, object]:
 
 
 def stems(folder: RunFolder, seed: int) -> list[audio_file.Stored]:
-    """The stems of a seed that is done, at the recording's level."""
+    """Return the stems of a seed that is done, read from its files at the recording's level.
+
+    The gain by which they were scaled to fit into their number format is taken back.
+    """
     content = _content(folder.seed(seed))
     names = [name for name in content["files"] if Path(name).stem.startswith("instrument-")]
     return [audio_file.Stored(folder.seed(seed) / name, content["gain"]) for name in names]
@@ -109,6 +131,7 @@ def file_names(target: Path) -> set[str]:
 
 
 def _content(target: Path) -> dict[str, Any]:
+    """Return the summary in a seed's folder; an empty dict if it is missing or damaged."""
     try:
         content = json.loads((target / SUMMARY).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

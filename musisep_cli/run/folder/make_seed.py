@@ -54,15 +54,15 @@ def make(
     """Make a seed in its folder, unless another process has made it meanwhile.
 
     Args:
-        seed: which.
+        seed: number from which everything random follows.
         on_progress: called after every step and block.
-        stopped: whether the work is to end.
+        stopped: called to ask whether the work is to end.
         recording: what is separated.
         config: all settings.
         device: where to compute.
         folder: of the whole run.
-        run: its hash.
-        made_from: what it is the hash of, as JSON values.
+        run: fingerprint of the run.
+        made_from: essence of the run's identity, of which the fingerprint is the hash.
         resume: whether to go on from a checkpoint if there is one.
 
     Raises:
@@ -106,7 +106,15 @@ def remove_checkpoints(folder: RunFolder, seed: int) -> None:
 def _on_disk(
     folder: Path, stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]
 ) -> list[RawFile]:
-    """The shelf of who has no memory for all stems: bare numbers, until their gain is known.
+    """Write stretches of stems into files of bare numbers, and return the files.
+
+    All stems together need not fit into memory, and the gain of their sound files is known only
+    when the last stretch is there.
+
+    Args:
+        folder: where the files are made, under temporary names.
+        stretches: consecutive stretches of all stems, each ``[i, t, c]``.
+        shape: of all stretches together, instruments, samples and channels.
 
     Raises:
         OutputError: the disk is full.
@@ -141,11 +149,14 @@ def write(
 
     Args:
         folder: of the whole run.
-        result: of the seed.
-        sample_rate_hz: the recording's.
-        run: the run's hash.
-        made_from: what it is the hash of, as JSON values.
-        method: that made it.
+        result: the seed's result.
+        sample_rate_hz: sample rate of the recording.
+        run: fingerprint of the run.
+        made_from: essence of the run's identity, of which the fingerprint is the hash.
+        method: the method that made the result.
+
+    Raises:
+        OutputError: the file system refuses.
     """
     target, row = folder.seed(result.seed), score(result, method.name)
     content = {**summary(row), "run": run, "gain": 1.0, "files": {}, "made_from": made_from}

@@ -29,27 +29,35 @@ from musisep_cli.run.folder.layout import RunFolder
 from musisep_cli.run.settings.compose import given_files
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.blockwise import Blockwise, energy
+from musisep_cli.sound.level import decibels
 from musisep_cli.sound.recording import Recording
 
 FORMAT = "musisep-manifest-1"
+"""Name of the manifest's format; a file that names another one is not read."""
 State: TypeAlias = Literal["new", "unfinished", "finished"]
+"""How much of a separation a folder holds: nothing, a part, or all of it."""
 _NEEDED = {"input", "config", "output", "stems", "chosen_seed", "ranking", "gain", "sum_error"}
+"""Entries without which a file is not taken for a manifest."""
 _SUFFIXES = {".wav", ".flac", ".png", ".json", ".csv"}
+"""Ends of names of files that a separation writes; a manifest that was edited by hand cannot make
+``--overwrite`` remove any other."""
 _SEED_FILE = re.compile(
     r"instrument-\d+\.(wav|flac)|(dictionary|seed)\.json|(pitch|metrics)\.csv"
     r"|checkpoint\.pt|resume(-previous)?\.pt|" + FRAMES.pattern
 )
+"""Names of the files in the folder of a seed, whatever its method; only such are removed."""
 
 
 def identity(recording: Recording, config: Config, folder: RunFolder) -> Manifest:
-    """What a separation follows from. Runs that agree in it need not be made twice.
+    """Return all that a separation follows from, as JSON values.
 
-    The hash is of the samples as float32, so an excerpt differs from the whole, and the same sound
-    in another format does not. Where they come from is told besides: ``start_s`` is null for all of
-    a file. Files that settings name count by their content as well.
+    Runs of equal identity need not be made twice. The recording counts by the SHA-256 of its
+    samples as float32: a part of it differs from the whole, the same sound in another file format
+    does not. Its path and the part's place are noted too; ``start_s`` is null for all of a file.
+    Files that settings name count by their content, not by their names alone.
 
     Raises:
-        ConfigError: one of them cannot be read.
+        ConfigError: a file that a setting names cannot be read.
     """
     samples = np.ascontiguousarray(recording.samples).reshape(-1)
     return {
@@ -82,6 +90,11 @@ def _given_files(config: Config) -> Manifest:
 
 
 def _digest(setting: str, path: str) -> str:
+    """Return the SHA-256 of a file that a setting names.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     try:
         return sha256(Path(path))
     except (OSError, ValueError) as error:
@@ -91,21 +104,24 @@ def _digest(setting: str, path: str) -> str:
 
 
 def level(name: str, stem: Blockwise, recording: Recording, gain: float) -> Manifest:
-    """How loud a stem ``[t, c]`` is as it is written, and its share of the recording's energy."""
+    """Return the level of a stem ``[t, c]`` and its share of the recording's energy, 0 to 1.
+
+    The level is the RMS in dBFS of what is written, after the common gain; None for silence.
+    """
     total = energy(stem)
     rms = gain * math.sqrt(total / math.prod(stem.shape))
     return {
         "name": name,
-        "rms_dbfs": 20 * math.log10(rms) if rms > 0 else None,
+        "rms_dbfs": decibels(rms),
         "energy_share": total / energy(recording.samples),
     }
 
 
 def read(folder: RunFolder) -> Manifest | None:
-    """The manifest of a folder; None if there is none.
+    """Return the manifest of a folder; None if there is none.
 
     Raises:
-        OutputError: it cannot be read, or is not musisep's.
+        OutputError: the file cannot be read, or is not a manifest of this version of musisep.
     """
     try:
         content = json.loads(folder.manifest.read_text("utf-8"))
@@ -124,6 +140,7 @@ def read(folder: RunFolder) -> Manifest | None:
 
 
 def _is_manifest(content: object) -> TypeGuard[Manifest]:
+    """Return whether a JSON value has the format and the entries of a manifest."""
     if not isinstance(content, dict) or content.get("format") != FORMAT or _NEEDED - set(content):
         return False
     rows = content["ranking"], content["stems"]
@@ -131,10 +148,14 @@ def _is_manifest(content: object) -> TypeGuard[Manifest]:
 
 
 def state(wanted: Manifest, folder: RunFolder) -> State:
-    """Whether a folder holds the separation of this identity: all of it, a part, or nothing.
+    """Return how much a folder holds of the separation of an identity: all, a part, or nothing.
+
+    Args:
+        wanted: the identity.
+        folder: where the separation is looked for.
 
     Raises:
-        OutputError: it holds another separation, or files of unknown origin.
+        OutputError: the folder holds another separation, or stems of unknown origin.
     """
     manifest = read(folder)
     run = wanted["config"]["run"]
@@ -160,7 +181,10 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
 
 
 def _has_all(manifest: Manifest, folder: RunFolder, n_instruments: int) -> bool:
-    """Return whether every file that a manifest names is there, and all that are wanted."""
+    """Return whether every file is there that a manifest names or that is asked for now.
+
+    Asked for now may be the recordings without an instrument, which an earlier call did not write.
+    """
     found = listed_files(manifest, folder)
     wanted = {folder.stem(name).resolve() for name in folder.without_names(n_instruments)}
     there = {path.resolve() for path in found}
@@ -168,7 +192,11 @@ def _has_all(manifest: Manifest, folder: RunFolder, n_instruments: int) -> bool:
 
 
 def listed_files(manifest: Manifest, folder: RunFolder) -> list[Path]:
-    """Files that a manifest names, those that are there and below the output folder."""
+    """Return the files that a manifest names, as far as they are there.
+
+    Left out are paths that lead out of the output folder, through links too, and files of kinds
+    that no separation writes: the result may be removed.
+    """
     entries = manifest.get("files")
     root = folder.root.resolve()
     paths = []
@@ -181,9 +209,9 @@ def listed_files(manifest: Manifest, folder: RunFolder) -> list[Path]:
 
 
 def clear(folder: RunFolder) -> None:
-    """Remove an earlier separation and nothing else: its manifest first, then what it wrote.
+    """Remove the separation in a folder and nothing else: its manifest first, then its files.
 
-    Without this, stems and seeds of the earlier one would stay among the new ones.
+    Otherwise stems and seeds of the earlier separation would stay among those of the new one.
 
     Raises:
         OutputError: the file system refuses.

@@ -21,10 +21,15 @@ from musisep_cli.tones import dictionary
 from musisep_cli.tones.tracks import PitchTracks
 
 DICTIONARY, PITCH, CURVE = "dictionary.json", "pitch.csv", "metrics.csv"
+"""Names of the files of the learned dictionary, the pitch tracks and the training curve."""
 
 
 def write_learned(target: Path, result: Result) -> list[Path]:
-    """Write pitch tracks and, if there is one, the dictionary into a folder; return the files."""
+    """Write pitch tracks and, if there is one, the dictionary into a folder.
+
+    Returns:
+        The files that were written.
+    """
     paths = [target / PITCH]
     _write_pitch(paths[0], result.tracks)
     if result.dictionary is not None:
@@ -38,7 +43,16 @@ def write_pictures(
     sounds: Mapping[str, Blockwise],
     sample_rate_hz: int,
 ) -> list[Path]:
-    """Spectrograms of the mix and the stems ``[t, c]``, all with the mix's colour range."""
+    """Write spectrograms of the mix and the stems, all with the mix's colour range.
+
+    Args:
+        folder: of the run; it says where the pictures go.
+        sounds: name -> sound ``[t, c]``, the recording under the name "mix".
+        sample_rate_hz: sample rate of all of them.
+
+    Returns:
+        The files that were written, in the order of the sounds.
+    """
     range_db = pictures.colour_range(mono(sounds["mix"]), sample_rate_hz)
     track = Path(folder.track).name
     paths = []
@@ -70,11 +84,12 @@ def write_curve(path: Path, curve: Sequence[StepReport], terms: Sequence[str]) -
 
 
 def _cell(value: float) -> float | str:
+    """Return a number as it stands in a table: empty if it is not finite."""
     return value if math.isfinite(value) else ""
 
 
 def _write_pitch(path: Path, pitch: PitchTracks) -> None:
-    """Pitch tracks, one row per frame and instrument, instruments counted from 1."""
+    """Write pitch tracks, one row per frame and instrument, instruments counted from 1."""
     rows = (
         (
             i + 1,
@@ -90,6 +105,7 @@ def _write_pitch(path: Path, pitch: PitchTracks) -> None:
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file, whole or not at all, with the same line ends on every system."""
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as stream,

@@ -24,10 +24,15 @@ from musisep_cli.run.settings.limits import LARGEST_INTEGER, check_numbers
 
 
 def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
-    """Return the preset's settings with changes on top, the last one strongest; checked.
+    """Return the settings of a preset with changes on top, checked.
 
-    What follows from the number of instruments and the machine is filled in by the method, unless a
-    change says how long to train.
+    Settings that depend on the number of instruments or on the machine are filled in by the method,
+    unless a change says how long to train.
+
+    Args:
+        preset: name of the preset.
+        changes: section -> key -> value; of two that set the same key the later one counts.
+        on_gpu: whether a GPU will compute.
 
     Raises:
         ConfigError: an unknown preset, section or key, an ill-typed value or one out of range.
@@ -79,9 +84,9 @@ class Given:
     """Settings from a file.
 
     Attributes:
-        preset: that it names, if it does.
+        preset: the preset that the file names; None if it names none.
         settings: section -> key -> value.
-        folder: relative names of files are meant from here.
+        folder: folder of the file, from which relative paths in the settings start.
     """
 
     preset: str | None
@@ -89,11 +94,15 @@ class Given:
     folder: Path
 
     def anchored(self, preset: str) -> Settings:
-        """Return the settings with absolute names of files, for a preset's method."""
+        """Return the settings with every relative path made absolute.
+
+        Args:
+            preset: its method says which settings name files.
+        """
         sections = registry.get(registry.preset(preset).method).settings()
         anchored: Settings = {}
         for name, values in self.settings.items():
-            section: Any = values  # of a file: perhaps no section at all
+            section: Any = values  # what a user wrote: perhaps a number instead of a section
             if isinstance(section, dict):
                 section = {
                     key: self._anchored(sections, name, key, value)
@@ -103,6 +112,7 @@ class Given:
         return anchored
 
     def _anchored(self, sections: Any, section: str, key: str, value: Any) -> Any:
+        """Return the value of one setting, made absolute if it is the path of a file."""
         named = {(at, name) for at, name, _ in named_files(sections)}
         metadata = _metadata(sections, section, key)
         if (section, key) not in named or not isinstance(value, str):
@@ -127,7 +137,7 @@ def given_files(sections: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _metadata(sections: Any, section: str, key: str) -> Mapping[str, Any]:
-    """Return what stands beside a field, nothing for a setting that there is not."""
+    """Return the metadata of the field of a setting; empty if there is no such setting."""
     part = getattr(sections, section, None)
     known = {} if part is None else {entry.name: entry.metadata for entry in fields(part)}
     return known.get(key, {})
@@ -136,8 +146,10 @@ def _metadata(sections: Any, section: str, key: str) -> Mapping[str, Any]:
 def read_settings(path: Path) -> Given:
     """Read the settings of a TOML file or of a run's ``manifest.json``.
 
+    Names and types of the settings are not checked yet: ``compose`` does that.
+
     Raises:
-        ConfigError: not readable, not TOML or JSON, or not settings.
+        ConfigError: the file cannot be read, is no TOML or JSON, or holds no settings.
     """
     try:
         text = path.read_text("utf-8")
@@ -161,7 +173,13 @@ def read_settings(path: Path) -> Given:
 
 
 def remembered(content: Mapping[str, Any]) -> Config:
-    """Return the settings of a manifest, also of an earlier version: unknown ones are left out.
+    """Return the settings of a manifest, even if an earlier version of musisep wrote it.
+
+    Settings that this version does not know are left out; those that the manifest lacks have their
+    defaults.
+
+    Args:
+        content: section ``config`` of the manifest.
 
     Raises:
         ConfigError: the preset or the method is unknown, or a value is ill-typed.
@@ -180,7 +198,15 @@ def remembered(content: Mapping[str, Any]) -> Config:
 
 
 def apply(config: Config, settings: Mapping[str, Any]) -> Config:
-    """Return the configuration with some settings replaced, each checked for name and type."""
+    """Return the configuration with some settings replaced.
+
+    Args:
+        config: is left as it is.
+        settings: section -> key -> value.
+
+    Raises:
+        ConfigError: a section or a key is unknown, or a value is of the wrong type.
+    """
     sections = {"run": config.run}
     sections |= {f.name: getattr(config.settings, f.name) for f in fields(config.settings)}
     for name, values in settings.items():
@@ -194,6 +220,7 @@ def apply(config: Config, settings: Mapping[str, Any]) -> Config:
 
 
 def _apply_section(section: str, defaults: Any, values: Mapping[str, Any]) -> Any:
+    """Return one section's dataclass with some of its fields replaced, each checked."""
     hints = get_type_hints(type(defaults))
     changes = {}
     for key, value in values.items():
@@ -204,7 +231,16 @@ def _apply_section(section: str, defaults: Any, values: Mapping[str, Any]) -> An
 
 
 def _convert(name: str, value: Any, kind: Any) -> Any:
-    """The value as its field's type, or a ConfigError that says what is needed."""
+    """Return a value from a file or a flag as the type of its field.
+
+    Args:
+        name: name of the setting, for the message.
+        value: what the user gave.
+        kind: type of the field: a number, text, truth value, Literal or tuple of one of them.
+
+    Raises:
+        ConfigError: the value is of another type; the message says what is needed.
+    """
     if get_origin(kind) is tuple and isinstance(value, list | tuple):
         return tuple(_convert(name, entry, get_args(kind)[0]) for entry in value)
     if get_origin(kind) is Literal:
@@ -229,5 +265,6 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    """Return the end of a message about an unknown name: the most similar known one, or all."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else f"; known are {', '.join(known)}"

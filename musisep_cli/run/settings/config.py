@@ -17,24 +17,24 @@ class RunConfig:
     """What is separated, how, and how often."""
 
     method: str = "policy"
-    """How it is found out what sounds; the preset says it."""
+    """Method that finds out what sounds; the preset determines it."""
     instruments: int = field(default=1, metadata={"least": 1, "most": 16})
     """Number of melodic instruments in the recording, one stem each."""
     seeds: int = field(default=1, metadata={"least": 1, "most": 1000})
-    """Independent runs, of which one is chosen."""
+    """Number of independent attempts, of which the one with the lowest objective is chosen."""
     first_seed: int = field(default=0, metadata={"least": 0, "most": 2**32 - 1})
-    """The seeds are first_seed, first_seed + 1, ..."""
+    """First seed; the others are the whole numbers that follow it."""
     threads: int = field(default=2, metadata={"least": 1, "most": 1024})
     """CPU threads of one seed. Fixed, and not the number of idle cores, because the last bits of a
     training depend on it; those of ``standard`` without training do not."""
     precision: Precision = "auto"
     """Number format of a network's convolutions. Bfloat16 departs from the paper; auto takes it on
     processors that multiply it in hardware, and float32 elsewhere. Weights, least squares,
-    rendering and loss are float32 always. The manifest names the one that was taken."""
+    rendering and loss are always float32. The manifest names the format that was used."""
 
     @property
     def all_seeds(self) -> range:
-        """Return the seeds.
+        """Return the seeds that are asked for, in ascending order.
 
         >>> RunConfig(seeds=2, first_seed=5).all_seeds
         range(5, 7)
@@ -47,9 +47,9 @@ class Config:
     """All settings of a separation; the sections of a TOML file.
 
     Attributes:
-        preset: what they started from.
-        run: section ``[run]``.
-        settings: the other sections, those of the method.
+        preset: name of the preset that the settings started from.
+        run: section ``[run]``, the same for all methods.
+        settings: the method's own sections, a dataclass with one dataclass per section.
     """
 
     preset: str

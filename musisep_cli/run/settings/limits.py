@@ -11,7 +11,7 @@ from musisep_cli.errors import ConfigError
 from musisep_cli.run.settings.config import Config
 
 LARGEST_INTEGER = 2**53
-"""Beyond it a whole number is no float any more; no setting comes near."""
+"""Largest whole number up to which a float64 holds every one exactly; no setting comes near."""
 
 
 def check_numbers(config: Config) -> None:
@@ -41,6 +41,17 @@ def check_section(name: str, section: Any) -> None:
 
 
 def _check(name: str, value: float, bounds: Mapping[str, Any]) -> None:
+    """Refuse a number that is not finite or outside of its bounds.
+
+    Args:
+        name: name of the setting, for the message.
+        value: the number.
+        bounds: metadata of its field: "least" and "most" may be reached, "below" may not, and "why"
+            gives the reason. Without "least" the number must be above 0.
+
+    Raises:
+        ConfigError: says what is needed, and why where that is known.
+    """
     if not math.isfinite(value):
         raise ConfigError(f"{name} = {value}: must be finite")
     low, high = bounds.get("least"), bounds.get("most")
