@@ -1,4 +1,4 @@
-"""Configuration of separate: preset, file and flags to settings, and warnings of what is in vain."""
+"""Configuration of separate: preset, file and flags to settings; warnings of what is in vain."""
 
 from pathlib import Path
 from typing import Any
