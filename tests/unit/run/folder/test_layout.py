@@ -1,0 +1,62 @@
+"""Run folder: one file per stem, all inside the output folder."""
+
+from pathlib import Path
+
+import pytest
+
+from musisep_cli.errors import ConfigError, OutputError
+from musisep_cli.run.folder.layout import RunFolder, SoundFormat, prepare
+
+
+def test_files_lie_under_the_names_that_the_documentation_promises() -> None:
+    folder = RunFolder(
+        out=Path("out"), track="a/mix", without=True, sound=SoundFormat(extension="flac")
+    )
+    assert folder.stem("residual") == Path("out/musisep/a/mix/residual.flac")
+    assert folder.picture("mix") == Path("out/musisep/a/mix/mix.png")
+    assert folder.manifest == Path("out/musisep/a/mix/manifest.json")
+    assert folder.seed(7) == Path("out/musisep/a/mix/seeds/007")
+    assert folder.without_names(2) == ["without-instrument-1", "without-instrument-2"]
+    assert RunFolder(out=Path("out"), track="mix").without_names(2) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{track}.{ext}", "{stem} and {ext} are needed"),
+        ("{stem}.{ext}{day}", "nothing else in braces"),
+        ("{stem:3}.{ext}", "nothing else in braces"),
+        ("{stem!r}.{ext}", "nothing else in braces"),
+        ("{stem", "--filename"),
+        ("../{stem}.{ext}", "leads out of the output folder"),
+        ("/{stem}.{ext}", "leads out of the output folder"),
+    ],
+)
+def test_a_template_that_does_not_do_is_refused(template: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        RunFolder(out=tmp_path, track="mix", template=template).check()
+    assert words in str(caught.value)
+
+
+def test_a_template_may_sort_by_stem(tmp_path: Path) -> None:
+    folder = RunFolder(out=tmp_path, track="mix", template="{stem}/{track}.{ext}")
+    prepare(folder, 2, 1)
+    assert sorted(path.name for path in folder.root.iterdir()) == [
+        "instrument-1",
+        "instrument-2",
+        "mix",
+        "residual",
+    ]
+
+
+def test_a_folder_in_the_place_of_a_stem_is_found_before_the_work(tmp_path: Path) -> None:
+    folder = RunFolder(out=tmp_path, track="mix")
+    folder.stem("instrument-2").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"instrument-2\.wav: is a folder"):
+        prepare(folder, 2, 1)
+
+
+def test_a_name_that_is_too_long_is_found_before_the_work(tmp_path: Path) -> None:
+    folder = RunFolder(out=tmp_path, track="mix", template="{stem}" + "x" * 300 + ".{ext}")
+    with pytest.raises(OutputError, match="cannot be written"):
+        prepare(folder, 1, 1)
