@@ -25,7 +25,6 @@ from musisep_cli.methods.structures.sound import (
 )
 from musisep_cli.sound.blockwise import Shelf, Stems
 from musisep_cli.stems.waveforms import shelved
-from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
 from musisep_cli.tones.tracks import Transcript
 
@@ -92,7 +91,7 @@ def _tones(f0_bins: Array, like: Tensor) -> Tones:
 
 def unexplained(spectra: Tensor, explained: Tensor) -> Tensor:
     """Return the share of the energy of frames ``[n, f]`` that the stems leave, ``[n]``."""
-    energy = magnitude(spectra).square().sum(-1)
-    left: Tensor = magnitude(spectra - explained).square().sum(-1)
+    energy = spectra.abs().square().sum(-1)
+    left: Tensor = (spectra - explained).abs().square().sum(-1)
     tiny = torch.finfo(left.dtype).tiny
     return left / energy.clamp_min(tiny)

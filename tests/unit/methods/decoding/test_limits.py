@@ -20,7 +20,7 @@ SCRATCH = {"warmstart": {"weights": ""}}
             "n_harmonics = 1: where tones are decoded .* 2 to 256",
         ),
         ({"dictionary": {"n_harmonics": 257}}, "n_harmonics = 257: .* 2 to 256"),
-        ({"frame": {"hop_zetas": 90.0}}, r"change_window is too short for \[frame\] hop_zetas"),
+        ({"frame": {"hop_zetas": 2.5}}, r"change_window is too short for \[frame\] hop_zetas"),
     ],
 )
 def test_what_does_not_go_together_is_told(settings: dict[str, Any], words: str) -> None:

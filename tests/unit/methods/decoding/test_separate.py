@@ -44,7 +44,7 @@ def test_leaps_cost_nothing_without_time_and_something_with_it() -> None:
 
 
 def test_stems_and_residual_add_up_and_the_same_seed_gives_the_same() -> None:
-    tone = harmonic_tone(300.0, duration_s=0.4, sample_rate_hz=8_000)
+    tone = harmonic_tone(300.0, amplitudes=(1.0, 0.5), duration_s=0.4, sample_rate_hz=8_000)
     first, second = (
         separate(0.3 * tone, 8_000, 1, preset="standard", settings=TINY, device="cpu")
         for _ in range(2)

@@ -19,7 +19,7 @@ from musisep_cli.run.settings.compose import compose
         ({"path": {"shares": [1.0]}}, "must be numbers below 1 that fall"),
         ({"path": {"shares": []}}, "must be numbers below 1 that fall"),
         ({"lasso": {"hops": 7}}, r"\[lasso\] hops = 7: must divide"),
-        ({"frame": {"hop_zetas": 90.0}}, r"too short for \[frame\] hop_zetas"),
+        ({"frame": {"hop_zetas": 2.5}}, r"too short for \[frame\] hop_zetas"),
     ],
 )
 def test_what_does_not_go_together_is_told(settings: dict[str, Any], words: str) -> None:

@@ -18,7 +18,7 @@ FAITHFUL = {"structures": {"sound": "faithful"}}
         ({"dictionary": {"n_harmonics": 1}}, "n_harmonics = 1: must be 2 to 256"),
         ({"dictionary": {"init_file": "d.json"}}, "learns the dictionary from the recording"),
         ({"first_pass": {"lowest_hz": 900.0, "highest_hz": 90.0}}, "must be below highest_hz"),
-        ({"frame": {"hop_zetas": 90.0}}, r"too short for \[frame\] hop_zetas"),
+        ({"frame": {"hop_zetas": 2.5}}, r"too short for \[frame\] hop_zetas"),
     ],
 )
 def test_what_does_not_go_together_is_told(settings: dict[str, Any], words: str) -> None:
