@@ -1,6 +1,7 @@
 """Test set-up: hypothesis profiles, the project's folders, the shared recordings."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,14 @@ def every_frame_is_clear() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clear_frames, "STEADY_FRAMES", 0)
         yield
+
+
+@pytest.fixture
+def hangup_is_heard() -> Iterator[None]:
+    """SIGHUP ends a process, as by default, also where `nohup` started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

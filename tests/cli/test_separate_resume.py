@@ -67,6 +67,7 @@ def strike(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]
     return at
 
 
+@pytest.mark.usefixtures("hangup_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("at", [2, 5, 8])
 def test_an_interrupted_run_goes_on_to_the_same_files(

@@ -8,6 +8,7 @@ import pytest
 from musisep_cli.machine.interruption import SIGNALS, deferred, signals_as_interrupt
 
 
+@pytest.mark.usefixtures("hangup_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_a_library_swallowed_is_noticed_before_the_next_work(number: int) -> None:
     with signals_as_interrupt():
@@ -19,6 +20,7 @@ def test_a_signal_that_a_library_swallowed_is_noticed_before_the_next_work(numbe
         assert not requested.is_set()
 
 
+@pytest.mark.usefixtures("hangup_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_within_the_work_waits_for_its_end(number: int) -> None:
     steps = []
