@@ -1,8 +1,5 @@
 """`musisep separate --preset lasso` from the command line: what every method must do."""
 
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,6 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from musisep_cli.cli.app import app
-from musisep_cli.run.checkpoint import Checkpoints, State
 from tests.cli.separating import contents, invoke, results
 from tests.signals import duet
 
@@ -36,25 +32,6 @@ def run(folder: Path, path: Path, *arguments: object, settings: str = "", code: 
     result = invoke(path, "-n", 2, *flags, *arguments)
     assert result.exit_code == code, result.output
     return result
-
-
-@pytest.fixture
-def strike(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Interrupts at the given point from which a run can go on, counted from 1."""
-
-    def at(number: int) -> None:
-        genuine, count = Checkpoints.offer, 0
-
-        def offer(self: Checkpoints, state: Callable[[], State]) -> None:
-            nonlocal count
-            count += 1
-            if count == number:
-                os.kill(os.getpid(), signal.SIGINT)
-            genuine(self, state)
-
-        monkeypatch.setattr(Checkpoints, "offer", offer)
-
-    return at
 
 
 def test_an_interrupted_run_goes_on_to_the_same_files(tmp_path: Path, strike: Any) -> None:

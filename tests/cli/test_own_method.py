@@ -1,9 +1,6 @@
 """A method that the package knows nothing of goes through the whole command line."""
 
 import json
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +10,6 @@ import soundfile
 from typer.testing import CliRunner
 
 from musisep_cli.cli.app import app
-from musisep_cli.methods.method import State
-from musisep_cli.run.checkpoint import Checkpoints
 from tests import small_method
 from tests.cli.separating import hashes, invoke
 from tests.signals import pure_tone
@@ -62,23 +57,13 @@ def test_its_seeds_are_made_in_processes_of_their_own_and_one_is_chosen(made: Pa
     assert not (run_of(made) / "seeds" / "000" / "metrics.csv").exists()
 
 
-def test_interrupted_it_goes_on_to_the_same_files(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_it_goes_on_to_the_same_files(made: Path, tmp_path: Path, strike: Any) -> None:
     flags = (made / "mix.wav", *FLAGS, "--seeds", 2, "-o", tmp_path / "out")
-    genuine, offered = Checkpoints.offer, []
-
-    def offer(self: Checkpoints, state: Callable[[], State]) -> None:
-        offered.append(self)
-        if len(offered) == 7:
-            os.kill(os.getpid(), signal.SIGINT)
-        genuine(self, state)
-
-    monkeypatch.setattr(Checkpoints, "offer", offer)
+    strike(7)
     stopped = invoke(*flags)
     assert stopped.exit_code == 130
     assert "seed 0 in part; --resume goes on" in stopped.stderr
-    monkeypatch.undo()
+    strike(0)
     resumed = invoke(*flags, "--resume", "-v")
     assert resumed.exit_code == 0, resumed.output
     assert "going on with filtering from 7 of 20" in resumed.stderr

@@ -1,9 +1,6 @@
 """Separation by sparse pursuit through the command line."""
 
 import json
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +10,6 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from musisep_cli.cli.app import app
-from musisep_cli.methods.method import State
-from musisep_cli.run.checkpoint import Checkpoints
 from tests.cli.separating import contents, invoke, manifest, results, write_recording
 
 SETTINGS = """
@@ -80,20 +75,11 @@ def test_inspection_shows_the_dictionary_and_the_log_frequency_spectrogram(
 
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
 def test_an_interrupted_run_goes_on_to_the_same_files(
-    tmp_path: Path, undisturbed: Path, at: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, undisturbed: Path, at: int, strike: Any
 ) -> None:
     # Of a seed: two dictionaries, one block of frames, stretches of the stems.
     path = write_recording(tmp_path / "mix.wav", n_channels=2)
-    genuine, count = Checkpoints.offer, 0
-
-    def offer(self: Checkpoints, state: Callable[[], State]) -> None:
-        nonlocal count
-        count += 1
-        if count == at:
-            os.kill(os.getpid(), signal.SIGINT)
-        genuine(self, state)
-
-    monkeypatch.setattr(Checkpoints, "offer", offer)
+    strike(at)
     pursue(tmp_path, path, *FLAGS, exit_code=130)
     result = pursue(tmp_path, path, *FLAGS, "--resume")
     assert "seed 0 goes on where it stopped" in result.stderr

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ import pytest
 import torch
 
 from musisep_cli.machine import locks
-from musisep_cli.methods.method import State
-from musisep_cli.run.checkpoint import NEWEST, Checkpoints
+from musisep_cli.run.checkpoint import NEWEST
 from musisep_cli.run.folder import make_seed, tables
 from musisep_cli.run.folder.layout import RunFolder
 from musisep_cli.run.settings.compose import compose
@@ -48,25 +46,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def strike(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
-    """Makes something happen at the given point from which a run can go on, counted from 1."""
-
-    def at(number: int, action: Callable[[], None]) -> None:
-        genuine, count = Checkpoints.offer, 0
-
-        def offer(self: Checkpoints, state: Callable[[], State]) -> None:
-            nonlocal count
-            count += 1
-            if count == number:
-                action()
-            genuine(self, state)
-
-        monkeypatch.setattr(Checkpoints, "offer", offer)
-
-    return at
-
-
 @pytest.mark.usefixtures("hangup_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("at", [2, 5, 8])
@@ -91,10 +70,10 @@ def test_an_interruption_counts_what_is_done(tmp_path: Path, strike: Any) -> Non
     (tmp_path / "bad.wav").write_text("no sound")
     bad = tmp_path / "bad.wav"
     good, last = (write_recording(tmp_path / name) for name in ("good.wav", "last.wav"))
-    strike(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    strike(2)
     result = separate(tmp_path, bad, good, "-n", 1, exit_code=130)
     assert "before it" not in result.stderr
-    strike(5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    strike(5)
     result = separate(tmp_path, bad, good, last, "-n", 1, exit_code=130)
     assert f"interrupted in {last}" in result.stderr
     assert "Recordings done before it: 1." in result.stderr
@@ -104,7 +83,7 @@ def test_without_resume_a_seed_starts_over(
     tmp_path: Path, undisturbed: Path, strike: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_recording(tmp_path / "mix.wav")
-    strike(3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    strike(3)
     separate(tmp_path, path, *FLAGS, exit_code=130)
     monkeypatch.undo()
     result = separate(tmp_path, path, *FLAGS)
@@ -154,7 +133,7 @@ def test_interrupted_jobs_go_on_to_the_same_files(tmp_path: Path, repository: Pa
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, undisturbed: Path, strike: Any) -> None:
     path = write_recording(tmp_path / "mix.wav")
     for _ in range(2):
-        strike(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+        strike(2)
         separate(tmp_path, path, *FLAGS, "--resume", exit_code=130)
     newest = results(tmp_path, "mix") / "seeds" / "000" / NEWEST
     newest.write_bytes(newest.read_bytes()[:-100])
@@ -167,7 +146,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, undisturbed: Path, strike
 
 def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path, strike: Any) -> None:
     path = write_recording(tmp_path / "mix.wav")
-    strike(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    strike(2)
     separate(tmp_path, path, "-n", 3, exit_code=130)
     result = separate(tmp_path, path, "-n", 1, "--resume")
     assert (

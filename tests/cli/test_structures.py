@@ -1,8 +1,5 @@
 """`musisep separate --preset structures` from the command line: what every method must do."""
 
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,6 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from musisep_cli.cli.app import app
-from musisep_cli.run.checkpoint import Checkpoints, State
 from tests.cli.separating import contents, invoke, results
 from tests.unit.methods.structures.test_detector import RATE, lines
 
@@ -31,25 +27,6 @@ def run(folder: Path, path: Path, *arguments: object, settings: str = "", code: 
     result = invoke(path, "-n", 2, *flags, *arguments)
     assert result.exit_code == code, result.output
     return result
-
-
-@pytest.fixture
-def strike(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Interrupts at the given point from which a run can go on, counted from 1."""
-
-    def at(number: int) -> None:
-        genuine, count = Checkpoints.offer, 0
-
-        def offer(self: Checkpoints, state: Callable[[], State]) -> None:
-            nonlocal count
-            count += 1
-            if count == number:
-                os.kill(os.getpid(), signal.SIGINT)
-            genuine(self, state)
-
-        monkeypatch.setattr(Checkpoints, "offer", offer)
-
-    return at
 
 
 @pytest.mark.parametrize("settings", ["", FAITHFUL], ids=["decoded", "faithful"])

@@ -28,24 +28,17 @@ from musisep_cli.machine.files import atomic_path
 from musisep_cli.methods.identity.loss import extraction_loss
 from musisep_cli.methods.identity.network import Network
 from musisep_cli.methods.identity.training.mixing import Mixer, Mixtures
+from musisep_cli.methods.schooling import RatesConfig, Schooling
 
 
 @dataclass(frozen=True, kw_only=True)
-class SchoolConfig:
+class SchoolConfig(RatesConfig):
     """Rates and budget."""
 
     steps: int = 40_000
     """Steps in all; the rate falls over the last quarter. More may be given when going on."""
-    learning_rate: float = 1e-3
-    """Adam's, after ``warmup_steps``."""
-    final_rate: float = 0.02
-    """Share of the rate that is left at the end."""
     warmup_steps: int = 500
     """Steps over which the rate rises from nothing."""
-    max_gradient_norm: float = 1.0
-    """Longer gradients are cut to this length."""
-    average: float = 0.999
-    """Decay of the moving average of the weights, which is what is kept."""
     named: float = 0.25
     """Share of questions with a class that are asked by its row instead of the excerpt."""
     class_weight: float = 0.1
@@ -54,7 +47,7 @@ class SchoolConfig:
     """Factor on the cosines of excerpt and rows before the softmax."""
 
 
-class School:
+class School(Schooling):
     """Trains a network, in place.
 
     Args:
@@ -66,11 +59,8 @@ class School:
 
     def __init__(self, config: SchoolConfig, mixer: Mixer, network: Network, seed: int) -> None:
         self.config, self.mixer, self.network, self.seed = config, mixer, network, seed
-        self.device = next(network.parameters()).device
+        super().__init__(config, network, fused=True)
         self.precision = resolve_precision("auto", self.device)
-        self.step = 0
-        self.optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.99), fused=True)
-        self.average = {name: value.clone() for name, value in network.state_dict().items()}
 
     def run(self) -> Iterator[float]:
         """Train to the end; yields the loss after every step."""
@@ -109,16 +99,7 @@ class School:
     def _learn(self, batch: Mixtures) -> float:
         """Take one step and return its loss."""
         loss = self._loss(batch)
-        self.optimiser.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.network.parameters(), self.config.max_gradient_norm
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * self._rate()
-        if bool(torch.isfinite(norm)):
-            self.optimiser.step()
-        self._update_average()
+        self._improve(loss)
         return float(loss.detach())
 
     def _loss(self, batch: Mixtures) -> Tensor:
@@ -152,17 +133,3 @@ class School:
         return torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
         )
-
-    def _rate(self) -> float:
-        """Return the share of the full rate: up at the start, down over the last quarter."""
-        up = min(1.0, self.step / self.config.warmup_steps)
-        left = (self.config.steps - self.step) / (0.25 * self.config.steps)
-        down = self.config.final_rate + (1 - self.config.final_rate) * min(1.0, max(left, 0.0))
-        return up * down
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        # Young averages forget faster, or they would keep the random start.
-        decay = min(self.config.average, 1 - 10 / (self.step + 10))
-        for name, value in self.network.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)

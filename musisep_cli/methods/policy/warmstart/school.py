@@ -16,31 +16,24 @@ from musisep_cli.machine.files import atomic_path
 from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.methods.policy.warmstart.simulator import Simulator
 from musisep_cli.methods.policy.warmstart.teacher import Lesson, TeacherConfig, teach
+from musisep_cli.methods.schooling import RatesConfig, Schooling
 
 
 @dataclass(frozen=True, kw_only=True)
-class SchoolConfig:
+class SchoolConfig(RatesConfig):
     """Rates and number of steps."""
 
     steps: int = 20_000
     """Number of training steps."""
     batch_size: int = 16
     """Number of frames per step."""
-    learning_rate: float = 1e-3
-    """Adam's step size, after ``warmup_steps`` and before the last quarter of the steps."""
-    final_rate: float = 0.02
-    """Share of the step size to which it falls over the last quarter of the steps."""
     warmup_steps: int = 200
     """Number of steps over which the step size rises: at first Adam does not know the gradients."""
-    max_gradient_norm: float = 1.0
-    """Largest norm of a gradient; longer ones are cut to it, or else training breaks down."""
-    average: float = 0.999
-    """Decay of the moving average of the weights, which is what is kept."""
     lines: tuple[int, ...] = (1, 2, 2, 2, 2, 2, 3, 3, 4)
     """Numbers of lines that a batch may have, each equally likely."""
 
 
-class School:
+class School(Schooling):
     """Trains a policy on simulated frames; randomness comes from torch's global generator.
 
     Frames are simulated on the CPU, so that they are the same for every device, and learned on the
@@ -56,12 +49,9 @@ class School:
     def __init__(
         self, config: SchoolConfig, teacher: TeacherConfig, simulator: Simulator, policy: Policy
     ) -> None:
+        super().__init__(config, policy)
         self.config, self.teacher = config, teacher
         self.simulator, self.policy = simulator, policy
-        self.device = next(policy.parameters()).device
-        self.step = 0
-        self.optimiser = torch.optim.Adam(policy.parameters(), betas=(0.9, 0.99))
-        self.average = {name: value.clone() for name, value in policy.state_dict().items()}
 
     def run(self) -> Iterator[tuple[int, Lesson]]:
         """Train to the end; yield the number of every step and its lesson."""
@@ -74,32 +64,8 @@ class School:
         lines = self.config.lines
         n_lines = lines[int(torch.randint(len(lines), (1,)))]
         lesson = self._taught(self.config.batch_size, n_lines)
-        self.optimiser.zero_grad()
-        lesson.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.policy.parameters(), self.config.max_gradient_norm
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * self._rate()
-        if bool(torch.isfinite(norm)):
-            self.optimiser.step()
-        self._update_average()
+        self._improve(lesson.total)
         return lesson
-
-    def _rate(self) -> float:
-        """Return the share of the step size: it rises at first, and falls over the last quarter."""
-        up = min(1.0, self.step / self.config.warmup_steps)
-        left = (self.config.steps - self.step) / (0.25 * self.config.steps)
-        down = self.config.final_rate + (1 - self.config.final_rate) * min(1.0, max(left, 0.0))
-        return up * down
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        """Move the average towards the weights."""
-        # It forgets faster at first, or else it would keep the random start weights.
-        decay = min(self.config.average, 1 - 10 / (self.step + 10))
-        for name, value in self.policy.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)
 
     def save(self, path: Path) -> None:
         """Write everything that training changes, for ``resume``."""
