@@ -9,8 +9,6 @@ Axes: ``i`` instruments, ``n`` frames, ``g`` pitches.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -114,7 +112,7 @@ def _mixture(separation: Separation) -> Recording | None:
     total: NDArray[np.float32] | None = None
     rate_hz = int(separation.manifest["input"]["sample_rate_hz"])
     for stem in separation.manifest["stems"]:
-        path = _file(separation, stem)
+        path = separation.sound_path(stem["name"])
         try:
             samples = None if path is None else mono(audio_file.Stored(path))
         except MusisepError:
@@ -123,15 +121,6 @@ def _mixture(separation: Separation) -> Recording | None:
             return None
         total = samples if total is None else total + samples
     return None if total is None else Recording(samples=total[:, None], sample_rate_hz=rate_hz)
-
-
-def _file(separation: Separation, stem: dict[str, Any]) -> Path | None:
-    """Return where the sound of a stem is."""
-    for name in separation.manifest.get("files", ()):
-        path: Path = separation.folder / name
-        if path.stem == stem["name"] and path.suffix in (".wav", ".flac") and path.is_file():
-            return path
-    return None
 
 
 def _as_arrays(

@@ -82,6 +82,18 @@ class Separation:
         """Return the names of the instruments' stems."""
         return [stem["name"] for stem in self.instruments]
 
+    def seed_folder(self, seed: int) -> Path:
+        """Return the folder of one seed's own result."""
+        return self.folder / "seeds" / f"{seed:03d}"
+
+    def sound_path(self, name: str) -> Path | None:
+        """Return where the sound of a stem lies; None if it is not there."""
+        for file in self.manifest.get("files", ()):
+            path: Path = self.folder / file
+            if path.stem == name and path.suffix in (".wav", ".flac") and path.is_file():
+                return path
+        return None
+
     @property
     def residual(self) -> dict[str, Any] | None:
         """Return what the manifest says of the residual; None if it says nothing."""

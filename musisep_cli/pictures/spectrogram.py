@@ -78,7 +78,7 @@ def write_spectrogram(
         OutputError: the file system refuses.
     """
     rows = _rows(sample_rate_hz, scale)
-    level_db = decibels_of(_loudest(samples, sample_rate_hz, rows))
+    level_db = decibels_of(loudest(samples, sample_rate_hz, rows))
     low_db, high_db = range_db or _range_below(level_db.max())
     figure = canvas.new_figure()
     figure.set_layout_engine("none")
@@ -116,12 +116,12 @@ def colour_range(samples: Samples, sample_rate_hz: int) -> tuple[float, float]:
     >>> colour_range(0.5 * np.sin(np.arange(8000) / 8000 * 2 * np.pi * 1000), 8000)
     (-86.0, -6.0)
     """
-    picture = _loudest(samples, sample_rate_hz, _rows(sample_rate_hz))
+    picture = loudest(samples, sample_rate_hz, _rows(sample_rate_hz))
     return _range_below(decibels_of(picture).max())
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Rows:
+class Rows:
     """How the bins of a spectrum become the rows of the picture.
 
     Attributes:
@@ -150,16 +150,27 @@ class _Rows:
         return rows
 
 
-def _rows(sample_rate_hz: int, scale: Scale = "log") -> _Rows:
+def _rows(sample_rate_hz: int, scale: Scale = "log") -> Rows:
     """Return the rows of a picture, of equal height on its frequency axis."""
     n_rows = _DATA_PX[3]
     top_hz = min(HIGHEST_HZ, sample_rate_hz / 2)
     if scale == "log":
-        edges = np.linspace(np.log2(LOWEST_HZ), np.log2(top_hz), n_rows + 1)
-        edges_hz = 2.0**edges
-    else:
-        edges = edges_hz = np.linspace(0.0, top_hz, n_rows + 1)
-    return _Rows(edges=edges, edges_hz=edges_hz, bin_hz=sample_rate_hz / _n_fft(sample_rate_hz))
+        return log_rows(LOWEST_HZ, top_hz, n_rows, sample_rate_hz)
+    edges = np.linspace(0.0, top_hz, n_rows + 1)
+    return Rows(edges=edges, edges_hz=edges, bin_hz=sample_rate_hz / _n_fft(sample_rate_hz))
+
+
+def log_rows(low_hz: float, high_hz: float, n_rows: int, sample_rate_hz: int) -> Rows:
+    """Return the rows of a picture, equally many to every octave.
+
+    Args:
+        low_hz: lower edge of the lowest row.
+        high_hz: upper edge of the highest row, at most half the sample rate.
+        n_rows: height of the picture, in pixels.
+        sample_rate_hz: samples per second of what is drawn.
+    """
+    edges = np.linspace(np.log2(low_hz), np.log2(high_hz), n_rows + 1)
+    return Rows(edges=edges, edges_hz=2.0**edges, bin_hz=sample_rate_hz / _n_fft(sample_rate_hz))
 
 
 def _n_fft(sample_rate_hz: int) -> int:
@@ -168,9 +179,17 @@ def _n_fft(sample_rate_hz: int) -> int:
     return 1 << exponent
 
 
-def _loudest(samples: Samples, sample_rate_hz: int, rows: _Rows) -> NDArray[np.float32]:
-    """Return the loudest magnitude in every pixel, ``[y, x]``; a sine of amplitude 1 has 1."""
-    n_columns = _DATA_PX[2]
+def loudest(
+    samples: Samples, sample_rate_hz: int, rows: Rows, *, n_columns: int = _DATA_PX[2]
+) -> NDArray[np.float32]:
+    """Return the loudest magnitude in every pixel, ``[y, x]``; a sine of amplitude 1 has 1.
+
+    Args:
+        samples: the signal ``[t]``.
+        sample_rate_hz: samples per second.
+        rows: the rows of the picture.
+        n_columns: width of the picture, in pixels.
+    """
     n_window = round(_WINDOW_S * sample_rate_hz)
     window = np.hanning(n_window + 2)[1:-1]
     # Half of a sine's energy lies at the negative frequency: the factor 2 makes its peak 1.

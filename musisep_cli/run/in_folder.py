@@ -12,7 +12,7 @@ import platform
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from musisep_cli.methods.method import OnProgress
 from musisep_cli.run.folder import differences, layout, made_seeds, make_seed, manifest, tables
 from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder
-from musisep_cli.run.ranking import CRITERION, SeedScore, best_first
+from musisep_cli.run.ranking import CRITERION, CRITERION_BY_HAND, SeedScore, best_first
 from musisep_cli.run.settings.config import Config, largest
 from musisep_cli.run.workers import run_seeds
 from musisep_cli.sound import audio_file
@@ -140,45 +140,73 @@ def separate_into(
         ranking = best_first(found)
         for row in ranking:
             make_seed.remove_checkpoints(folder, row.seed)
-        _deliver(folder, recording, content, ranking, device, started_s)
+        deliver(
+            folder,
+            recording,
+            content,
+            ranking,
+            made_on={
+                "device": str(device),
+                "wall_s": round(time.monotonic() - started_s, 3),
+                "machine": _machine(),
+            },
+        )
     if killed is not None:
         raise killed
 
 
-def _deliver(
+@dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """A seed that a listener chose.
+
+    Attributes:
+        seed: its number.
+        names: names of its instruments, in its own order.
+    """
+
+    seed: int
+    names: Sequence[str]
+
+
+def deliver(
     folder: RunFolder,
     recording: Recording,
     content: Manifest,
     ranking: Sequence[SeedScore],
-    device: torch.device,
-    started_s: float,
+    *,
+    made_on: Manifest,
+    by_hand: ByHand | None = None,
 ) -> None:
     """Write the chosen seed's files at the top of the folder, the manifest last.
 
     An earlier manifest is removed first: while old and new files lie side by side, it would say
-    that the separation is complete.
+    that the separation is complete. Files that only the earlier one names are removed at the end,
+    and the listening page, which shows the earlier choice, at once.
 
     Args:
         folder: of the run.
         recording: what was separated.
         content: identity of the separation.
-        ranking: all seeds that are done, the chosen one first.
-        device: where they were computed.
-        started_s: monotonic time at which the work began.
+        ranking: all seeds that are done, that with the lowest objective first.
+        made_on: device, time and machine of the separation, as the manifest tells them.
+        by_hand: the seed that is chosen, if not the first of the ranking.
 
     Raises:
         OutputError: the file system refuses.
     """
+    before = manifest.read(folder) or {}
     folder.manifest.unlink(missing_ok=True)
-    chosen = ranking[0].seed
+    with suppress(OSError):
+        folder.page.unlink()
+    chosen = ranking[0].seed if by_hand is None else by_hand.seed
     stems = made_seeds.stems(folder, chosen)
-    names = layout.instrument_names(len(stems))
+    names = layout.instrument_names(len(stems)) if by_hand is None else by_hand.names
     parts: dict[str, Blockwise] = dict(zip(names, stems, strict=True))
     parts[layout.RESIDUAL] = Difference(recording.samples, stems)
     subtype, rate_hz = folder.sound.subtype, recording.sample_rate_hz
     without = {
         name: Difference(recording.samples, [stem])
-        for name, stem in zip(folder.without_names(len(stems)), stems, strict=False)
+        for name, stem in zip(folder.without_names(names), stems, strict=False)
     }
     sounds = {**parts, **without}
     gain = audio_file.common_gain(sounds.values(), subtype=subtype)
@@ -193,19 +221,23 @@ def _deliver(
     files += [_copy(path, folder) for path in learned if path.exists()]
     described = {
         "format": manifest.FORMAT,
-        **_covering(content, ranking),
+        **_covering(content, ranking, None if by_hand is None else chosen),
         "stems": [manifest.level(name, sound, recording, gain) for name, sound in parts.items()],
-        "device": str(device),
+        "device": made_on["device"],
         "chosen_seed": chosen,
-        "chosen_by": CRITERION,
+        "chosen_by": CRITERION if by_hand is None else CRITERION_BY_HAND,
         "ranking": [made_seeds.summary(row) for row in ranking],
         "gain": gain,
         "sum_error": error,
         "files": [os.path.relpath(file, folder.folder) for file in (*files, folder.manifest)],
-        "wall_s": round(time.monotonic() - started_s, 3),
-        "machine": _machine(),
+        "wall_s": made_on["wall_s"],
+        "machine": made_on["machine"],
     }
     write_json_atomic(folder.manifest, described)
+    kept = {path.resolve() for path in files}
+    for path in manifest.listed_files(before, folder):
+        if path.resolve() not in kept and path.name != layout.MANIFEST:
+            path.unlink(missing_ok=True)
 
 
 def _copy(path: Path, folder: RunFolder) -> Path:
@@ -216,15 +248,18 @@ def _copy(path: Path, folder: RunFolder) -> Path:
     return target
 
 
-def _covering(content: Manifest, ranking: Sequence[SeedScore]) -> Manifest:
+def _covering(
+    content: Manifest, ranking: Sequence[SeedScore], by_hand: int | None = None
+) -> Manifest:
     """Return the identity with settings that make the same stems again.
 
     Settings can name consecutive seeds only, and the ranked ones may have gaps, as several calls
     made them. So the settings name the chosen seed and its neighbours up to the next gap: all of
-    these were made, and the same one is chosen among them.
+    these were made, and the same one is chosen among them. A seed that was chosen by hand is named
+    alone, since among others it would not be chosen again.
     """
-    seeds = {row.seed for row in ranking}
-    first = last = ranking[0].seed
+    seeds = {row.seed for row in ranking} if by_hand is None else {by_hand}
+    first = last = ranking[0].seed if by_hand is None else by_hand
     most = largest("seeds")
     while first - 1 in seeds and last - first + 1 < most:
         first -= 1

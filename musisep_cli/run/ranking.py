@@ -13,6 +13,9 @@ from musisep_cli.sound.blockwise import Stems, extremes
 CRITERION = "chosen blind: lowest objective over all frames"
 """How the chosen seed is chosen, in words for the manifest: by Eq. 21, without references."""
 
+CRITERION_BY_HAND = "chosen by hand"
+"""How a seed is chosen that a listener preferred."""
+
 
 @dataclass(frozen=True)
 class SeedScore:

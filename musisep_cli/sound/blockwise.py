@@ -115,6 +115,27 @@ class Difference:
         return difference
 
 
+@dataclass(frozen=True)
+class Total:
+    """The sum of sounds, computed in float64 as it is read.
+
+    Attributes:
+        parts: the sounds, each ``[t, c]``; at least one.
+    """
+
+    parts: Sequence[Blockwise]
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Return the numbers of samples and channels, ``(t, c)``."""
+        return self.parts[0].shape
+
+    def __getitem__(self, block: slice) -> NDArray[np.float32]:
+        """Return the sum in a slice of time, ``[t, c]``."""
+        total = sum(part[block].astype(np.float64) for part in self.parts)
+        return np.asarray(total, np.float32)
+
+
 def extremes(sound: Blockwise) -> tuple[float, float]:
     """Return the least and the greatest sample over all channels; both are NaN if any sample is.
 

@@ -272,6 +272,15 @@ def separate(
             rich_help_panel=_OUTPUT,
         ),
     ] = False,
+    no_page: Annotated[
+        bool,
+        typer.Option(
+            "--no-page",
+            metavar="",
+            help="Write no listen.html, the page to hear the stems with.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -389,6 +398,7 @@ def separate(
             overwrite=overwrite,
             resume=resume,
             dry_run=dry_run,
+            page=not no_page,
         )
         exit_code = run(job, reporter)
     except MusisepError as error:

@@ -40,6 +40,7 @@ class Job:
         overwrite: whether to replace earlier results.
         resume: whether to go on with seeds that were interrupted.
         dry_run: whether to write nothing.
+        page: whether to write a listening page.
     """
 
     inputs: Sequence[str]
@@ -56,6 +57,7 @@ class Job:
     overwrite: bool
     resume: bool
     dry_run: bool
+    page: bool = True
 
     def folder(self, track: str) -> RunFolder:
         """Return the folder in which the results of a recording go, by the recording's name."""
@@ -82,6 +84,7 @@ class Outcome:
         state: what the folder held before.
         estimate: time and memory that the separation will take; in a dry run only.
         warnings: sentences that the user should read, if it was separated now.
+        page: the listening page, if it was written now.
     """
 
     source: Source
@@ -93,3 +96,4 @@ class Outcome:
     state: Found | None = None
     estimate: Estimate | None = None
     warnings: Sequence[str] = ()
+    page: Path | None = None

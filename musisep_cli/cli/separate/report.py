@@ -122,11 +122,13 @@ class Reporter:
             typer.echo(json.dumps(tables.to_json(outcome)))
         elif outcome.status == "done" and outcome.manifest is not None:
             show(self.results, tables.heading(outcome))
-            show(self.results, tables.stems(outcome, outcome.manifest))
+            show(self.results, tables.stems(outcome.folder, outcome.manifest))
             if len(outcome.manifest["ranking"]) > 1:
                 show(self.results, tables.ranking(outcome.manifest))
             for line in tables.footnotes(outcome.manifest):
                 show(self.results, line)
+            if outcome.page is not None:
+                show(self.results, Text(f"to hear it: {outcome.page}"))
             show(self.results, "")
         if outcome.status == "done" and outcome.manifest is not None:
             for warning in warnings.of_result(outcome.manifest):

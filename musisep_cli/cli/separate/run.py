@@ -5,12 +5,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musisep_cli.cli.inputs import Source, expand
 from musisep_cli.cli.separate import warnings as warned
 from musisep_cli.cli.separate.job import Job, Outcome
 from musisep_cli.errors import ConfigError, InputError, MusisepError
+from musisep_cli.inspection.page.write import write_page
 from musisep_cli.machine import interruption
 from musisep_cli.methods import registry
 from musisep_cli.run import in_folder
@@ -94,7 +96,8 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
     looked = in_folder.look(folder, recording, job.config, overwrite=job.overwrite)
     state = looked.state
     if state == "finished":
-        return outcome(status="unchanged", manifest=manifest.read(folder))
+        page = None if job.dry_run or folder.page.exists() else _page(job, folder)
+        return outcome(status="unchanged", manifest=manifest.read(folder), page=page)
     if job.dry_run:
         return outcome(status="planned", state=state, estimate=reporter.estimated(recording))
     warnings = warned.of_recording(recording)
@@ -112,4 +115,13 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         )
     result = manifest.read(folder)
     warnings += warned.of_result(result) if result else []
-    return outcome(status="done", manifest=result, warnings=warnings)
+    return outcome(status="done", manifest=result, warnings=warnings, page=_page(job, folder))
+
+
+def _page(job: Job, folder: RunFolder) -> Path | None:
+    """Write the listening page of a finished run, if one is wanted.
+
+    Raises:
+        MusisepError: the file system refuses, or a file of the run is gone.
+    """
+    return write_page(folder.folder) if job.page else None

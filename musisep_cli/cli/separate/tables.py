@@ -21,6 +21,7 @@ from musisep_cli.sound.notation import clock
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Outcome
     from musisep_cli.run.folder.differences import Manifest
+    from musisep_cli.run.folder.layout import RunFolder
 
 WORDS = {
     "done": "done",
@@ -40,10 +41,10 @@ def heading(outcome: Outcome) -> Text:
     return Text(f"{outcome.source.path} -> {outcome.folder.folder}", "bold")
 
 
-def stems(outcome: Outcome, manifest: Manifest) -> Table:
+def stems(folder: RunFolder, manifest: Manifest) -> Table:
     """Return a table of the stems: level in dBFS, share of the recording's energy, and file.
 
-    A file in the outcome's folder is given by its name, any other by its whole path.
+    A file in the run's folder is given by its name, any other by its whole path.
     """
     table = Table(box=SIMPLE_HEAD)
     table.add_column("stem", no_wrap=True)
@@ -51,12 +52,12 @@ def stems(outcome: Outcome, manifest: Manifest) -> Table:
     table.add_column("share of energy", justify="right", no_wrap=True)
     table.add_column("file", overflow="fold")
     for stem in manifest["stems"]:
-        level, path = stem["rms_dbfs"], outcome.folder.stem(stem["name"])
+        level, path = stem["rms_dbfs"], folder.stem(stem["name"])
         row = [
             stem["name"],
             "silent" if level is None else f"{level:.1f}",
             f"{stem['energy_share']:.1%}",
-            path.name if path.parent == outcome.folder.folder else str(path),
+            path.name if path.parent == folder.folder else str(path),
         ]
         table.add_row(*map(Text, row))
     return table
@@ -200,12 +201,20 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         document["estimate"] = asdict(outcome.estimate)
     if manifest is None:
         return {**document, "files": []}
-    document["stems"] = [
-        {**stem, "path": str(folder.stem(stem["name"]))} for stem in manifest["stems"]
-    ]
+    document["stems"] = stems_to_json(folder, manifest)
     copied = ("chosen_seed", "chosen_by", "ranking", "gain", "sum_error", "wall_s", "device")
     document |= {name: manifest[name] for name in copied}
     if outcome.status == "done":
         document["warnings"] = list(outcome.warnings)
-    files = manifests.listed_files(manifest, folder)
-    return {**document, "files": [str(path) for path in files]}
+    return {**document, "files": files_to_json(folder, manifest)}
+
+
+def stems_to_json(folder: RunFolder, manifest: Manifest) -> list[dict[str, Any]]:
+    """Return what the manifest says of the stems, with the paths of their files."""
+    return [{**stem, "path": str(folder.stem(stem["name"]))} for stem in manifest["stems"]]
+
+
+def files_to_json(folder: RunFolder, manifest: Manifest) -> list[str]:
+    """Return the files of a run that are there, the listening page last."""
+    page = [folder.page] if folder.page.is_file() else []
+    return [str(path) for path in (*manifests.listed_files(manifest, folder), *page)]

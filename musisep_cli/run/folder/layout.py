@@ -5,6 +5,7 @@
                                                           they add up to the recording
       instrument-1.png  instrument-2.png  mix.png         spectrograms with one colour range
       dictionary.json  pitch.csv  manifest.json
+      listen.html                                         made from all these, to hear them with
       seeds/000/                                          every seed's own stems, dictionary.json,
                                                           pitch.csv, metrics.csv, seed.json and
                                                           checkpoint.pt; until it is done resume.pt
@@ -12,16 +13,20 @@
 
 Every file is written under a temporary name and renamed, but for the frames, which are added to,
 and of which only that counts that ``resume.pt`` tells of; ``manifest.json`` comes last, so a folder
-that has one is complete.
+that has one is complete. ``listen.html`` follows from the other files and is no part of the
+separation.
 """
 
 from __future__ import annotations
 
+import os
 import stat
 import string
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from musisep_cli.errors import ConfigError, OutputError
 from musisep_cli.machine.files import make_folder
@@ -35,6 +40,8 @@ MANIFEST = "manifest.json"
 """Name of the file that is written last and says that a separation is complete."""
 RESIDUAL = "residual"
 """Name of the stem that holds what all instruments leave of the recording."""
+PAGE = "listen.html"
+"""Name of the listening page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +62,7 @@ class RunFolder:
         template: path of a stem below ``out/musisep``, with {track}, {stem} and {ext}.
         sound: format of the stems.
         without: whether, for every instrument, the recording without it is written too.
+        group: name of the folder below ``out``; another only where somebody moved a run.
     """
 
     out: Path
@@ -62,11 +70,12 @@ class RunFolder:
     template: str = DEFAULT_TEMPLATE
     sound: SoundFormat = SoundFormat()
     without: bool = False
+    group: str = METHOD
 
     @property
     def root(self) -> Path:
         """Return the folder of all recordings that musisep separated."""
-        return self.out / METHOD
+        return self.out / self.group
 
     @property
     def folder(self) -> Path:
@@ -78,14 +87,21 @@ class RunFolder:
         """Return the path of the file that says that the separation is complete."""
         return self.folder / MANIFEST
 
-    def without_names(self, n_instruments: int) -> list[str]:
+    @property
+    def page(self) -> Path:
+        """Return the path of the listening page."""
+        return self.folder / PAGE
+
+    def without_names(self, names: Sequence[str]) -> list[str]:
         """Return the names of the recordings without an instrument, if they are wanted.
 
-        >>> RunFolder(out=Path("separated"), track="mix", without=True).without_names(1)
-        ['without-instrument-1']
+        Args:
+            names: names of the instruments.
+
+        >>> RunFolder(out=Path("separated"), track="mix", without=True).without_names(["oboe"])
+        ['without-oboe']
         """
-        names = instrument_names(n_instruments) if self.without else []
-        return [f"without-{name}" for name in names]
+        return [f"without-{name}" for name in names] if self.without else []
 
     def stem(self, name: str) -> Path:
         """Return the path of a stem's sound file.
@@ -132,6 +148,34 @@ class RunFolder:
                 )
 
 
+def found_at(folder: Path, manifest: Mapping[str, Any]) -> RunFolder | None:
+    """Return the layout of a finished run's folder, wherever it lies now; None if none fits.
+
+    How many of the folders above it belong to the recording's name is not written down: it follows
+    from where the first stem lies.
+
+    Args:
+        folder: holds the manifest.
+        manifest: says how stems are named and stored.
+    """
+    output, files = manifest["output"], manifest["files"]
+    names = [stem["name"] for stem in manifest["stems"]]
+    place = folder.absolute()
+    for depth in range(1, len(place.parts) - 1):
+        root = place.parents[depth - 1]
+        found = RunFolder(
+            out=root.parent,
+            track=str(place.relative_to(root)),
+            template=output["filename"],
+            sound=SoundFormat(subtype=output["subtype"], extension=output["format"]),
+            without=any(Path(name).stem.startswith("without-") for name in files),
+            group=root.name,
+        )
+        if names and os.path.relpath(found.stem(names[0]), place) in files:
+            return found
+    return None
+
+
 def instrument_names(n_instruments: int) -> list[str]:
     """Return the names of the instruments' stems, counted from 1.
 
@@ -149,7 +193,8 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
         OutputError: the file system refuses.
     """
     folder.check()
-    names = (*instrument_names(n_instruments), RESIDUAL, *folder.without_names(n_instruments))
+    instruments = instrument_names(n_instruments)
+    names = (*instruments, RESIDUAL, *folder.without_names(instruments))
     stems = [folder.stem(name) for name in names]
     for parent in {folder.folder, *(path.parent for path in stems)}:
         make_folder(parent)

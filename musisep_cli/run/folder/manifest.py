@@ -163,9 +163,7 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
         refuse_other(manifest, wanted, folder)
         seeds = set(range(run["first_seed"], run["first_seed"] + run["seeds"]))
         ranked = {row.get("seed") for row in manifest["ranking"]}
-        if seeds.union(made_seeds.numbers(folder)) <= ranked and _has_all(
-            manifest, folder, run["instruments"]
-        ):
+        if seeds.union(made_seeds.numbers(folder)) <= ranked and _has_all(manifest, folder):
             return "finished"
     refuse_other_seeds(wanted, folder)
     if manifest is not None or any(True for _ in folder.folder.glob("seeds/*/*")):
@@ -180,13 +178,15 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
     return "new"
 
 
-def _has_all(manifest: Manifest, folder: RunFolder, n_instruments: int) -> bool:
+def _has_all(manifest: Manifest, folder: RunFolder) -> bool:
     """Return whether every file is there that a manifest names or that is asked for now.
 
     Asked for now may be the recordings without an instrument, which an earlier call did not write.
     """
     found = listed_files(manifest, folder)
-    wanted = {folder.stem(name).resolve() for name in folder.without_names(n_instruments)}
+    names = [stem.get("name") for stem in manifest["stems"]]
+    instruments = [str(name) for name in names if name != layout.RESIDUAL]
+    wanted = {folder.stem(name).resolve() for name in folder.without_names(instruments)}
     there = {path.resolve() for path in found}
     return bool(found) and len(found) == len(manifest["files"]) and wanted <= there
 
@@ -222,6 +222,7 @@ def clear(folder: RunFolder) -> None:
         manifest = None
     try:
         folder.manifest.unlink(missing_ok=True)
+        folder.page.unlink(missing_ok=True)
         for path in listed_files(manifest or {}, folder):
             path.unlink()
         for seed in folder.folder.glob("seeds/*"):

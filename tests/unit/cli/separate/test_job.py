@@ -34,5 +34,5 @@ def job(preset: str = "quick", **more: object) -> Job:
 def test_a_track_s_folder_has_the_names_and_the_format_that_were_asked_for() -> None:
     folder = job().folder("mix")
     assert folder.stem("residual") == Path("out/musisep/residual.flac")
-    assert folder.without_names(1) == ["without-instrument-1"]
+    assert folder.without_names(["instrument-1"]) == ["without-instrument-1"]
     assert folder.folder == Path("out/musisep/mix")
