@@ -8,6 +8,7 @@ import typer
 
 from musisep_cli import __version__
 from musisep_cli.cli.characters import take_plain_characters
+from musisep_cli.cli.choose.command import choose
 from musisep_cli.cli.evaluate.command import evaluate
 from musisep_cli.cli.hints import Command, Group
 from musisep_cli.cli.inspect.command import inspect
@@ -51,7 +52,7 @@ def musisep(
     """Separate a recording into its melodic instruments: blind, without training data, offline."""
 
 
-for _command in (separate, evaluate, inspect):
+for _command in (separate, evaluate, inspect, choose):
     app.command(help=_unfolded(_command.__doc__ or ""), cls=Command)(_command)
 
 

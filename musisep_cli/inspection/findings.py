@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from musisep_cli.inspection.missed import MissedTones, find_missed
 from musisep_cli.inspection.note_list import Note, find_notes, sounding
+from musisep_cli.inspection.seed_agreement import SeedAgreement, seed_agreement
 from musisep_cli.inspection.separation import CurveRow, Separation
 
 CURVE_ROWS = 8
@@ -84,6 +85,7 @@ class Findings:
         alike: the two instruments whose timbres are closest, and their cosine similarity; None
             without a dictionary.
         missed: where no instrument plays a tone that is there; None if the stems cannot be read.
+        agreement: how far the seeds agree; None if there are not two, or they find no pitch.
     """
 
     separation: Separation
@@ -91,6 +93,7 @@ class Findings:
     instruments: tuple[Instrument, ...]
     alike: tuple[str, str, float] | None
     missed: MissedTones | None = None
+    agreement: SeedAgreement | None = None
 
     def warnings(self) -> list[str]:
         """Return in words all that speaks against the separation."""
@@ -126,6 +129,7 @@ def find(separation: Separation) -> Findings:
         if separation.dictionary is None
         else most_alike(separation.dictionary, separation.instrument_names),
         missed=find_missed(separation),
+        agreement=seed_agreement(separation),
     )
 
 

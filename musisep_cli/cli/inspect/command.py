@@ -40,6 +40,22 @@ def inspect(
             help="Write them as MIDI: a track per instrument, cents as pitch bend.",
         ),
     ] = None,
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page",
+            metavar="",
+            help="Write listen.html into the folder of a separation: a page to hear it with.",
+        ),
+    ] = False,
+    all_seeds: Annotated[
+        bool,
+        typer.Option(
+            "--all-seeds",
+            metavar="",
+            help="With --page: all seeds can be heard there, not only the chosen one.",
+        ),
+    ] = False,
     instruments: Annotated[
         int,
         typer.Option(
@@ -92,6 +108,8 @@ def inspect(
         plots=plots,
         notes=notes,
         midi=midi,
+        page=page,
+        all_seeds=all_seeds,
         n_instruments=instruments,
         device_name=device,
         with_estimate=not no_estimate,

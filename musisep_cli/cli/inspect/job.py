@@ -25,6 +25,8 @@ class Job:
         plots: folder for pictures; None for none.
         notes: file or folder for notes as CSV; None for none.
         midi: file or folder for notes as MIDI; None for none.
+        page: whether to write a listening page.
+        all_seeds: whether all seeds can be heard in it.
         n_instruments: number of instruments that the estimate of time and memory assumes.
         device_name: device that the estimate is for.
         with_estimate: whether to estimate time and memory at all.
@@ -34,6 +36,8 @@ class Job:
     plots: Path | None
     notes: Path | None
     midi: Path | None
+    page: bool
+    all_seeds: bool
     n_instruments: int
     device_name: str
     with_estimate: bool

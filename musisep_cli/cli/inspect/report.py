@@ -121,10 +121,26 @@ def _findings(findings: Findings) -> dict[str, Any]:
         "residual": separation.residual,
         "alike": findings.alike,
         "missed_share": None if findings.missed is None else findings.missed.share,
+        "agreement": _agreement(findings),
         "curves": [
             {"seed": seed, "rows": thinned(curve)} for seed, curve in separation.curves.items()
         ],
         "warnings": findings.warnings(),
+    }
+
+
+def _agreement(findings: Findings) -> dict[str, Any] | None:
+    """Return how far the seeds agree as JSON values, and where the chosen one is contradicted."""
+    found, chosen = findings.agreement, findings.choice.seed
+    if found is None:
+        return None
+    return {
+        "share": found.share(chosen),
+        "seeds": [{"seed": seed, "share": found.share(seed)} for seed in found.seeds],
+        "doubts": [
+            {"start_s": start_s, "end_s": end_s, "share": share}
+            for start_s, end_s, share in found.doubts(chosen)
+        ],
     }
 
 

@@ -23,6 +23,7 @@ from musisep_cli.inspection.environment import environment
 from musisep_cli.inspection.estimate import estimate
 from musisep_cli.inspection.findings import find
 from musisep_cli.inspection.kinds import is_file, kind_of
+from musisep_cli.inspection.page.write import write_page
 from musisep_cli.inspection.separation import read_separation
 from musisep_cli.inspection.sound import describe
 from musisep_cli.machine.device import resolve_device
@@ -95,11 +96,27 @@ def _check(job: Job, items: Sequence[Item]) -> None:
             raise ConfigError(
                 f"{flag} {target}: one file, and {len(items)} separations. Give a folder."
             )
+    _check_page(job, items)
     if job.plots is not None:
         if is_file(job.plots):
             raise ConfigError(f"--plots {job.plots}: is a file, and a folder is needed.")
         if any(item.kind == "env" for item in items):
             raise ConfigError("--plots: there are no pictures of env. Leave one of them out.")
+
+
+def _check_page(job: Job, items: Sequence[Item]) -> None:
+    """Refuse a listening page of what is no separation.
+
+    Raises:
+        ConfigError: says what to do.
+    """
+    if job.all_seeds and not job.page:
+        raise ConfigError("--all-seeds: says what --page writes. Add --page.")
+    others = [item.what for item in items if item.kind not in ("separation", None)]
+    if job.page and others:
+        raise ConfigError(
+            f"--page: {others[0]} is no separation. Give the folders of finished ones only."
+        )
 
 
 def _inspect(
@@ -118,6 +135,8 @@ def _inspect(
             report = find(read_separation(item.path))
             files.extend(write_notes(report, item.name, notes=job.notes, midi=job.midi))
             files.extend(draw_separation(report, item.name, job.plots))
+            if job.page:
+                files.append(write_page(item.path, all_seeds=job.all_seeds))
         elif item.kind == "dictionary":
             report = DictionaryReport(path=item.path, dictionary=load_any(item.path).numpy())
             files.extend(draw_dictionary(item.path, item.name, job.plots))

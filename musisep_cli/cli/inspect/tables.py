@@ -14,10 +14,14 @@ from musisep_cli.cli.inspect.job import DictionaryReport, Report, SoundReport
 from musisep_cli.cli.progress import span
 from musisep_cli.inspection.estimate import Estimate
 from musisep_cli.inspection.findings import Findings, Instrument, most_alike, thinned
+from musisep_cli.inspection.seed_agreement import DOUBTFUL
 from musisep_cli.inspection.sound import Sound
 from musisep_cli.methods.learned_dictionary import dictionary_table
 from musisep_cli.methods.method import Table as LearnedTable
 from musisep_cli.sound.notation import channels_in_words, clock
+
+_SHOWN_DOUBTS = 6
+"""Number of stretches that a line names, so that it stays readable; the others are counted."""
 
 
 def parts(report: Report) -> Iterator[str | RenderableType]:
@@ -120,6 +124,7 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
             f"{clock(manifest['wall_s'])}",
             "chosen": _choice(findings),
             **_missed(findings),
+            **_agreement(findings),
         }
     )
     yield _instruments(findings)
@@ -137,7 +142,10 @@ def _choice(findings: Findings) -> str:
     choice = findings.choice
     if choice.runner_up is None:
         return f"seed {choice.seed}, the only one with a result"
-    margin = "" if choice.margin is None else f", {choice.margin:.1%} below seed {choice.runner_up}"
+    margin = ""
+    if choice.margin is not None:
+        side = "below" if choice.margin >= 0 else "above"
+        margin = f", {abs(choice.margin):.1%} {side} seed {choice.runner_up}"
     return f"seed {choice.seed}, {choice.criterion} ({choice.objective:.5g}{margin})"
 
 
@@ -147,6 +155,20 @@ def _missed(findings: Findings) -> dict[str, str]:
         return {}
     share = findings.missed.share
     return {"missed": f"a tone that no instrument plays, in {share:.0%} of the time that sounds"}
+
+
+def _agreement(findings: Findings) -> dict[str, str]:
+    """Return how far the other seeds agree with the chosen one, and where they do not."""
+    found, chosen = findings.agreement, findings.choice.seed
+    share = None if found is None else found.share(chosen)
+    if found is None or share is None:
+        return {}
+    doubts = [f"{clock(start_s)}-{clock(end_s)}" for start_s, end_s, _ in found.doubts(chosen)]
+    more = f" and {len(doubts) - _SHOWN_DOUBTS} more" if len(doubts) > _SHOWN_DOUBTS else ""
+    where = (
+        f"; less than {DOUBTFUL:.0%} at {', '.join(doubts[:_SHOWN_DOUBTS])}{more}" if doubts else ""
+    )
+    return {"agreement": f"the other seeds have {share:.0%} of its notes in the same hands{where}"}
 
 
 def _instruments(findings: Findings) -> Table:

@@ -122,7 +122,7 @@ def _facts(listening: Listening) -> list[str]:
         f"seed {manifest['chosen_seed']}" + (f" of {n_seeds}" if n_seeds > 1 else ""),
     ]
     agreement = listening.seeds[0].agreement
-    return facts if agreement is None else [*facts, f"seeds agree with it {agreement:.0%}"]
+    return facts if agreement is None else [*facts, f"agreement of the seeds {agreement:.0%}"]
 
 
 def _rows(listening: Listening, *, with_mix: bool) -> list[dict[str, Any]]:
@@ -140,7 +140,11 @@ def _rows(listening: Listening, *, with_mix: bool) -> list[dict[str, Any]]:
 
 def _seed(part: SeedPart) -> dict[str, Any]:
     """Return a seed for its button."""
-    return {"seed": part.seed, "words": _in_words(part.objective, part.agreement)}
+    return {
+        "seed": part.seed,
+        "words": _in_words(part.objective, part.agreement),
+        "agreement": None if part.agreement is None else f"{part.agreement:.0%}",
+    }
 
 
 def _in_words(objective: float | None, agreement: float | None) -> str:

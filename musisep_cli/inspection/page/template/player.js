@@ -59,9 +59,9 @@ class Player {
     return from + ((at - from) % (to - from));
   }
 
-  open() {
+  open(context) {
     if (this.context) return;
-    this.context = new AudioContext({ sampleRate: this.run.rate, latencyHint: "interactive" });
+    this.context = context ?? new AudioContext({ sampleRate: this.run.rate, latencyHint: "interactive" });
     this.master = new GainNode(this.context);
     this.seam = new GainNode(this.context);
     this.seam.connect(this.master).connect(this.context.destination);

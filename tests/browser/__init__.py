@@ -1,0 +1,1 @@
+"""The listening page in a real browser."""
