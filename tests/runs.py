@@ -27,9 +27,12 @@ from tests.signals import (
     duet,
 )
 
+RATE_HZ = 16_000
 HOP_S = 0.01
 REST = 0.003
 """Peak of the noise that no instrument explains."""
+
+DICTIONARY = np.array([[1.0, 0.6], [0.3, 0.02], [0.1, 0.6]], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ def finished_run(
     track: str = "duet",
     n_seeds: int = 3,
     duration_s: float = 3.0,
-    sample_rate_hz: int = 16_000,
+    sample_rate_hz: int = RATE_HZ,
     n_channels: int = 1,
     without: bool = False,
     sound: layout.SoundFormat | None = None,
@@ -126,7 +129,7 @@ def _seed(seed: int, truth: Signal, tracks: PitchTracks, pan: Signal) -> SeedRes
             times_s=tracks.times_s, f0_hz=f0_hz, amplitude=tracks.amplitude, on=tracks.on
         ),
         objective=0.5 + 0.1 * seed,
-        dictionary=None,
+        dictionary=DICTIONARY,
         files={},
         seed=seed,
         curve=(),

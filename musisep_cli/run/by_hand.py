@@ -89,8 +89,8 @@ def _place(folder: Path) -> RunFolder:
     place = layout.found_at(path, content) if content else None
     if place is None:
         raise InputError(
-            f"{folder}: its {MANIFEST} does not say where its stems lie; they were moved, or it was "
-            "changed. Separate again with --overwrite."
+            f"{folder}: its {MANIFEST} does not say where its stems lie; they were moved, or it "
+            "was changed. Separate again with --overwrite."
         )
     return place
 
@@ -127,8 +127,8 @@ def check_names(names: Sequence[str], n_instruments: int) -> list[str]:
     for name in plain:
         if _FORBIDDEN.search(name) or len(name) > LONGEST_NAME:
             raise ConfigError(
-                f"--names: '{name}' cannot be the name of a file. Leave out quotes, slashes and the "
-                f"like, and keep to {LONGEST_NAME} characters."
+                f"--names: '{name}' cannot be the name of a file. Leave out quotes, slashes and "
+                f"the like, and keep to {LONGEST_NAME} characters."
             )
     folded = [name.casefold() for name in plain]
     taken = [name for name, key in zip(plain, folded, strict=True) if key in _TAKEN]

@@ -346,12 +346,15 @@ def test_the_policy_forbids_every_request(duet: Run, browser: Any) -> None:
     page.goto(page_url)
     refused = page.evaluate("""async () => {
       const refused = [];
-      addEventListener('securitypolicyviolation', (event) => refused.push(event.effectiveDirective));
+      const note = (event) => refused.push(event.effectiveDirective);
+      addEventListener('securitypolicyviolation', note);
       for (const address of ['https://example.org/', 'file:///etc/hostname'])
         await fetch(address).catch(() => {});
       new Image().src = 'https://example.org/a.png';
-      document.body.append(Object.assign(document.createElement('script'), { textContent: 'alert(1)' }));
-      document.body.append(Object.assign(document.createElement('iframe'), { src: 'https://example.org/' }));
+      const add = (tag, what) =>
+        document.body.append(Object.assign(document.createElement(tag), what));
+      add('script', { textContent: 'alert(1)' });
+      add('iframe', { src: 'https://example.org/' });
       await new Promise((done) => setTimeout(done, 200));
       return refused;
     }""")

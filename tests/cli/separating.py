@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from musisep_cli import pictures
 from musisep_cli.cli.app import app
+from musisep_cli.cli.separate import run
 from musisep_cli.inspection.estimate import Measured
 from musisep_cli.methods import registry
 from musisep_cli.run.settings.config import Config
@@ -83,13 +84,14 @@ def write_recording(
 
 
 def invoke(*arguments: object, drawn: bool = False, timed: bool = False) -> Result:
-    """A run in this process. To draw the pictures would take most of its time.
+    """A run in this process. To draw the pictures and the page would take most of its time.
 
     A dry run says how long a separation takes by a trial of it, which is only run if `timed`.
     """
     with ExitStack() as patches:
         if not drawn:
             patches.enter_context(patch.object(pictures, "write_spectrogram", _draw_nothing))
+            patches.enter_context(patch.object(run, "write_page", _write_nothing))
         if not timed:
             patches.enter_context(patch.object(Measured, "of", _measure_nothing))
         return CliRunner().invoke(app, ["separate", *map(str, arguments)])
@@ -112,6 +114,11 @@ def _measure_nothing(
 
 def _draw_nothing(path: Path, *_: object, **__: object) -> None:
     path.touch()
+
+
+def _write_nothing(folder: Path) -> Path:
+    (folder / "listen.html").touch()
+    return folder / "listen.html"
 
 
 def separate(folder: Path, *arguments: object, exit_code: int = 0, drawn: bool = False) -> Result:

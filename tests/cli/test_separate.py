@@ -78,10 +78,12 @@ def test_the_folder_holds_everything(finished: tuple[Path, Result]) -> None:
     assert files == {
         *(f"{stem}.{ext}" for stem in STEMS for ext in ("wav", "png")),
         *("residual.wav", "mix.png", "dictionary.json", "pitch.csv", "manifest.json"),
+        "listen.html",
         *(f"seeds/{seed}/{name}" for seed in ("005", "006", "007") for name in of_a_seed),
     }
     listed = manifest(finished[0], "mix")["files"]
-    assert set(listed) == {name for name in files if not name.startswith("seeds")}
+    others = {name for name in files if name.startswith("seeds")} | {"listen.html"}
+    assert set(listed) == files - others
 
 
 def test_the_chosen_seed_is_the_one_with_the_lowest_objective(
@@ -156,7 +158,7 @@ def test_a_finished_separation_is_not_made_again(finished: tuple[Path, Result]) 
     assert "nothing to do" in result.stderr
     document = json.loads(separate(folder, *arguments, "--json").stdout)
     assert document["status"] == "unchanged"
-    assert len(document["files"]) == 9
+    assert len(document["files"]) == 10
     after = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")}
     assert after == before
 
@@ -444,7 +446,7 @@ def test_json_is_a_line_per_recording(tmp_path: Path) -> None:
     assert done["input"] == str(good)
     assert done["status"] == "done"
     assert [stem["name"] for stem in done["stems"]] == ["instrument-1", "residual"]
-    assert len(done["files"]) == 7
+    assert len(done["files"]) == 8
     assert all(Path(name).is_file() for name in done["files"])
 
 

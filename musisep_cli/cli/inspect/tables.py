@@ -164,10 +164,9 @@ def _agreement(findings: Findings) -> dict[str, str]:
     if found is None or share is None:
         return {}
     doubts = [f"{clock(start_s)}-{clock(end_s)}" for start_s, end_s, _ in found.doubts(chosen)]
-    more = f" and {len(doubts) - _SHOWN_DOUBTS} more" if len(doubts) > _SHOWN_DOUBTS else ""
-    where = (
-        f"; less than {DOUBTFUL:.0%} at {', '.join(doubts[:_SHOWN_DOUBTS])}{more}" if doubts else ""
-    )
+    n_more = len(doubts) - _SHOWN_DOUBTS
+    where = f"; less than {DOUBTFUL:.0%} at {', '.join(doubts[:_SHOWN_DOUBTS])}" if doubts else ""
+    where += f" and {n_more} more" if n_more > 0 else ""
     return {"agreement": f"the other seeds have {share:.0%} of its notes in the same hands{where}"}
 
 

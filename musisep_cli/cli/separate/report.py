@@ -26,6 +26,7 @@ from musisep_cli.sound.notation import channels_in_words, clock
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Job, Outcome
     from musisep_cli.methods.method import OnProgress
+    from musisep_cli.run.folder.differences import Manifest
     from musisep_cli.run.folder.layout import RunFolder
     from musisep_cli.sound.recording import Recording
 
@@ -118,21 +119,27 @@ class Reporter:
                 f"{name}: nothing to do, {outcome.folder.folder} holds its separation with these "
                 "settings"
             )
+            if outcome.page is not None:
+                self._say(f"written: {outcome.page}")
         if self.as_json:
             typer.echo(json.dumps(tables.to_json(outcome)))
         elif outcome.status == "done" and outcome.manifest is not None:
-            show(self.results, tables.heading(outcome))
-            show(self.results, tables.stems(outcome.folder, outcome.manifest))
-            if len(outcome.manifest["ranking"]) > 1:
-                show(self.results, tables.ranking(outcome.manifest))
-            for line in tables.footnotes(outcome.manifest):
-                show(self.results, line)
-            if outcome.page is not None:
-                show(self.results, Text(f"to hear it: {outcome.page}"))
-            show(self.results, "")
+            self._show_result(outcome, outcome.manifest)
         if outcome.status == "done" and outcome.manifest is not None:
             for warning in warnings.of_result(outcome.manifest):
                 self._warn(f"{name}: {warning}")
+
+    def _show_result(self, outcome: Outcome, manifest: Manifest) -> None:
+        """Print the tables of one separation."""
+        show(self.results, tables.heading(outcome))
+        show(self.results, tables.stems(outcome.folder, manifest))
+        if len(manifest["ranking"]) > 1:
+            show(self.results, tables.ranking(manifest))
+        for line in tables.footnotes(manifest):
+            show(self.results, line)
+        if outcome.page is not None:
+            show(self.results, Text(f"to hear it: {outcome.page}"))
+        show(self.results, "")
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """Print a table of all inputs, if there are several or nothing was to be written."""
