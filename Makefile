@@ -1,7 +1,7 @@
 # The commands of this project; CONTRIBUTING.md says when to use which.
 PYTHON ?= python3
 
-.PHONY: install fix check test slow bench docs
+.PHONY: install fix check test browser slow bench docs
 
 install:
 	$(PYTHON) -m pip install -c constraints.txt -e '.[dev]'
@@ -18,6 +18,10 @@ check:
 
 test:
 	$(PYTHON) -m pytest -n auto
+
+# The listening page in Chromium (apt-get install chromium).
+browser:
+	$(PYTHON) -m pytest -m browser
 
 slow:
 	$(PYTHON) -m pytest -m slow

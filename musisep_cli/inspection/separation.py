@@ -87,10 +87,14 @@ class Separation:
         return self.folder / "seeds" / f"{seed:03d}"
 
     def sound_path(self, name: str) -> Path | None:
-        """Return where the sound of a stem lies; None if it is not there."""
-        for file in self.manifest.get("files", ()):
+        """Return where the sound of a stem lies; None if it is not there.
+
+        The manifest names the files of the stems first, in the order of the stems.
+        """
+        files = self.manifest.get("files", ())
+        for stem, file in zip(self.manifest["stems"], files, strict=False):
             path: Path = self.folder / file
-            if path.stem == name and path.suffix in (".wav", ".flac") and path.is_file():
+            if stem["name"] == name and path.suffix in (".wav", ".flac") and path.is_file():
                 return path
         return None
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from musisep_cli.errors import ConfigError, InputError, MusisepError
 from musisep_cli.machine import locks
-from musisep_cli.machine.files import remove_leftovers
+from musisep_cli.machine.files import make_folder, remove_leftovers
 from musisep_cli.run.folder import differences, layout, made_seeds, manifest
 from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import MANIFEST, RESIDUAL, RunFolder
@@ -66,6 +66,8 @@ def choose(folder: Path, seed: int, names: Sequence[str] | None = None) -> RunFo
         stems = made_seeds.stems(place, seed)
         names = check_names(names or _default_names(before, seed, len(stems)), len(stems))
         remove_leftovers(place.folder)
+        for name in (*names, *place.without_names(names)):
+            make_folder(place.stem(name).parent)
         deliver(
             place,
             _recording(before, place),

@@ -48,8 +48,8 @@ ACTIONS = """{
   'seed 1': () => choose(run.seeds[1]),
   'seed 2': () => choose(run.seeds[2]),
   swap: () => swap(),
-  'solo 1': () => solo('voice-1'),
-  'mute 2': () => mute('voice-2'),
+  'solo 1': () => solo('line-1'),
+  'mute 2': () => mute('line-2'),
   'hear the original': () => mute('mix'),
   'turn the original round': () => player.rows.mix.gain.setValueAtTime(-1, context.currentTime),
   loop: () => loop([0.5, 1.0], true),
@@ -90,7 +90,7 @@ def test_it_opens_and_tells_what_it_is(duet: Run, show: Open) -> None:
     assert page.locator("h1").inner_text() == "duet"
     assert "2 instruments" in page.locator(".facts").inner_text()
     assert page.locator(".track").count() == 4
-    assert page.locator(".notes:not([hidden]) .voice").count() == 2
+    assert page.locator(".notes:not([hidden]) .line").count() == 2
 
 
 def test_it_plays_in_real_time_and_stops(duet: Run, show: Open) -> None:
@@ -186,10 +186,10 @@ def test_the_keyboard_does_it_all(duet: Run, show: Open) -> None:
     page = show(duet.folder)
     press = page.keyboard.press
     press("1")
-    assert page.get_attribute("[data-row=voice-1] .solo", "aria-pressed") == "true"
+    assert page.get_attribute("[data-row=line-1] .solo", "aria-pressed") == "true"
     press("1")
     press("Shift+Digit2")
-    assert page.get_attribute("[data-row=voice-2] .mute", "aria-pressed") == "true"
+    assert page.get_attribute("[data-row=line-2] .mute", "aria-pressed") == "true"
     press("u")
     press("o")
     assert page.get_attribute("#original", "aria-pressed") == "true"
@@ -291,8 +291,8 @@ def test_the_command_keeps_what_is_heard(
     run = finished_run(tmp_path, track="it's 1 duet", duration_s=1.0)
     write_page(run.folder, all_seeds=True)
     page = show(run.folder)
-    page.fill("[data-row=voice-1] input", "flûte d'or")
-    page.fill("[data-row=voice-2] input", "clarinet")
+    page.fill("[data-row=line-1] input", "flûte d'or")
+    page.fill("[data-row=line-2] input", "clarinet")
     page.keyboard.press("Enter")
     page.keyboard.press("n")
     words = shlex.split(page.inner_text("#command"))
@@ -306,7 +306,7 @@ def test_the_command_keeps_what_is_heard(
     np.testing.assert_allclose(samples[early], run.truth[0][early], atol=1e-6)
     again = show(run.folder)
     assert again.locator("#seeds input").count() == 3
-    assert again.input_value("[data-row=voice-2] input") == "flûte d'or"
+    assert again.input_value("[data-row=line-2] input") == "flûte d'or"
 
 
 def test_hostile_names_stay_text(tmp_path: Path, show: Open) -> None:
@@ -317,7 +317,7 @@ def test_hostile_names_stay_text(tmp_path: Path, show: Open) -> None:
     assert page.locator("h1").inner_text() == name
     assert page.locator("img").count() == 0
     assert shlex.split(page.inner_text("#command"))[2] == str(run.folder)
-    page.fill("[data-row=voice-1] input", "<b>bold</b>")
+    page.fill("[data-row=line-1] input", "<b>bold</b>")
     assert page.locator("b").count() == 0
     assert "cannot be the name" in page.inner_text("#status")
     assert page.locator(".legend .called").first.inner_text() == "<b>bold</b>"

@@ -83,7 +83,9 @@ def write_recording(
     return path
 
 
-def invoke(*arguments: object, drawn: bool = False, timed: bool = False) -> Result:
+def invoke(
+    *arguments: object, drawn: bool = False, paged: bool = False, timed: bool = False
+) -> Result:
     """A run in this process. To draw the pictures and the page would take most of its time.
 
     A dry run says how long a separation takes by a trial of it, which is only run if `timed`.
@@ -91,6 +93,7 @@ def invoke(*arguments: object, drawn: bool = False, timed: bool = False) -> Resu
     with ExitStack() as patches:
         if not drawn:
             patches.enter_context(patch.object(pictures, "write_spectrogram", _draw_nothing))
+        if not paged:
             patches.enter_context(patch.object(run, "write_page", _write_nothing))
         if not timed:
             patches.enter_context(patch.object(Measured, "of", _measure_nothing))
@@ -121,10 +124,10 @@ def _write_nothing(folder: Path) -> Path:
     return folder / "listen.html"
 
 
-def separate(folder: Path, *arguments: object, exit_code: int = 0, drawn: bool = False) -> Result:
+def separate(folder: Path, *arguments: object, exit_code: int = 0, **how: bool) -> Result:
     """A run with the tiny settings into `folder / "out"`, which must end with the exit code."""
     flags = ("--config", write_settings(folder), "--out", folder / "out", "--cpu")
-    result = invoke(*arguments, *flags, drawn=drawn)
+    result = invoke(*arguments, *flags, **how)
     assert result.exit_code == exit_code, result.output
     return result
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 ELSEWHERE = {
     # Programs with flags and files around them: tests/cli runs each as a user does.
+    "cli/choose/command.py": "cli/test_choose.py",
     "cli/evaluate/command.py": "cli/test_evaluate.py",
     "cli/inspect/command.py": "cli/test_inspect.py",
     "cli/inspect/files.py": "cli/test_inspect.py",

@@ -204,7 +204,7 @@ def _other_seed(
         tracks = read_pitch(separation.seed_folder(seed) / PITCH)
         if {stem.samples.shape for stem in stems} != {mix.shape}:
             return None
-    except (MusisepError, LookupError):
+    except (MusisepError, LookupError, OSError):
         return None
     rest = Difference(mix, [stem.samples for stem in stems])
     residual = Sound(key=f"{seed}-{RESIDUAL}", samples=rest, path=None, file_gain=1.0)

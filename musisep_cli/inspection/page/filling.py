@@ -129,7 +129,7 @@ def _rows(listening: Listening, *, with_mix: bool) -> list[dict[str, Any]]:
     """Return the rows of the page: instruments, the residual and the mix."""
     names = listening.separation.instrument_names
     rows = [
-        {"key": f"voice-{number}", "number": number, "name": name, "kind": "instrument"}
+        {"key": f"line-{number}", "number": number, "name": name, "kind": "instrument"}
         for number, name in enumerate(names, 1)
     ]
     rows.append({"key": "residual", "number": 0, "name": "residual", "kind": "residual"})
@@ -198,7 +198,7 @@ def _run(listening: Listening, rate_hz: int, pitches: Range, *, embedded: bool) 
 
 def _seed_data(part: SeedPart) -> dict[str, Any]:
     """Return a seed for the script: which sound is in which row, its notes and its doubts."""
-    keys = [f"voice-{number}" for number in range(1, len(part.stems) + 1)]
+    keys = [f"line-{number}" for number in range(1, len(part.stems) + 1)]
     return {
         "seed": part.seed,
         "own": list(part.own),

@@ -196,7 +196,8 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
     instruments = instrument_names(n_instruments)
     names = (*instruments, RESIDUAL, *folder.without_names(instruments))
     stems = [folder.stem(name) for name in names]
-    for parent in {folder.folder, *(path.parent for path in stems)}:
+    places = (*stems, folder.picture("mix"))
+    for parent in {folder.folder, *(path.parent for path in places)}:
         make_folder(parent)
         try:
             # Permissions alone do not tell: a disk can be full or mounted read-only.

@@ -78,7 +78,7 @@ function pressed(event) {
   const digit = /^Digit(\d)$/.exec(event.code);
   if (isArrow) seek(player.seconds + (key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 0.5 : 5));
   else if (digit) {
-    const row = digit[1] === "0" ? "residual" : `voice-${digit[1]}`;
+    const row = digit[1] === "0" ? "residual" : `line-${digit[1]}`;
     if (player.seed.tracks[row]) (event.shiftKey ? mute : solo)(row);
   } else {
     const action = KEYS[key] ?? KEYS[key.toLowerCase()];

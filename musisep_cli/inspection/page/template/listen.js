@@ -61,7 +61,7 @@ function mix() {
     $(".solo", track).setAttribute("aria-pressed", state.solo.has(row));
     $(".mute", track).setAttribute("aria-pressed", state.mute.has(row));
   }
-  for (const voice of $$(".notes .voice")) voice.classList.toggle("dim", gainOf(voice.dataset.row) === 0 && !isOriginal());
+  for (const line of $$(".notes .line")) line.classList.toggle("dim", gainOf(line.dataset.row) === 0 && !isOriginal());
   $("#original")?.setAttribute("aria-pressed", isOriginal());
 }
 
@@ -252,7 +252,7 @@ function folder() {
 }
 
 function command() {
-  const rows = run.names.map((_, i) => `voice-${i + 1}`);
+  const rows = run.names.map((_, i) => `line-${i + 1}`);
   const names = rows.map((row, i) => (nameInput(row).validity.valid && nameInput(row).value.trim()) || run.names[i]);
   // The command counts instruments as the seed does, the page as the seed that is on top.
   const own = player.seed.own.map((number, i) => [number, names[i]]).sort(([a], [b]) => a - b);

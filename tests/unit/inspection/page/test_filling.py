@@ -30,7 +30,7 @@ def test_facts_in_words(content: dict[str, Any]) -> None:
 
 
 def test_rows_are_instruments_residual_and_original(content: dict[str, Any]) -> None:
-    assert [row["key"] for row in content["rows"]] == ["voice-1", "voice-2", "residual", "mix"]
+    assert [row["key"] for row in content["rows"]] == ["line-1", "line-2", "residual", "mix"]
     tracks = content["run"]["seeds"][0]["tracks"]
     assert list(tracks) == [row["key"] for row in content["rows"]]
     assert set(tracks.values()) == set(content["run"]["sounds"])
@@ -40,7 +40,7 @@ def test_rows_are_instruments_residual_and_original(content: dict[str, Any]) -> 
 def test_the_script_gets_plain_json(content: dict[str, Any]) -> None:
     run = json.loads(json.dumps(content["run"], allow_nan=False))
     assert (run["seconds"], run["rate"], run["samples"]) == (3.0, RATE_HZ, 3 * RATE_HZ)
-    first = run["seeds"][0]["notes"]["voice-1"][0]
+    first = run["seeds"][0]["notes"]["line-1"][0]
     assert first[2] == "D5"
     assert 0 <= first[0] < 0.05 < 0.45 < first[1] < 0.55
 

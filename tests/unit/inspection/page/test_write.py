@@ -123,7 +123,7 @@ def test_hostile_names_do_not_break_out(tmp_path: Path) -> None:
 def test_a_page_of_limited_size_plays_the_files(tmp_path: Path) -> None:
     run = finished_run(tmp_path, track="é #1 %", n_seeds=1, duration_s=0.5)
     page = write_page(run.folder, largest=1000).read_text("utf-8")
-    assert "data-sound" not in page
+    assert 'type="text/plain"' not in page
     assert "media-src &#39;self&#39; file:" in page
     assert '"file": "instrument-1.wav"' in page
     assert not list(run.folder.glob(".musisep-*"))

@@ -1,11 +1,12 @@
 """Run folder: one file per stem, all inside the output folder."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from musisep_cli.errors import ConfigError, OutputError
-from musisep_cli.run.folder.layout import RunFolder, SoundFormat, prepare
+from musisep_cli.run.folder.layout import RunFolder, SoundFormat, found_at, prepare
 
 
 def test_files_lie_under_the_names_that_the_documentation_promises() -> None:
@@ -60,3 +61,23 @@ def test_a_name_that_is_too_long_is_found_before_the_work(tmp_path: Path) -> Non
     folder = RunFolder(out=tmp_path, track="mix", template="{stem}" + "x" * 300 + ".{ext}")
     with pytest.raises(OutputError, match="cannot be written"):
         prepare(folder, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("track", "template"),
+    [("mix", "{track}/{stem}.{ext}"), ("a/b/mix", "{stem}/{track}.{ext}"), ("mix", "{stem}.{ext}")],
+)
+def test_a_finished_run_is_found_from_its_folder(tmp_path: Path, track: str, template: str) -> None:
+    sound = SoundFormat(subtype="int16", extension="flac")
+    folder = RunFolder(out=tmp_path, track=track, template=template, sound=sound, group="moved")
+    names = ("instrument-1", "residual")
+    manifest = {
+        "output": {"filename": template, "format": "flac", "subtype": "int16"},
+        "stems": [{"name": name} for name in names],
+        "files": [os.path.relpath(folder.stem(name), folder.folder) for name in names],
+    }
+    found = found_at(folder.folder, manifest)
+    assert found is not None
+    assert [found.stem(name) for name in names] == [folder.stem(name) for name in names]
+    assert (found.folder, found.sound) == (folder.folder, sound)
+    assert found_at(folder.folder, {**manifest, "files": ["elsewhere/a.flac"]}) is None
