@@ -57,7 +57,7 @@ class Job:
     overwrite: bool
     resume: bool
     dry_run: bool
-    page: bool = True
+    page: bool
 
     def folder(self, track: str) -> RunFolder:
         """Return the folder in which the results of a recording go, by the recording's name."""
