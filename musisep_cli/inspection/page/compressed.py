@@ -1,8 +1,8 @@
 """Compressed sounds: MP3, which every browser plays, or Ogg Vorbis at rates that MP3 lacks.
 
-All sounds of a page have one codec, so that none is late against another. At an error of -33 dB an
-MP3 takes 1.2 times the size of Ogg Vorbis (`docs/listening.md`); but browsers of a few years ago
-play no Vorbis.
+All sounds of a page have one codec, so that none is late against another. At the same error an MP3
+takes 1.1 to 1.2 times the size of Ogg Vorbis (``python -m tests.benchmarks.codecs``); but there are
+browsers of the last years that play no Vorbis.
 
 Axes: ``t`` samples, ``c`` channels.
 """

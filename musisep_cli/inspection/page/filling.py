@@ -236,15 +236,14 @@ def _strips(listening: Listening, rate_hz: int, pitches: Range) -> dict[str, str
     """
     mix = mono(listening.mix.samples)
     peak_db = peak_level_db(mix, rate_hz)
+    low_hz, high_hz = frequency_hz(pitches.low), frequency_hz(pitches.high)
+    roll = strip_png(mix, rate_hz, low_hz=low_hz, high_hz=high_hz, height_px=_ROLL_HEIGHT_PX)
+    del mix  # of an hour there is room for one sound in memory, not for two
     strips = {
         sound.key: _address(strip_png(mono(sound.samples), rate_hz, peak_db=peak_db))
         for sound in listening.sounds
     }
-    low_hz, high_hz = frequency_hz(pitches.low), frequency_hz(pitches.high)
-    strips["roll"] = _address(
-        strip_png(mix, rate_hz, low_hz=low_hz, high_hz=high_hz, height_px=_ROLL_HEIGHT_PX)
-    )
-    return strips
+    return {**strips, "roll": _address(roll)}
 
 
 def _address(png: bytes) -> str:

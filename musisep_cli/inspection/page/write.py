@@ -12,7 +12,8 @@ import jinja2
 from musisep_cli.inspection.page.compressed import codec_for, compress, page_rate_hz
 from musisep_cli.inspection.page.content import Listening, read_listening
 from musisep_cli.inspection.page.filling import ALL_SEEDS_MARK, Compressed, filled, own_text
-from musisep_cli.machine.files import TEMPORARY, atomic_path
+from musisep_cli.machine import locks
+from musisep_cli.machine.files import TEMPORARY, atomic_path, remove_leftovers
 from musisep_cli.run.folder.layout import PAGE
 from musisep_cli.sound.audio_file import common_gain
 
@@ -38,14 +39,18 @@ def write_page(folder: Path, *, all_seeds: bool = False, largest: int = LARGEST_
         InputError: the run is not finished or damaged, or a stem is missing.
         OutputError: the file system refuses.
     """
+    with locks.hold(folder, locks.PATIENCE_S):
+        remove_leftovers(folder)
     listening = read_listening(folder, all_seeds=all_seeds)
     rate_hz = int(listening.separation.manifest["input"]["sample_rate_hz"])
     target = folder / PAGE
     with ExitStack() as stack:
         stored = _compressed(listening, rate_hz, folder, largest, stack)
         page = filled(listening, rate_hz, stored, all_seeds=all_seeds)
-        with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
-            stream.writelines(_template().generate(page))
+        with atomic_path(target) as temporary, temporary.open("wb") as stream:
+            for piece in _template().generate(page):
+                # A name that is not UTF-8 arrives as lone surrogates; their numbers are shown.
+                stream.write(piece.encode("utf-8", "backslashreplace"))
     return target
 
 
@@ -81,9 +86,10 @@ def _compressed(
         stack.callback(_remove, path)
         compress(path, sound.samples, rate_hz, gain=gain)
         n_bytes += path.stat().st_size * 4 // 3  # as Base64
-        if n_bytes > largest:
-            return {}
         stored[sound.key] = Compressed(path=path)
+        # An hour is clearly too much after its first sound: the others need not be tried.
+        if n_bytes > largest or n_bytes / len(stored) * len(sounds) > 2 * largest:
+            return {}
     return stored
 
 

@@ -247,7 +247,12 @@ const isWindows = () => /Win/.test(navigator.platform);
 /** The folder in which this page lies, as the machine that shows it calls it. */
 function folder() {
   if (location.protocol !== "file:") return run.name;
-  const path = decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "");
+  let path = location.pathname.replace(/\/[^/]*$/, "");
+  try {
+    path = decodeURIComponent(path);
+  } catch {
+    return run.name; // A name that is not UTF-8 can be typed by nobody.
+  }
   return isWindows() ? path.replace(/^\//, "").replaceAll("/", "\\") : path;
 }
 
