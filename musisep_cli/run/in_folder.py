@@ -231,7 +231,7 @@ def deliver(
         "sum_error": error,
         "files": [os.path.relpath(file, folder.folder) for file in (*files, folder.manifest)],
         "wall_s": made_on["wall_s"],
-        "machine": made_on["machine"],
+        "machine": made_on.get("machine", {}),
     }
     write_json_atomic(folder.manifest, described)
     kept = {path.resolve() for path in files}

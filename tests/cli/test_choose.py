@@ -73,6 +73,17 @@ def test_what_cannot_be_chosen_is_refused(
     assert (folder / "manifest.json").read_bytes() == before
 
 
+def test_a_damaged_run_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    folder = finished_run(tmp_path, duration_s=0.5).folder
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text("utf-8").replace('"wall_s"', '"wall"'), "utf-8")
+    before = {path: path.read_bytes() for path in folder.glob("*.*")}
+    result = run(folder, "--seed", 1)
+    assert result.exit_code == 1
+    assert "is incomplete or was changed" in result.stderr
+    assert {path: path.read_bytes() for path in folder.glob("*.*")} == before
+
+
 def test_what_is_no_separation_is_refused(tmp_path: Path) -> None:
     for what in (tmp_path, tmp_path / "none.wav"):
         result = run(what, "--seed", 0)

@@ -47,13 +47,16 @@ def choose(
     from musisep_cli.errors import ConfigError, InputError, MusisepError
     from musisep_cli.inspection.kinds import kind_of
     from musisep_cli.inspection.page.write import holds_all_seeds, write_page
+    from musisep_cli.inspection.separation import read_separation
     from musisep_cli.run import by_hand
+    from musisep_cli.run.folder.layout import PAGE
 
     try:
         kind, path = kind_of(str(run))
         if kind != "separation":
             raise InputError(f"{run}: is no folder of a separation. Give one.")
-        with_all_seeds = holds_all_seeds(path / "listen.html")
+        read_separation(path)  # a damaged run is told of before anything is changed
+        with_all_seeds = holds_all_seeds(path / PAGE)
         given = None if names is None else names.split(",")
         folder = by_hand.choose(path, seed, given)
         if not no_page:
