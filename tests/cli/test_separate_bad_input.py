@@ -173,7 +173,7 @@ def test_what_looks_odd_and_is_not(tmp_path: Path, name: str) -> None:
 
 # Disks
 
-N_PICTURES = 2  # which the tests do not draw
+N_DRAWN = 3  # pictures and the page, which the tests do not draw
 
 
 def test_a_disk_that_fills_up_leaves_the_folder_resumable(
@@ -184,7 +184,7 @@ def test_a_disk_that_fills_up_leaves_the_folder_resumable(
     expected = files(results(tmp_path, "mix"))
     # Every file that is renamed into its place in turn is the last that the disk has room for.
     genuine = Path.replace
-    for room in range(len(expected) - N_PICTURES):
+    for room in range(len(expected) - N_DRAWN):
         left = room
 
         def replace(self: Path, target: Path) -> Path:
