@@ -1,7 +1,7 @@
 r"""Agreement of seeds: how far they tell the same tale of who plays what, frame by frame.
 
-Seeds that start at random and end in the same answer are probably right, and where they differ at
-most one of them is. Nobody needs to know the truth for that.
+Where seeds contradict each other at most one of them is right; nobody needs to know the truth for
+that. Where all say the same they may be wrong together, so it is a hint and no measure of quality.
 
 1. In a frame seed s has the tones of those instruments that sound (rule 1 of the note list). Two
    tones of two seeds are the same if less than 0.7 semitones lie between them.
