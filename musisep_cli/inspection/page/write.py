@@ -15,13 +15,14 @@ from musisep_cli.inspection.page.filling import ALL_SEEDS_MARK, Compressed, fill
 from musisep_cli.machine import locks
 from musisep_cli.machine.files import TEMPORARY, atomic_path, remove_leftovers
 from musisep_cli.run.folder.layout import PAGE
+from musisep_cli.run.in_folder import PATIENCE_S
 from musisep_cli.sound.audio_file import common_gain
 
 LARGEST_BYTES = 200_000_000
 """Size of a page in bytes above which it plays the files beside it: browsers take long to open a
 larger one, and mail and chat do not carry it."""
 _HEAD_BYTES = 4096
-"""Bytes at the start of a page in which that mark lies."""
+"""Bytes at the start of a page in which the mark of all seeds lies."""
 
 
 def write_page(folder: Path, *, all_seeds: bool = False, largest: int = LARGEST_BYTES) -> Path:
@@ -39,19 +40,18 @@ def write_page(folder: Path, *, all_seeds: bool = False, largest: int = LARGEST_
         InputError: the run is not finished or damaged, or a stem is missing.
         OutputError: the file system refuses.
     """
-    with locks.hold(folder, locks.PATIENCE_S):
+    # Otherwise another process could change the stems meanwhile, or take our files for leftovers.
+    with locks.hold(folder, PATIENCE_S), ExitStack() as stack:
         remove_leftovers(folder)
-    listening = read_listening(folder, all_seeds=all_seeds)
-    rate_hz = int(listening.separation.manifest["input"]["sample_rate_hz"])
-    target = folder / PAGE
-    with ExitStack() as stack:
+        listening = read_listening(folder, all_seeds=all_seeds)
+        rate_hz = int(listening.separation.manifest["input"]["sample_rate_hz"])
         stored = _compressed(listening, rate_hz, folder, largest, stack)
         page = filled(listening, rate_hz, stored, all_seeds=all_seeds)
-        with atomic_path(target) as temporary, temporary.open("wb") as stream:
+        with atomic_path(folder / PAGE) as temporary, temporary.open("wb") as stream:
             for piece in _template().generate(page):
                 # A name that is not UTF-8 arrives as lone surrogates; their numbers are shown.
                 stream.write(piece.encode("utf-8", "backslashreplace"))
-    return target
+    return folder / PAGE
 
 
 def holds_all_seeds(page: Path) -> bool:
