@@ -89,7 +89,7 @@ def finished_run(
     ranking = best_first(made_seeds.found(folder, run))
     with patch.object(pictures, "write_spectrogram", lambda path, *_, **__: path.touch()):
         made_on = {"device": "cpu", "wall_s": 1.0, "machine": {}}
-        deliver(folder, recording, content, ranking, made_on=made_on)
+        deliver(folder, recording, content, ranking, made_on=lambda: made_on)
     return Run(folder=folder.folder, recording=path, truth=truth)
 
 

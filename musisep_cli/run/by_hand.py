@@ -73,7 +73,7 @@ def choose(folder: Path, seed: int, names: Sequence[str] | None = None) -> RunFo
             _recording(before, place),
             content,
             [_score(row) for row in before["ranking"]],
-            made_on=before,
+            made_on=lambda: before,
             by_hand=ByHand(seed=seed, names=names),
         )
     return place

@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -145,7 +145,7 @@ def separate_into(
             recording,
             content,
             ranking,
-            made_on={
+            made_on=lambda: {
                 "device": str(device),
                 "wall_s": round(time.monotonic() - started_s, 3),
                 "machine": _machine(),
@@ -174,7 +174,7 @@ def deliver(
     content: Manifest,
     ranking: Sequence[SeedScore],
     *,
-    made_on: Manifest,
+    made_on: Callable[[], Manifest],
     by_hand: ByHand | None = None,
 ) -> None:
     """Write the chosen seed's files at the top of the folder, the manifest last.
@@ -188,7 +188,7 @@ def deliver(
         recording: what was separated.
         content: identity of the separation.
         ranking: all seeds that are done, that with the lowest objective first.
-        made_on: device, time and machine of the separation, as the manifest tells them.
+        made_on: returns device, time and machine of the separation, when all else is written.
         by_hand: the seed that is chosen, if not the first of the ranking.
 
     Raises:
@@ -219,19 +219,20 @@ def deliver(
     files += tables.write_pictures(folder, pictures, rate_hz)
     learned = (folder.seed(chosen) / name for name in (tables.DICTIONARY, tables.PITCH))
     files += [_copy(path, folder) for path in learned if path.exists()]
+    made = made_on()
     described = {
         "format": manifest.FORMAT,
         **_covering(content, ranking, None if by_hand is None else chosen),
         "stems": [manifest.level(name, sound, recording, gain) for name, sound in parts.items()],
-        "device": made_on["device"],
+        "device": made["device"],
         "chosen_seed": chosen,
         "chosen_by": CRITERION if by_hand is None else CRITERION_BY_HAND,
         "ranking": [made_seeds.summary(row) for row in ranking],
         "gain": gain,
         "sum_error": error,
         "files": [os.path.relpath(file, folder.folder) for file in (*files, folder.manifest)],
-        "wall_s": made_on["wall_s"],
-        "machine": made_on.get("machine", {}),
+        "wall_s": made["wall_s"],
+        "machine": made.get("machine", {}),
     }
     write_json_atomic(folder.manifest, described)
     kept = {path.resolve() for path in files}
