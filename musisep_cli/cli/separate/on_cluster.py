@@ -194,7 +194,7 @@ class Batch:
             opened.dead[seed] = ended.value
         elif opened.error is None:
             opened.error = self._error(number, ended)
-            self.crew.stop(*((number, other) for other in opened.seeds))
+            self.crew.stop({(number, other) for other in opened.seeds})
         if opened.seeds:
             return
         if opened.error is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -274,13 +274,16 @@ class Crew:
             return None
         return Ended(key=key, how=how, value=value)
 
-    def stop(self, *keys: Key) -> None:
-        """Have units end at their next step, with their state kept; all of them without any key.
+    def stop(self, keys: Collection[Key] | None = None) -> None:
+        """Have some units, or all, end at their next step with their state kept.
 
         In a worker this is what Ctrl-C is in a program: ``machine.interruption`` defers it.
+
+        Args:
+            keys: names of the units; None for all.
         """
         for reference, key in self._keys.items():
-            if (not keys or key in keys) and key not in self._stopped:
+            if (keys is None or key in keys) and key not in self._stopped:
                 self._stopped.add(key)
                 self._ray.cancel(reference)
 

@@ -26,6 +26,7 @@ def job(preset: str = "quick", **more: object) -> Job:
         "overwrite": False,
         "resume": False,
         "dry_run": False,
+        "where": "",
     }
     assert given.keys() == {entry.name for entry in fields(Job)}
     return Job(**{**given, **more})  # type: ignore[arg-type]

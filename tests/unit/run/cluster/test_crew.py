@@ -147,7 +147,7 @@ def test_who_is_stopped_puts_its_work_down_and_who_waits_does_not_begin(
     deadline_s = time.monotonic() + PATIENCE_S
     while not (tmp_path / "begun").exists() and time.monotonic() < deadline_s:
         list(crew.news())
-    crew.stop(3)
+    crew.stop({3})
     crew.stop()
     ended = all_news(crew)
     assert {news.how for news in ended.values()} == {"stopped"}
