@@ -38,7 +38,8 @@ class _Open:
     Attributes:
         source: the input, with its path as the user gave it.
         looked: what there is to do; None before that is known.
-        seeds: seeds that have not ended.
+        waiting: seeds that were not given to the crew yet.
+        seeds: seeds that it has in hand.
         dead: seeds that were given up, each with what their worker died of.
         error: error that ended a unit; the others were stopped for it.
         started_s: monotonic time at which it was opened.
@@ -46,6 +47,7 @@ class _Open:
 
     source: Source
     looked: Looked | None = None
+    waiting: deque[int] = field(default_factory=deque)
     seeds: set[int] = field(default_factory=set)
     dead: dict[int, str] = field(default_factory=dict)
     error: str | None = None
@@ -94,6 +96,7 @@ class Batch:
         self.sent = replace(job, inputs=(), warnings=(), out=job.out.absolute())
         self.waiting = deque(enumerate(sources))
         self.open: dict[int, _Open] = {}
+        self.ready: deque[int] = deque()  # recordings with seeds to be given
         self.outcomes: dict[int, Outcome] = {}
         self.is_stopping = False
 
@@ -106,7 +109,7 @@ class Batch:
         unfit: ClusterError | None = None
         try:
             with interruption.deferred() as requested:
-                while self.crew.n_in_hand or (self.waiting and not self.is_stopping):
+                while self.crew.n_in_hand or (self._has_more and not self.is_stopping):
                     if requested.is_set() and not self.is_stopping:
                         self._stop()
                     self._fill()
@@ -130,12 +133,32 @@ class Batch:
             self.is_stopping = True
             self.crew.stop()
 
+    @property
+    def _has_more(self) -> bool:
+        """Return whether there is something to give to the crew."""
+        return bool(self.ready or self.waiting)
+
     def _fill(self) -> None:
-        """Open recordings while the crew has room for more units."""
-        while self.waiting and not self.is_stopping and self.crew.n_wanted > 0:
+        """Give the crew units while it has room: seeds of open recordings, then new recordings."""
+        while self._has_more and not self.is_stopping and self.crew.n_wanted > 0:
+            if self.ready:
+                self._give_seed(self.ready[0])
+                continue
             number, source = self.waiting.popleft()
             self.open[number] = _Open(source=source)
             self.crew.give((number, LOOK), Look(job=self.sent, source=_sent(source)), Needs())
+
+    def _give_seed(self, number: int) -> None:
+        """Give the next seed of a recording to the crew, if one waits."""
+        opened = self.open.get(number)
+        if opened is None or opened.looked is None or not opened.waiting:
+            self.ready.popleft()
+            return
+        seed = opened.waiting.popleft()
+        opened.seeds.add(seed)
+        content = opened.looked.content
+        work = MakeSeed(job=self.sent, source=_sent(opened.source), content=content, seed=seed)
+        self.crew.give((number, seed), work, self.crew.needs)
 
     def _take_in(self, news: tuple[Any, Progress] | Ended) -> None:
         """Take in a report, or the end of a unit."""
@@ -175,12 +198,8 @@ class Batch:
             self.reporter.begin(
                 name, looked, folder, looked.state, looked.warnings, number=number + 1
             )
-        opened.seeds = set(looked.missing)
-        for seed in looked.missing if not self.is_stopping else ():
-            work = MakeSeed(
-                job=self.sent, source=_sent(opened.source), content=looked.content, seed=seed
-            )
-            self.crew.give((number, seed), work, self.crew.needs)
+        opened.waiting.extend(looked.missing)
+        self.ready.append(number)
         if not looked.missing:
             self._finish(number)
 
@@ -194,8 +213,9 @@ class Batch:
             opened.dead[seed] = ended.value
         elif opened.error is None:
             opened.error = self._error(number, ended)
+            opened.waiting.clear()
             self.crew.stop({(number, other) for other in opened.seeds})
-        if opened.seeds:
+        if opened.seeds or opened.waiting:
             return
         if opened.error is not None:
             self._close(number, status="failed", error=opened.error)
