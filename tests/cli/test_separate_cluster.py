@@ -242,7 +242,11 @@ def test_two_drivers_on_one_folder_make_nothing_twice(
         for _ in range(2)
     ]
     outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+    for process, output in zip(both, outputs, strict=True):
+        # Where a seed takes longer than the patience with a lock, who waits for it names the holder.
+        assert process.returncode == 0 or "is in use by process" in output, output
+    last = on(machines, songs, "--seeds", 2, "--resume")
+    assert last.exit_code == 0, last.output
     assert contents(tmp_path / "out") == files
     assert all(counts.total() == N_BLOCKS for counts in blocks(songs).values())
 
