@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -21,8 +22,8 @@ from unittest.mock import patch
 from musisep_cli.cli import inputs
 from musisep_cli.cli.separate import run, tables
 from musisep_cli.cli.separate.job import Outcome
-from musisep_cli.run import in_folder
 from musisep_cli.run.folder import manifest
+from musisep_cli.run.folder.layout import RunFolder
 from musisep_cli.sound import audio_file
 from tests.cli.separating import invoke
 from tests.paced_method import PacedMethod, write_songs
@@ -30,20 +31,23 @@ from tests.paced_method import PacedMethod, write_songs
 N_UNITS = 100
 UNIT_S = 1.0
 N_BLOCKS = 20
+AT_ONCE = 2
 N_FOLDERS = (1_000, 10_000)
 FLAGS = ("-n", "2", "--preset", PacedMethod.name, "--cpu", "--threads", "1")
 PROGRAM = "from tests import paced_method; from musisep_cli.cli.app import main; main()"
 
 
 def overhead() -> Iterator[str]:
-    yield f"{N_UNITS} units of {UNIT_S:.0f} s that wait and do not compute, two at once; load"
-    yield f"average of the machine's {os.cpu_count()} cores meanwhile."
+    yield (
+        f"{N_UNITS} seeds of {UNIT_S:.0f} s that wait and do not compute, {AT_ONCE} at once on"
+        f" {os.cpu_count()} cores; the load is what the machine had to do at the end."
+    )
     yield ""
     yield "| engine | wall time | beyond the work, a unit | load |"
     yield "| --- | --- | --- | --- |"
-    for name, flags in (("`--jobs 2`", ("-j", "2")), ("Ray", ("--cluster", "local", "-j", "2"))):
+    for name, flags in (("`-j 2`", ("-j", "2")), ("`--cluster local`", ("--cluster", "local"))):
         seconds = _made(N_UNITS, flags)
-        lost_s = (seconds - N_UNITS * UNIT_S / 2) / N_UNITS
+        lost_s = (seconds * AT_ONCE - N_UNITS * UNIT_S) / N_UNITS
         yield f"| {name} | {seconds:.0f} s | {lost_s:.2f} s | {os.getloadavg()[0]:.0f} |"
 
 
@@ -129,21 +133,24 @@ def _finished(folder: Path, n_folders: int) -> tuple[Path, Path]:
     return songs, out
 
 
-def memory(n_outcomes: int = 10_000) -> float:
-    """Bytes that the driver keeps of each recording until the end."""
-    import tracemalloc
-
+def memory(n_recordings: int = 10_000) -> tuple[float, float]:
+    """Bytes that the driver keeps of each recording: to begin with, and of its outcome."""
     with tempfile.TemporaryDirectory() as name:
         songs, out = _finished(Path(name), 1)
         content = json.loads((out / "musisep" / "0" / "manifest.json").read_text())
+        for number in range(1, n_recordings):
+            os.link(songs / "0.wav", songs / f"{number}.wav")
         tracemalloc.start()
+        sources = inputs.expand([str(songs)], out / "musisep")
+        before = tracemalloc.get_traced_memory()[0]
         kept = []
-        for number in range(n_outcomes):
-            source = inputs.Source(songs / f"{number}.wav", str(number))
-            folder = in_folder.RunFolder(out=out, track=str(number))
+        for source in sources:
+            folder = RunFolder(out=out, track=source.track)
             done = Outcome(source=source, status="done", folder=folder, manifest=dict(content))
             kept.append(done.without_manifest())
-        return tracemalloc.get_traced_memory()[0] / n_outcomes
+        after = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return before / n_recordings, (after - before) / n_recordings
 
 
 if __name__ == "__main__":
@@ -151,4 +158,5 @@ if __name__ == "__main__":
     for line in pages[sys.argv[1]]():
         print(line, flush=True)
     if sys.argv[1] == "folders":
-        print(f"\nThe driver keeps {memory():.0f} bytes of each recording.")
+        first, later = memory()
+        print(f"\nThe driver keeps {first:.0f} bytes of each input and {later:.0f} of its outcome.")

@@ -54,7 +54,11 @@ class Machines:
 
 @pytest.fixture(scope="module")
 def machines(repository: Path) -> Iterator[Machines]:
-    """Two nodes with a CPU each; the driver is on the first."""
+    """Two nodes with a CPU each; the driver is on the first.
+
+    This process stays connected, so that workers import PyTorch once and not for every test.
+    """
+    import ray
     from ray.cluster_utils import Cluster
 
     settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
@@ -63,13 +67,15 @@ def machines(repository: Path) -> Iterator[Machines]:
         cluster = Cluster(initialize_head=True, head_node_args=head)
         machines = Machines(cluster)
         machines.add()
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
         yield machines
+        ray.shutdown()
         cluster.shutdown()
 
 
 def on(machines: Machines, songs: Path, *arguments: object) -> Result:
     """A run on the cluster into the folder `out` beside the songs."""
-    out = ("-o", songs.parent / "out", "--cluster", machines.address)
+    out = ("-o", songs.parent / "out", "--cluster", "auto")
     return invoke(songs, *FLAGS, *out, *arguments, drawn=True)
 
 
@@ -241,9 +247,13 @@ def test_two_drivers_on_one_folder_make_nothing_twice(
         )
         for _ in range(2)
     ]
-    outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
+    try:
+        outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
+    finally:
+        for process in both:
+            process.kill()
     for process, output in zip(both, outputs, strict=True):
-        # Where a seed takes longer than the patience with a lock, who waits for it names the holder.
+        # Where a seed takes longer than the patience with a lock, who waits names the holder.
         assert process.returncode == 0 or "is in use by process" in output, output
     last = on(machines, songs, "--seeds", 2, "--resume")
     assert last.exit_code == 0, last.output
@@ -262,7 +272,7 @@ def test_a_node_that_has_no_gpu_for_work_on_one_is_refused(
     songs = write_songs(tmp_path, "a")
     refused = on(machines, songs, "--gpu")
     assert refused.exit_code == 2  # --cpu is among the flags
-    out = ("-o", tmp_path / "out", "--cluster", machines.address)
+    out = ("-o", tmp_path / "out", "--cluster", "auto")
     flags = [flag for flag in FLAGS if flag != "--cpu"]
     refused = invoke(songs, *flags, *out, "--gpu")
     assert refused.exit_code == 1

@@ -65,11 +65,17 @@ def separate_all(
     """
     needs = Needs(n_cpus=job.config.run.threads, n_gpus=int(job.device.type == "cuda"))
     out = job.out.absolute()
-    with (
-        hired(connection, out, needs=needs, most=job.jobs) as crew,
-        reporter.batch_progress() as display,
-    ):
-        return Batch(sources, job, reporter, crew, display).run()
+    try:
+        with (
+            hired(connection, out, needs=needs, most=job.jobs) as crew,
+            reporter.batch_progress() as display,
+        ):
+            return Batch(sources, job, reporter, crew, display).run()
+    except KeyboardInterrupt:  # before the first unit
+        first = sources[0]
+        outcome = Outcome(source=first, status="interrupted", folder=job.folder(first.track))
+        reporter.show(outcome)
+        return [outcome]
 
 
 class Batch:
@@ -121,6 +127,9 @@ class Batch:
                             self._take_in(news)
         except KeyboardInterrupt:
             self.is_stopping = True
+        if self.is_stopping and self.waiting and not self.open:
+            number, source = self.waiting.popleft()  # else nothing would say that all is not done
+            self.open[number] = _Open(source=source)
         for number in list(self.open):
             self._close(number, status="interrupted")
         if unfit is not None:

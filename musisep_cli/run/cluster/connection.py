@@ -16,8 +16,8 @@ from typing import Any
 from musisep_cli.errors import ClusterError
 
 LOCAL, AUTO = "local", "auto"
-"""Addresses that start a Ray on this machine for this command alone, and that find a running one.
-"""
+"""Addresses that start a Ray on this machine for this command alone, and that take the one to which
+this process is connected, or else one that runs here."""
 STORE_BYTES = 100_000_000
 """Memory in bytes for what goes through Ray in local mode: settings and reports are small."""
 PATIENCE_S = 5.0
@@ -112,6 +112,9 @@ def connected(address: str, *, least_cpus: int) -> Iterator[Connection]:
         # Workers as important as those of --jobs; Ray would let them wait for all other programs.
         os.environ.setdefault("RAY_worker_niceness", "0")
     module = ray()
+    if address == AUTO and module.is_initialized():
+        yield Connection(address=address)  # whoever connected this process ends that too
+        return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if address == LOCAL:
         options |= {

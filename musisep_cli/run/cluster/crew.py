@@ -143,14 +143,15 @@ class Crew:
         Raises:
             ClusterError: one cannot, or none has room for a unit; the message says why.
         """
-        nodes, needs = self.connection.nodes(), self.needs
+        needs = self.needs
+        nodes = [node for node in self.connection.nodes() if node.n_cpus]  # work goes to these
         if needs.n_gpus and not any(node.n_gpus for node in nodes):
             raise ClusterError(
                 f"a GPU is asked for, and none of the {len(nodes)} nodes of "
                 f"{self.connection.words()} has one. Use --cpu, or add a node with one."
             )
         if not self.room:
-            largest = max(node.n_cpus for node in nodes)
+            largest = max((node.n_cpus for node in nodes), default=0)
             raise ClusterError(
                 f"no node of {self.connection.words()} has room for --threads {needs.n_cpus}"
                 f"{' beside a GPU' * needs.n_gpus}: the largest has {largest} CPUs."

@@ -196,6 +196,20 @@ def test_a_signal_ends_all_with_exit_code_130(hire: Any, tmp_path: Path) -> None
     assert separate(songs, "--seeds", 2, "--resume").exit_code == 0
 
 
+def test_a_signal_between_two_recordings_is_no_success(hire: Any, tmp_path: Path) -> None:
+    songs = write_songs(tmp_path, "a", "b")
+
+    def interrupt(key: Any) -> None:
+        if key == (0, on_cluster.FINISH):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    hire(interrupt).at_most = 1
+    result = separate(songs)
+    assert result.exit_code == 130
+    assert "2 recordings: 1 done, 1 interrupted" in result.stdout
+    assert "Recordings done before it: 1" in result.stderr
+
+
 def test_a_recording_that_changes_meanwhile_is_refused(hire: Any, tmp_path: Path) -> None:
     songs = write_songs(tmp_path, "a", "b")
 

@@ -17,7 +17,7 @@ class Ray(SimpleNamespace):
     """Stands for the module, with two nodes of which one has left."""
 
     def __init__(self, error: Exception | None = None) -> None:
-        super().__init__(started=[], n_ended=0)
+        super().__init__(started=[], n_ended=0, is_initialized=lambda: False)
         self.error = error
 
     def init(self, **options: Any) -> None:
@@ -100,6 +100,14 @@ def test_what_ray_refuses_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> 
         pass
     assert "ray start --head" in str(error.value)
     assert "manual" not in str(error.value)
+
+
+def test_who_is_connected_already_stays_so(module: Ray) -> None:
+    module.is_initialized = lambda: True
+    with connected("auto", least_cpus=1) as found:
+        assert found.address == "auto"
+    assert not module.started
+    assert module.n_ended == 0
 
 
 def test_nodes_that_left_do_not_count(module: Ray) -> None:
