@@ -28,7 +28,7 @@ from tests.small_method import N_BLOCKS
 pytest.importorskip("ray", reason="Ray is not installed; it comes with the extra `cluster`")
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("default")]
 
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0
 FLAGS = ("-n", 2, "--preset", paced_method.PacedMethod.name, "--cpu", "--threads", 1, "--without")
 PROGRAM = "from tests import paced_method; from musisep_cli.cli.app import main; main()"
 BLOCK_S = 0.1

@@ -80,6 +80,7 @@ class _Unit:
         furthest: the most that was done of every stage, as far as reported.
         got_further: whether this try did more than those before it.
         n_deaths: workers that died since one got further.
+        begun_again: whether one died at all.
     """
 
     work: bytes
@@ -227,10 +228,8 @@ class Crew:
     def news(self) -> Iterator[tuple[Key, Progress] | Ended]:
         """Wait a moment, and yield what came: reports, and units that ended.
 
-        A unit whose worker died is begun again here; so is none after ``stop``.
-
-        Raises:
-            ClusterError: a node that joined the cluster later cannot work for this driver.
+        A unit whose worker died is begun again here, but not after ``stop``. One that ended as
+        "unfit" was given to a node that joined later: Ray would go on to send it work.
         """
         if not self._keys:
             return
@@ -266,14 +265,19 @@ class Crew:
         except self._exceptions.RayTaskError as error:
             return Ended(key=key, how="bug", value=str(error))
         except self._exceptions.RayError as error:
-            if key in self._stopped:
-                return Ended(key=key, how="stopped")
-            n_deaths = self._units[key].count_death()
-            if n_deaths >= TRIES:
-                return Ended(key=key, how="died", value=_cause(error))
-            self._begin(key)
-            return None
+            return self._again(key, _cause(error))
+        if how == "stopped":  # by us, or by who ended its machine politely
+            return self._again(key, "ended by a signal on its machine")
         return Ended(key=key, how=how, value=value)
+
+    def _again(self, key: Key, cause: str) -> Ended | None:
+        """Begin a unit once more, unless it was to stop or this was its last try."""
+        if key in self._stopped:
+            return Ended(key=key, how="stopped")
+        if self._units[key].count_death() >= TRIES:
+            return Ended(key=key, how="died", value=cause)
+        self._begin(key)
+        return None
 
     def stop(self, keys: Collection[Key] | None = None) -> None:
         """Have some units, or all, end at their next step with their state kept.

@@ -92,6 +92,18 @@ def die_further_on(folder: Path, name: str) -> Work:
     return work
 
 
+def end_politely(folder: Path, name: str) -> Work:
+    """Is stopped at first, by nobody that the driver knows of: its machine is shut down."""
+
+    def work(on_progress: OnProgress, again: bool) -> bool:
+        with interruption.deferred():
+            if once_more(folder, name) == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return again
+
+    return work
+
+
 def refuse(on_progress: OnProgress, again: bool) -> None:
     raise InputError("made to happen")
 
@@ -104,6 +116,7 @@ def test_units_end_in_their_own_ways_and_none_disturbs_another(crew: Crew, tmp_p
     crew.give("refused", refuse, ONE)
     crew.give("bug", divide, ONE)
     crew.give("killed once", die(tmp_path, "once", times=1), ONE)
+    crew.give("ended politely", end_politely(tmp_path, "politely"), ONE)
     crew.give("killed always", die(tmp_path, "always", times=99), ONE)
     crew.give("further on", die_further_on(tmp_path, "further"), ONE)
     for number in range(4):
