@@ -216,7 +216,9 @@ def test_a_unit_that_always_dies_is_named_and_the_rest_done(
 
 
 @pytest.mark.slow
-def test_a_node_that_leaves_costs_nothing_else(machines: Machines, tmp_path: Path) -> None:
+def test_a_node_that_leaves_costs_nothing_else(
+    machines: Machines, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     songs = write_songs(tmp_path, "a", "b", "c", block_s=BLOCK_S)
     files = expected(songs)
     node = machines.add(num_cpus=2)
@@ -228,6 +230,7 @@ def test_a_node_that_leaves_costs_nothing_else(machines: Machines, tmp_path: Pat
     assert result.exit_code == 0, result.output
     assert contents(tmp_path / "out") == files
     assert sum(counts.total() for counts in blocks(songs).values()) <= 3 * N_BLOCKS + 2 * 2
+    assert "raylet" not in capfd.readouterr().out  # which is for results
 
 
 @pytest.mark.slow

@@ -83,6 +83,8 @@ def ray() -> Any:
         ClusterError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Any line: when a node leaves, Ray would print its last log among the results on stdout.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "(?s).")
     try:
         import ray as module
     except ImportError as error:

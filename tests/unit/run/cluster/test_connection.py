@@ -1,5 +1,6 @@
 """The connection: what is no address, where nobody answers, and what to do without Ray."""
 
+import re
 import socket
 import sys
 from contextlib import closing
@@ -52,6 +53,7 @@ def test_a_local_ray_has_no_dashboard_and_is_ended(
     module: Ray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    monkeypatch.delenv("RAY_DEDUP_LOGS_SKIP_REGEX", raising=False)
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
     with connected("local", least_cpus=1000) as found:
         [options] = module.started
@@ -60,6 +62,7 @@ def test_a_local_ray_has_no_dashboard_and_is_ended(
         assert options["num_cpus"] == 1000
         assert connection.os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
         assert connection.os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+        assert re.search(connection.os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"], "any line\nof Ray's")
         assert module.n_ended == 0
         assert found.address == "local"
     assert module.n_ended == 1
