@@ -128,16 +128,23 @@ def connected(address: str, *, least_cpus: int) -> Iterator[Connection]:
         _knock(address)
     try:
         module.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of Ray's many kinds, of which some are nothing but Exception
+        module.shutdown()
         [reason, *_] = str(error).strip().splitlines() or [type(error).__name__]
         raise ClusterError(
-            f"--cluster {address}: no cluster can be used there ({reason}). Start one with `ray "
-            "start --head`, or use this machine alone: --cluster local."
+            f"--cluster {address}: no Ray can be used there ({reason}). {_remedy(address)}"
         ) from error
     try:
         yield Connection(address=address)
     finally:
         module.shutdown()
+
+
+def _remedy(address: str) -> str:
+    """Return what to do if there is no Ray at an address."""
+    if address == LOCAL:
+        return "Try again when the machine is less busy, or use -j without --cluster."
+    return "Start one with `ray start --head`, or use this machine alone: --cluster local."
 
 
 def _n_cores() -> int:
@@ -163,6 +170,5 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), PATIENCE_S).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(
-            f"--cluster {address}: nobody answers there ({error}). Start a cluster with `ray start "
-            "--head`, or use this machine alone: --cluster local."
+            f"--cluster {address}: nobody answers there ({error}). {_remedy(address)}"
         ) from error

@@ -105,6 +105,17 @@ def test_what_ray_refuses_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert "manual" not in str(error.value)
 
 
+def test_a_ray_that_does_not_start_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = Ray(Exception("The current node timed out during startup."))
+    monkeypatch.setitem(sys.modules, "ray", module)
+    with (
+        pytest.raises(ClusterError, match="or use -j without --cluster"),
+        connected("local", least_cpus=1),
+    ):
+        pass
+    assert module.n_ended == 1
+
+
 def test_who_is_connected_already_stays_so(module: Ray) -> None:
     module.is_initialized = lambda: True
     with connected("auto", least_cpus=1) as found:
