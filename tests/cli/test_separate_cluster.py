@@ -46,7 +46,15 @@ class Machines:
         return str(self.cluster.address)
 
     def add(self, **options: Any) -> Any:
-        return self.cluster.add_node(object_store_memory=80_000_000, **{"num_cpus": 1} | options)
+        """Add a node; on a busy machine Ray's patience with its own processes may end first."""
+        for patience in (2, 1, 0):
+            try:
+                node = {"num_cpus": 1, "object_store_memory": 80_000_000, **options}
+                return self.cluster.add_node(**node)
+            except Exception as error:
+                if not patience or "timed out during startup" not in str(error):
+                    raise
+        return None
 
     def remove(self, node: Any) -> None:
         self.cluster.remove_node(node, allow_graceful=False)
@@ -308,37 +316,37 @@ def test_a_node_with_another_musisep_is_refused(machines: Machines, tmp_path: Pa
 
 @pytest.mark.slow
 def test_twenty_random_kills_over_twelve_units(machines: Machines, tmp_path: Path) -> None:
-    songs = write_songs(tmp_path, "a", "b", "c", "d", block_s=BLOCK_S)
+    songs = write_songs(tmp_path, "a", "b", "c", "d", block_s=3 * BLOCK_S)
     files = expected(songs, "--seeds", 3)
     chance, killed, over = random.Random(0), [], threading.Event()
 
     def kill_again_and_again() -> None:
         while len(killed) < N_KILLS and not over.is_set():
-            over.wait(chance.uniform(0.2, 2.0))
+            over.wait(chance.uniform(0.1, 1.0))
             finished = {unit for unit, counts in blocks(songs).items() if counts[N_BLOCKS]}
-            at_work = sorted({*processes(songs).items()} - {*zip(finished, finished, strict=True)})
-            alive = [
-                (unit, pid) for unit, pid in at_work if _is_alive(pid) and unit not in finished
+            at_work = [
+                (unit, process)
+                for unit, process in processes(songs).items()
+                if unit not in finished and killed.count(unit) < 2 and _is_alive(process)
             ]
-            if alive:
-                unit, process = chance.choice(alive)
+            if at_work:
+                unit, process = chance.choice(at_work)
                 os.kill(process, signal.SIGKILL)
                 killed.append(unit)
 
     killer = threading.Thread(target=kill_again_and_again, daemon=True)
     killer.start()
-    runs = [on(machines, songs, "--seeds", 3, "--resume")]
-    while runs[-1].exit_code == 1 and len(runs) < 5:  # a unit was given up
-        runs.append(on(machines, songs, "--seeds", 3, "--resume"))
+    result = on(machines, songs, "--seeds", 3)
     over.set()
     killer.join()
-    assert runs[-1].exit_code == 0, runs[-1].output
+    assert result.exit_code == 0, result.output
     assert contents(tmp_path / "out") == files
     done = blocks(songs)
     assert len(done) == 12
     extra = sum(counts.total() for counts in done.values()) - 12 * N_BLOCKS
-    print(f"{len(killed)} kills, {len(runs)} runs, {extra} blocks twice: {Counter(killed)}")  # noqa: T201
+    print(f"{len(killed)} kills, {extra} blocks twice: {Counter(killed)}")  # noqa: T201
     assert len(killed) >= N_KILLS
+    assert len(set(killed)) >= N_KILLS // 2
     assert extra <= 2 * len(killed)
 
 
