@@ -303,6 +303,8 @@ def test_a_node_with_another_musisep_is_refused(machines: Machines, tmp_path: Pa
     package = tmp_path / "older" / "musisep_cli"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text('__version__ = "0.1.0"\n')
+    # Ray puts the driver's folders of modules before those of the node; this is imported earlier.
+    (package.parent / "sitecustomize.py").write_text("import musisep_cli\n")
     songs = write_songs(tmp_path, "a")
     node = machines.add(env_vars={"PYTHONPATH": str(package.parent)})
     try:
