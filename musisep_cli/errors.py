@@ -8,6 +8,7 @@
     ├── CheckpointError   a checkpoint that is damaged, or of another run
     │   └── OtherVersionError  a checkpoint that another version of musisep kept
     ├── KilledError       seeds whose process the system killed, again and again
+    ├── ClusterError      a cluster that is not there, or whose machines do not fit
     └── OutputError       a file that cannot be written, or that exists already
 
 The message of an error has one or two lines: what was found, what is needed, and what to do. The
@@ -46,6 +47,10 @@ class OtherVersionError(CheckpointError):
 
 class KilledError(MusisepError):
     """Seeds that could not be made, since the system killed their process every time."""
+
+
+class ClusterError(MusisepError):
+    """A cluster that cannot be reached, or machines of it that cannot do this work."""
 
 
 class OutputError(MusisepError):

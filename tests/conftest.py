@@ -14,6 +14,9 @@ from musisep_cli.methods.decoding import clear_frames
 # Before anything imports torch: the tests are many small problems, and threads that wait for each
 # other cost six times as much CPU time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before anything imports Ray: what tests start listens on this machine alone, and prints nothing.
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "(?s).")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

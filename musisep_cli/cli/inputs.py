@@ -188,13 +188,18 @@ def numbering() -> Callable[[str], str]:
     ['a', 'a-2', 'A-3', 'a-2-2']
     """
     taken: set[str] = set()
+    last: dict[str, int] = {}  # so that a thousand files of one name are not a million tries
 
     def number(name: str) -> str:
         """Return a name, with the first number that makes it new if it was given before."""
-        candidate, count = name, 1
+        key = _key(name)
+        candidate, count = name, last.get(key, 1)
+        if count > 1:
+            candidate = f"{name}-{count}"
         while _key(candidate) in taken:
             count += 1
             candidate = f"{name}-{count}"
+        last[key] = count
         taken.add(_key(candidate))
         return candidate
 

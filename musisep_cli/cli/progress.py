@@ -235,10 +235,11 @@ class Lines:
         console: where they go.
         method: method whose stages are named.
         share: share of a stage, 0 to 1, after which a line is due.
+        of: name of the recording, which begins every line where there are several at once.
     """
 
-    def __init__(self, console: Console, method: Method, *, share: float) -> None:
-        self.console, self.method, self.share = console, method, share
+    def __init__(self, console: Console, method: Method, *, share: float, of: str = "") -> None:
+        self.console, self.method, self.share, self.of = console, method, share, of
         self.seeds: dict[int, SeedProgress] = {}
         self.shown: dict[tuple[int, str], tuple[float, float]] = {}
 
@@ -281,7 +282,7 @@ class Lines:
 
     def _print(self, line: str) -> None:
         """Print a line, which is not folded."""
-        self.console.print(Text(line), soft_wrap=True)
+        self.console.print(Text(f"{self.of}: {line}" if self.of else line), soft_wrap=True)
 
 
 def note(progress: Progress) -> str:

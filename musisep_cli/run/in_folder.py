@@ -30,7 +30,7 @@ from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder
 from musisep_cli.run.ranking import CRITERION, CRITERION_BY_HAND, SeedScore, best_first
 from musisep_cli.run.settings.config import Config, largest
-from musisep_cli.run.workers import run_seeds
+from musisep_cli.run.workers import Make, run_seeds
 from musisep_cli.sound import audio_file
 from musisep_cli.sound.blockwise import Blockwise, Difference, sum_error
 from musisep_cli.sound.recording import Recording
@@ -106,24 +106,8 @@ def separate_into(
             ended with finite numbers.
     """
     started_s = time.monotonic()
-    layout.prepare(folder, config.run.instruments, recording.n_channels)
-    content = looked.content
-    run = differences.fingerprint(content)
-    with locks.hold(folder.folder, locks.PATIENCE_S):  # who holds it is named before any work
-        if overwrite:
-            manifest.clear(folder)
-    make = partial(
-        make_seed.make,
-        recording=recording,
-        config=config,
-        device=device,
-        folder=folder,
-        run=run,
-        made_from=differences.essence(content),
-        resume=resume,
-    )
-    done = {row.seed for row in made_seeds.found(folder, run)}
-    missing = [seed for seed in config.run.all_seeds if seed not in done]
+    missing = begin(folder, recording, config, looked.content, overwrite=overwrite)
+    make = maker(folder, recording, config, looked.content, device=device, resume=resume)
     killed: KilledError | None = None
     with closing(run_seeds(make, missing, jobs=jobs, on_progress=on_progress)) as made:
         try:
@@ -131,10 +115,75 @@ def separate_into(
                 pass
         except KilledError as error:
             killed = error  # told when the other seeds are safe
+    finish(folder, recording, looked.content, device=device, started_s=started_s, killed=killed)
+
+
+def begin(
+    folder: RunFolder, recording: Recording, config: Config, content: Manifest, *, overwrite: bool
+) -> list[int]:
+    """Make the folders, remove what is to be replaced, and return the seeds that are missing.
+
+    Raises:
+        MusisepError: the folder is in use, or cannot be written.
+    """
+    layout.prepare(folder, config.run.instruments, recording.n_channels)
+    with locks.hold(folder.folder, locks.PATIENCE_S):  # who holds it is named before any work
+        if overwrite:
+            manifest.clear(folder)
+    done = {row.seed for row in made_seeds.found(folder, differences.fingerprint(content))}
+    return [seed for seed in config.run.all_seeds if seed not in done]
+
+
+def maker(
+    folder: RunFolder,
+    recording: Recording,
+    config: Config,
+    content: Manifest,
+    *,
+    device: torch.device,
+    resume: bool,
+) -> Make[None]:
+    """Return the function that makes one seed in its folder: the unit of work of every engine."""
+    return partial(
+        make_seed.make,
+        recording=recording,
+        config=config,
+        device=device,
+        folder=folder,
+        run=differences.fingerprint(content),
+        made_from=differences.essence(content),
+        resume=resume,
+    )
+
+
+def finish(
+    folder: RunFolder,
+    recording: Recording,
+    content: Manifest,
+    *,
+    device: torch.device,
+    started_s: float,
+    killed: KilledError | None,
+) -> None:
+    """Choose among all seeds that are there, and write what lies at the top of the folder.
+
+    Args:
+        folder: of the run.
+        recording: what was separated.
+        content: identity of the separation.
+        device: where the seeds were computed.
+        started_s: monotonic time at which the work began.
+        killed: names the seeds whose process was killed every time; None if there are none.
+
+    Raises:
+        KilledError: the one given, after one of the other seeds was chosen, if there are others.
+        MusisepError: the folder holds something else, is in use or cannot be written, or no seed
+            ended with finite numbers.
+    """
     with locks.hold(folder.folder, PATIENCE_S):
         manifest.state(content, folder)  # another process may have been there
         remove_leftovers(folder.folder)
-        found = made_seeds.found(folder, run)
+        found = made_seeds.found(folder, differences.fingerprint(content))
         if killed is not None and not found:
             raise killed
         ranking = best_first(found)

@@ -30,6 +30,7 @@ PAGES = (
     "crossed.md",
     "ceiling.md",
     "stereo.md",
+    "cluster.md",
 )
 """What this program does not find by itself: an hour, another processor, and what the programs of
 this folder have found, up to an hour's work each. Tables and their commands only: what they say is

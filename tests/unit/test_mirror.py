@@ -15,7 +15,7 @@ ELSEWHERE = {
     "cli/separate/command.py": "cli/test_separate.py",
     "cli/separate/report.py": "cli/test_separate_progress.py",
     "cli/separate/run.py": "cli/test_separate.py",
-    "cli/separate/tables.py": "cli/test_separate.py",
+    "cli/separate/units.py": "unit/cli/separate/test_on_cluster.py",
     # Whole separations of seconds of sound, which take longer than a unit's test may.
     "methods/lasso/separate.py": "cli/test_lasso.py",
     "methods/pursuit/separate.py": "cli/test_separate_pursuit.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -204,16 +205,26 @@ def separate(
         typer.Option("--cpu", metavar="", help="The same as -d cpu.", rich_help_panel=_RUN),
     ] = False,
     jobs: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--jobs",
             "-j",
             metavar="N",
             min=1,
             help="Seeds made at once, each in a process of its own.",
+            show_default="1; with --cluster as many as there is room for",
             rich_help_panel=_RUN,
         ),
-    ] = 1,
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Spread recordings and seeds over a Ray cluster: HOST:PORT, auto (the one that"
+            " runs here) or local (this machine alone).",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -369,38 +380,38 @@ def separate(
         "--no-decode": no_decode or None,
     }
     # Imported here, so that the help does not wait for PyTorch.
+    from musisep_cli.cli.separate import place
     from musisep_cli.cli.separate.configure import configure
     from musisep_cli.cli.separate.job import Job
     from musisep_cli.cli.separate.report import Reporter
     from musisep_cli.cli.separate.run import run
     from musisep_cli.errors import ConfigError, MusisepError
-    from musisep_cli.machine.device import resolve_device
     from musisep_cli.run.folder.layout import SoundFormat
 
     reporter = Reporter(quiet=quiet, verbose=verbose, as_json=as_json)
+    configured = partial(configure, run_flags, method_flags, preset=preset, file=config)
     try:
-        where = resolve_device(device_name)
-        settings, warnings = configure(
-            run_flags, method_flags, preset=preset, file=config, device=where
-        )
-        job = Job(
-            inputs=inputs,
-            config=settings,
-            warnings=warnings,
-            device=where,
-            jobs=jobs,
-            out=out,
-            template=filename,
-            sound=SoundFormat(subtype=subtype, extension="flac" if flac else "wav"),
-            without=without,
-            start_s=start,
-            duration_s=duration,
-            overwrite=overwrite,
-            resume=resume,
-            dry_run=dry_run,
-            page=not no_page,
-        )
-        exit_code = run(job, reporter)
+        with place.cluster(cluster, threads, dry_run=dry_run) as connection:
+            where, (settings, cautions) = place.settle(connection, device_name, configured)
+            job = Job(
+                inputs=inputs,
+                config=settings,
+                warnings=cautions,
+                device=where.device,
+                where=where.words,
+                jobs=jobs,
+                out=out,
+                template=filename,
+                sound=SoundFormat(subtype=subtype, extension="flac" if flac else "wav"),
+                without=without,
+                start_s=start,
+                duration_s=duration,
+                overwrite=overwrite,
+                resume=resume,
+                dry_run=dry_run,
+                page=not no_page,
+            )
+            exit_code = run(job, reporter, connection)
     except MusisepError as error:
         reporter.error(str(error))
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -30,7 +30,7 @@ class Job:
         config: all settings.
         warnings: sentences about the settings that the user should read.
         device: where to compute.
-        jobs: seeds made at once.
+        jobs: seeds made at once; None for one, on a cluster for as many as it has room for.
         out: output folder.
         template: path of a stem below ``out/musisep``.
         sound: format of the stems.
@@ -41,13 +41,14 @@ class Job:
         resume: whether to go on with seeds that were interrupted.
         dry_run: whether to write nothing.
         page: whether to write a listening page.
+        where: in words where it runs, if that is not one device of this machine.
     """
 
     inputs: Sequence[str]
     config: Config
     warnings: Sequence[str]
     device: torch.device
-    jobs: int
+    jobs: int | None
     out: Path
     template: str
     sound: SoundFormat
@@ -58,6 +59,7 @@ class Job:
     resume: bool
     dry_run: bool
     page: bool
+    where: str = ""
 
     def folder(self, track: str) -> RunFolder:
         """Return the folder in which the results of a recording go, by the recording's name."""
@@ -97,3 +99,7 @@ class Outcome:
     estimate: Estimate | None = None
     warnings: Sequence[str] = ()
     page: Path | None = None
+
+    def without_manifest(self) -> Outcome:
+        """Return the outcome as the closing table needs it: of a million none may be large."""
+        return replace(self, manifest=None)

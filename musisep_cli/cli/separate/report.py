@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from musisep_cli import __version__
+from musisep_cli.cli.batch_progress import BatchBoard, BatchLines, Display, Silence
 from musisep_cli.cli.output import Messages, show
 from musisep_cli.cli.progress import show_progress
 from musisep_cli.cli.separate import tables, warnings
@@ -25,6 +26,7 @@ from musisep_cli.sound.notation import channels_in_words, clock
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Job, Outcome
+    from musisep_cli.cli.separate.units import Looked
     from musisep_cli.methods.method import OnProgress
     from musisep_cli.run.folder.differences import Manifest
     from musisep_cli.run.folder.layout import RunFolder
@@ -75,24 +77,70 @@ class Reporter:
         Yields:
             What to call with every report of progress.
         """
-        channels = channels_in_words(recording.n_channels)
-        counter = f"[{self.number + 1}/{self.n_inputs}] " if self.n_inputs > 1 else ""
-        self._say(
-            f"{counter}{recording.path}: {clock(recording.duration_s)}, "
-            f"{recording.sample_rate_hz} Hz, {channels} -> {folder.folder}"
-        )
-        for warning in warnings:
-            self._warn(f"{recording.path}: {warning}")
-        if state == "unfinished":
-            self._say(_unfinished(folder, resume=self.job.resume))
+        self.begin(str(recording.path), recording, folder, state, warnings, number=self.number + 1)
         if self.quiet:
             yield _ignore
             return
-        live = sys.stderr.isatty() and not self.messages.is_dumb_terminal
         with show_progress(
-            self.messages, self.job.config, live=live, verbose=self.verbose
+            self.messages, self.job.config, live=self._is_live, verbose=self.verbose
         ) as on_progress:
             yield on_progress
+
+    def begin(
+        self,
+        name: str,
+        sound: Recording | Looked,
+        folder: RunFolder,
+        state: str,
+        warnings: Sequence[str],
+        *,
+        number: int,
+    ) -> None:
+        """Print what a recording is, its warnings, and what of it is done already.
+
+        Args:
+            name: of the recording.
+            sound: says its length, rate and channels.
+            folder: of its results.
+            state: what the folder holds.
+            warnings: sentences that the user should read.
+            number: its place among all inputs, counted from 1.
+        """
+        channels = channels_in_words(sound.n_channels)
+        counter = f"[{number}/{self.n_inputs}] " if self.n_inputs > 1 else ""
+        self._say(
+            f"{counter}{name}: {clock(sound.duration_s)}, {sound.sample_rate_hz} Hz, {channels} -> "
+            f"{folder.folder}"
+        )
+        for warning in warnings:
+            self._warn(f"{name}: {warning}")
+        if state == "unfinished":
+            self._say(_unfinished(folder, resume=self.job.resume))
+
+    @contextmanager
+    def batch_progress(self) -> Iterator[Display]:
+        """Show the progress of all recordings at once while the block below runs.
+
+        Yields:
+            What to tell of every report.
+        """
+        method = registry.get(self.job.config.run.method)
+        if self.quiet:
+            yield Silence()
+        elif not self._is_live:
+            yield BatchLines(self.messages, method, verbose=self.verbose)
+        else:
+            board = BatchBoard(self.messages, method, self.n_inputs)
+            board.start()
+            try:
+                yield board
+            finally:
+                board.stop()
+
+    @property
+    def _is_live(self) -> bool:
+        """Return whether a table can be redrawn in place on stderr."""
+        return sys.stderr.isatty() and not self.messages.is_dumb_terminal
 
     def estimated(self, recording: Recording) -> Estimate:
         """Return the time and memory that a separation will take.
@@ -176,8 +224,9 @@ def _headline(job: Job) -> str:
     seeds = f"seed {last}" if run.seeds == 1 else f"seeds {run.first_seed} to {last}"
     instruments = f"{run.instruments} instrument{'' if run.instruments == 1 else 's'}"
     words = [method.start(config.settings), method.training(config.settings)]
+    where = job.where or describe(job.device, run.threads, run.precision)
     return (
-        f"musisep {__version__} on {describe(job.device, run.threads, run.precision)}; "
+        f"musisep {__version__} on {where}; "
         f"preset {config.preset} ({', '.join(filter(None, words))}), {instruments}, {seeds}"
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from musisep_cli.cli.inputs import Source, expand
 from musisep_cli.cli.separate import warnings as warned
 from musisep_cli.cli.separate.job import Job, Outcome
+from musisep_cli.cli.separate.on_cluster import separate_all
 from musisep_cli.errors import ConfigError, InputError, MusisepError
 from musisep_cli.inspection.page.write import write_page
 from musisep_cli.machine import interruption
@@ -22,16 +23,38 @@ from musisep_cli.sound import audio_file
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.report import Reporter
+    from musisep_cli.run.cluster.connection import Connection
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by the shells' convention: 128 and the number of SIGINT, 2."""
 
 
-def run(job: Job, reporter: Reporter) -> int:
+def run(job: Job, reporter: Reporter, connection: Connection | None = None) -> int:
     """Separate all inputs, and return the exit code.
+
+    Args:
+        job: what is asked for.
+        reporter: tells the user.
+        connection: to the cluster on which they are separated; None for this process and its own.
 
     Raises:
         MusisepError: nothing can be done at all; a single input's error goes to the reporter.
+    """
+    sources = _sources(job)
+    reporter.start(job, len(sources))
+    if connection is None:
+        outcomes = _in_turn(sources, job, reporter)
+    else:
+        outcomes = separate_all(sources, job, reporter, connection)
+    reporter.finish(outcomes)
+    return _exit_code(outcomes)
+
+
+def _sources(job: Job) -> list[Source]:
+    """Return all inputs, after everything was checked that can be without reading them.
+
+    Raises:
+        MusisepError: nothing can be done at all.
     """
     audio_file.check_excerpt(job.start_s, job.duration_s)
     job.folder("track").check()
@@ -46,17 +69,20 @@ def run(job: Job, reporter: Reporter) -> int:
             f"--filename '{job.template}': {len(sources)} recordings would have stems of one name; "
             "add {track}"
         )
-    reporter.start(job, len(sources))
+    return sources
+
+
+def _in_turn(sources: Sequence[Source], job: Job, reporter: Reporter) -> list[Outcome]:
+    """Separate the inputs one after the other; an interruption ends them all."""
     outcomes: list[Outcome] = []
     with interruption.signals_as_interrupt():
         for source in sources:
             outcome = _outcome(source, job, reporter)
-            outcomes.append(outcome)
+            outcomes.append(outcome.without_manifest())
             reporter.show(outcome)
             if outcome.status == "interrupted":
                 break
-    reporter.finish(outcomes)
-    return _exit_code(outcomes)
+    return outcomes
 
 
 def _exit_code(outcomes: Sequence[Outcome]) -> int:
@@ -108,7 +134,7 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
             job.config,
             looked,
             device=job.device,
-            jobs=job.jobs,
+            jobs=job.jobs or 1,
             overwrite=job.overwrite,
             resume=job.resume,
             on_progress=on_progress,

@@ -33,6 +33,10 @@ WORDS = {
 """Words by which people are shown the status of an input."""
 
 
+MOST_LISTED = 1000
+"""Rows of the closing table at most: nobody reads more, and to lay out a million takes minutes."""
+
+
 def heading(outcome: Outcome) -> Text:
     """Return a line that says what was separated, and into which folder.
 
@@ -148,10 +152,19 @@ def _needs(outcome: Outcome) -> tuple[str, str]:
 
 
 def closing(outcomes: Sequence[Outcome]) -> Table:
-    """Return a table of what became of every recording, and where it is or why it failed."""
+    """Return a table of what became of every recording, and where it is or why it failed.
+
+    Of more than ``MOST_LISTED`` recordings it lists those that are not done or have warnings, and
+    of these the first ones.
+    """
     count = Counter(WORDS[outcome.status] for outcome in outcomes)
     summary = ", ".join(f"{number} {word}" for word, number in count.items())
-    table = _table(f"{len(outcomes)} recordings: {summary}")
+    n_all = len(outcomes)
+    if n_all > MOST_LISTED:
+        told = [each for each in outcomes if each.warnings or _style(each)]
+        outcomes = told[:MOST_LISTED]
+        summary += f"; {len(outcomes)} of the {len(told)} that failed or have warnings are listed"
+    table = _table(f"{n_all} recordings: {summary}")
     table.add_column("recording", overflow="fold")
     table.add_column("result", no_wrap=True)
     table.add_column("where, or why", overflow="fold")

@@ -27,10 +27,11 @@ def of_crowding(job: Job) -> list[str]:
     Threads in training wait actively for each other: then two seeds at once take longer than one
     after the other.
     """
-    at_once, threads = min(job.jobs, job.config.run.seeds), job.config.run.threads
+    at_once, threads = min(job.jobs or 1, job.config.run.seeds), job.config.run.threads
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if (
         job.device.type != "cpu"
+        or job.where  # elsewhere there are other cores
         or registry.get(job.config.run.method).n_steps(job.config.settings) == 0
         or 1 in (at_once, threads)
         or not cores

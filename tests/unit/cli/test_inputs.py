@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from musisep_cli.cli import inputs
 from musisep_cli.cli.inputs import expand, numbering
 
 
@@ -33,3 +36,19 @@ def test_what_leads_nowhere_stays_with_its_error(tmp_path: Path) -> None:
 def test_a_name_that_came_before_gets_a_number() -> None:
     number = numbering()
     assert [number(name) for name in ("é", "e\u0301", "b")] == ["é", "e\u0301-2", "b"]
+
+
+def test_a_thousand_of_one_name_take_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+    genuine = inputs._key
+
+    def key(name: Path | str) -> str:
+        nonlocal tries
+        tries += 1
+        return genuine(name)
+
+    monkeypatch.setattr(inputs, "_key", key)
+    number = numbering()
+    assert [number("mix") for _ in range(1000)] == ["mix", *(f"mix-{n}" for n in range(2, 1001))]
+    assert number("mix-7") == "mix-7-2"
+    assert tries < 6 * 1000

@@ -27,6 +27,7 @@ def job(preset: str = "quick", **more: object) -> Job:
         "resume": False,
         "dry_run": False,
         "page": True,
+        "where": "",
     }
     assert given.keys() == {entry.name for entry in fields(Job)}
     return Job(**{**given, **more})  # type: ignore[arg-type]
