@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.sound.recording import Recording
+from musisep_cli.sound.turn import heard_weights
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 N_EXCERPTS, EXCERPT_S = 5, 3.0
@@ -123,13 +124,14 @@ def judge(recording: Recording) -> Character | None:
 
 
 def _excerpts(recording: Recording) -> list[NDArray[np.float32]]:
-    """Return excerpts ``[t]`` of the channels' mean, spread evenly, or all of a short recording."""
+    """Return excerpts ``[t]`` of what is heard, spread evenly, or all of a short recording."""
+    weights = heard_weights(recording.samples)
     size = round(EXCERPT_S * recording.sample_rate_hz)
     surplus = recording.n_samples - N_EXCERPTS * size
     if surplus <= 0:
-        return [recording.mono]
+        return [recording.samples @ weights]
     starts = [round(surplus * k / (N_EXCERPTS - 1)) + k * size for k in range(N_EXCERPTS)]
-    return [recording.samples[start : start + size].mean(axis=1) for start in starts]
+    return [recording.samples[start : start + size] @ weights for start in starts]
 
 
 def _spectra(samples: Floats, rate: int, window_s: float, hop_s: float) -> tuple[Floats, float]:

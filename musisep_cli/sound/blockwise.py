@@ -115,6 +115,27 @@ class Difference:
         return difference
 
 
+@dataclass(frozen=True)
+class Total:
+    """The sum of sounds, computed as it is read.
+
+    Attributes:
+        parts: the sounds, each ``[t, c]``.
+    """
+
+    parts: Sequence[Blockwise]
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Return the numbers of samples and channels, ``(t, c)``."""
+        return self.parts[0].shape
+
+    def __getitem__(self, block: slice) -> NDArray[np.floating[Any]]:
+        """Return the sum in a slice of time, ``[t, c]``."""
+        total: NDArray[np.floating[Any]] = np.sum([part[block] for part in self.parts], axis=0)
+        return total
+
+
 def extremes(sound: Blockwise) -> tuple[float, float]:
     """Return the least and the greatest sample over all channels; both are NaN if any sample is.
 
