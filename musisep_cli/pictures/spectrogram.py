@@ -33,8 +33,8 @@ Scale = Literal["log", "linear"]
 
 RANGE_DB = 80.0
 """Difference in dB between the brightest and the darkest colour."""
-LOWEST_HZ = 40.0
-"""Lowest frequency of a logarithmic axis in Hz: the E of a double bass."""
+LOWEST_HZ = 20.0
+"""Lowest frequency of a logarithmic axis in Hz: below the lowest tone that is looked for, 22 Hz."""
 HIGHEST_HZ = 24_000.0
 """Highest frequency that is drawn in Hz, above all that can be heard."""
 _WINDOW_S = 0.1
@@ -48,7 +48,7 @@ _DATA_PX = (80, 60, 1000, 490)
 """Left, bottom, width and height of the data in the picture, in pixels."""
 _BAR_PX = (1100, 60, 20, 490)
 """Left, bottom, width and height of the colour bar, in pixels."""
-_TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+_TICKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 """Frequencies in Hz that are written beside a logarithmic axis."""
 _MINOR_TICKS_HZ = [d * 10**p for p in (1, 2, 3, 4) for d in range(1, 10)]
 """Frequencies in Hz with a tick and no number."""
@@ -76,7 +76,7 @@ def write_spectrogram(
         title: drawn above the picture as it stands.
         range_db: levels of the darkest and the brightest colour in dBFS, see `colour_range`; the
             signal's own if None. Pictures that are to be compared need the same range.
-        scale: scale of the frequency axis: "log" from 40 Hz, or "linear" from 0 Hz; both end at
+        scale: scale of the frequency axis: "log" from 20 Hz, or "linear" from 0 Hz; both end at
             half the sample rate, or at 24 kHz.
 
     Raises:
