@@ -34,14 +34,20 @@ from numpy.typing import NDArray
 from musisep_cli.inspection.inharmonic import inharmonic_share
 from musisep_cli.sound.recording import Recording
 from musisep_cli.sound.turn import heard_weights
+from musisep_cli.tones.tone_count import (
+    HIGHEST_HZ,
+    LOWEST_HZ,
+    audible,
+    peaks_of_frames,
+    spectra_of,
+    tones_in,
+)
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 N_EXCERPTS, EXCERPT_S = 5, 3.0
 """Number of excerpts that are looked at, and their length in s: enough, and done in a second."""
 SHORTEST_S = 0.5
 """Length in s of the shortest recording that is judged; less holds too few frames."""
-LOWEST_HZ, HIGHEST_HZ = 50.0, 8000.0
-"""Range in Hz that counts: below it is hum, above it little of melodic instruments."""
 LEAST_STEADY = 0.8
 """Least ``steady`` of melodic lines, between their 0.90 and the 0.6 of drums."""
 LEAST_RESOLVED = 0.95
@@ -129,8 +135,8 @@ def judge(recording: Recording) -> Character | None:
     excerpts = [x for x in _excerpts(recording) if float(np.abs(x).max()) > 0]
     if not excerpts or len(excerpts[0]) < SHORTEST_S * rate:
         return None
-    peaks = [peaks for x in excerpts for peaks in _peaks_of_frames(x, rate)]
-    counts = [count for count in (_tones_in(*of_frame) for of_frame in peaks) if count]
+    peaks = [peaks for x in excerpts for peaks in peaks_of_frames(x, rate)]
+    counts = [count for count in (tones_in(*of_frame) for of_frame in peaks) if count]
     n_tones = np.array(counts, dtype=np.intp)
     long_frames = _audible_frames(excerpts, rate, STEADY_WINDOW_S)
     return Character(
@@ -155,34 +161,12 @@ def _excerpts(recording: Recording) -> list[NDArray[np.float32]]:
     return [recording.samples[start : start + size] @ weights for start in starts]
 
 
-def _spectra(samples: Floats, rate: int, window_s: float, hop_s: float) -> tuple[Floats, float]:
-    """Return magnitudes ``[n, f]`` from 0 Hz to half the rate, and the distance of bins in Hz.
-
-    Args:
-        samples: ``[t]``.
-        rate: samples per second.
-        window_s: length of the Hann window in s.
-        hop_s: distance between frames in s.
-    """
-    n_window, n_hop = round(window_s * rate), round(hop_s * rate)
-    n_fft = 1 << (n_window - 1).bit_length()
-    padded = np.pad(samples, n_window // 2 + 1)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_window)[::n_hop]
-    window = np.hanning(n_window).astype(np.float32)
-    return np.abs(np.fft.rfft(frames * window, n=n_fft)).astype(np.float32), rate / n_fft
-
-
-def _audible(spectra: Floats, bin_hz: float) -> Floats:
-    """Return the bins from ``LOWEST_HZ`` to ``HIGHEST_HZ``, ``[n, f]``."""
-    return spectra[:, int(LOWEST_HZ / bin_hz) : int(HIGHEST_HZ / bin_hz)]
-
-
 def _audible_frames(
     excerpts: Sequence[Floats], rate: int, window_s: float
 ) -> list[tuple[Floats, float]]:
     """Return the audible magnitudes ``[n, f]`` and the distance of bins in Hz, per excerpt."""
-    spectra = [_spectra(samples, rate, window_s, HOP_S) for samples in excerpts]
-    return [(_audible(magnitude, bin_hz), bin_hz) for magnitude, bin_hz in spectra]
+    spectra = [spectra_of(samples, rate, window_s, HOP_S) for samples in excerpts]
+    return [(audible(magnitude, bin_hz), bin_hz) for magnitude, bin_hz in spectra]
 
 
 def _steadiness(frames: Sequence[tuple[Floats, float]]) -> float:
@@ -243,7 +227,7 @@ def _sharp_onsets_per_s(excerpts: Sequence[Floats], rate: int) -> float:
     """Return how often per second more than half of 24 bands rise by 10 dB within two hops."""
     n_onsets, n_samples = 0, 0
     for samples in excerpts:
-        spectra, bin_hz = _spectra(samples, rate, 2 * HOP_S, HOP_S)
+        spectra, bin_hz = spectra_of(samples, rate, 2 * HOP_S, HOP_S)
         edges = np.geomspace(2 * LOWEST_HZ, min(HIGHEST_HZ, rate / 2), 25) / bin_hz
         # The last group holds all bins above the highest edge, and is dropped.
         bands = np.add.reduceat(spectra**2, np.unique(edges.astype(np.intp)), axis=1)[:, :-1]
@@ -253,79 +237,3 @@ def _sharp_onsets_per_s(excerpts: Sequence[Floats], rate: int) -> float:
         n_onsets += int((is_onset[1:] & ~is_onset[:-1]).sum())
         n_samples += len(samples)
     return n_onsets * rate / n_samples
-
-
-TONES_WINDOW_S, TONES_HOP_S = 0.12, 0.06
-"""Window and distance of the frames in s in which tones are counted; partials of low tones are told
-apart, and notes are longer."""
-PEAK_DB = -45.0
-"""Level in dB, relative to the frame's highest peak, below which a peak does not count."""
-SILENT_DB = -30.0
-"""Energy in dB, relative to the loudest frame, below which a frame does not count."""
-HIGHEST_PARTIAL_HZ, HIGHEST_F0_HZ = 6000.0, 2200.0
-"""Highest peak, and highest fundamental in Hz that is tried."""
-N_SUBHARMONICS, N_HARMONICS = 5, 25
-"""A fundamental is tried at 1/1 to 1/5 of every peak; its series has up to 25 harmonics."""
-TOLERANCE = 0.03
-"""Distance between a peak and a harmonic that still match, relative to the fundamental."""
-LEAST_TOLERANCE_HZ = 8.0
-"""The same distance in Hz for low fundamentals: the resolution of the window."""
-UNEXPLAINED = 0.1
-"""Share of the peaks' energy that may remain when no more tones are looked for."""
-MOST_COUNTED = 8
-"""Number of tones after which counting ends: noise has no end of them."""
-
-
-def _peaks_of_frames(samples: Floats, rate: int) -> list[tuple[Floats, Floats]]:
-    """Return frequencies in Hz and magnitudes of the peaks, ``[p]``, of every frame that sounds."""
-    spectra, bin_hz = _spectra(samples, rate, TONES_WINDOW_S, TONES_HOP_S)
-    energy = (_audible(spectra, bin_hz) ** 2).sum(axis=1)
-    loud = np.flatnonzero(energy > energy.max() * 10 ** (SILENT_DB / 10))
-    found = [_peaks(spectra[n], bin_hz) for n in loud]
-    return [peaks for peaks in found if len(peaks[0])]
-
-
-def _peaks(spectrum: Floats, bin_hz: float) -> tuple[Floats, Floats]:
-    """Return the frequencies in Hz and the magnitudes of a spectrum's peaks, each ``[p]``."""
-    low, high = int(LOWEST_HZ / bin_hz), min(len(spectrum) - 1, int(HIGHEST_PARTIAL_HZ / bin_hz))
-    inner = spectrum[low + 1 : high]
-    rises, falls = inner > spectrum[low : high - 1], inner >= spectrum[low + 2 : high + 1]
-    loud = inner > spectrum.max() * 10 ** (PEAK_DB / 20)
-    at = np.flatnonzero(rises & falls & loud) + low + 1
-    # Vertex of the parabola through the logarithms y of a peak and its neighbours, in bins from it:
-    # (y[-1] - y[1]) / 2 (y[-1] - 2 y[0] + y[1]).
-    before, here, after = (np.log(spectrum[at + step] + 1e-12) for step in (-1, 0, 1))
-    shift = 0.5 * (before - after) / np.minimum(before - 2 * here + after, -1e-9)
-    return (at + shift) * bin_hz, spectrum[at].astype(np.float64)
-
-
-def _tones_in(frequency_hz: Floats, magnitude: Floats) -> int:
-    """Return the number of harmonic series that explain 90 % of the peaks' energy.
-
-    They are found greedily: the most salient series is counted and its peaks are taken away, until
-    little is left.
-
-    Args:
-        frequency_hz: of the peaks, ``[p]``.
-        magnitude: of the peaks, ``[p]``.
-    """
-    candidates = (frequency_hz[:, None] / np.arange(1, N_SUBHARMONICS + 1)).ravel()
-    candidates = candidates[(candidates > LOWEST_HZ) & (candidates < HIGHEST_F0_HZ)]
-    if not len(candidates):
-        return 0
-    harmonic = np.rint(frequency_hz / candidates[:, None])  # q, p
-    deviation_hz = np.abs(frequency_hz - harmonic * candidates[:, None])
-    nearest_hz = np.maximum(TOLERANCE * candidates, LEAST_TOLERANCE_HZ)[:, None]
-    matches = (harmonic >= 1) & (harmonic <= N_HARMONICS) & (deviation_hz < nearest_hz)
-    # Weights (f + 27) / (h f + 320) of Klapuri (ISMIR 2006): an octave or more below the
-    # true fundamental the same peaks are higher harmonics with lower weights, so it loses.
-    weight = (candidates[:, None] + 27) / (harmonic * candidates[:, None] + 320) * matches
-    left, n_tones = magnitude.copy(), 0
-    while n_tones < MOST_COUNTED and (left**2).sum() > UNEXPLAINED * (magnitude**2).sum():
-        salience = weight @ left
-        best = int(salience.argmax())
-        if salience[best] <= 0:
-            break
-        left[matches[best]] = 0
-        n_tones += 1
-    return n_tones

@@ -97,7 +97,7 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         return outcome(status="unchanged", manifest=manifest.read(folder))
     if job.dry_run:
         return outcome(status="planned", state=state, estimate=reporter.estimated(recording))
-    warnings = warned.of_recording(recording)
+    warnings = warned.of_recording(recording, job.config.run.instruments)
     with reporter.progress(recording, folder, state, warnings) as on_progress:
         in_folder.separate_into(
             folder,
