@@ -28,13 +28,14 @@ Axes: ``t`` samples, ``c`` channels, ``n`` frames, ``f`` bins, ``d`` directions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.sound.blockwise import Blockwise, blocks
+from musisep_cli.sound.recording import Recording
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 N_FRAMES, FRAME_SAMPLES = 128, 4096
@@ -92,6 +93,14 @@ class Turn:
         """Return x of (1) for turned channels y, each ``[..., c]``."""
         channels: NDArray[np.float32] = turned @ self.matrix
         return channels
+
+
+def turned(recording: Recording) -> Recording:
+    """Return a recording with its channels turned where their mean would lose an instrument."""
+    turn = Turn.of(recording.samples)
+    if turn is None:
+        return recording
+    return replace(recording, samples=turn.turned(recording.samples))
 
 
 def heard_weights(sound: Blockwise) -> NDArray[np.float32]:

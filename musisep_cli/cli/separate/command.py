@@ -18,6 +18,8 @@ _METHOD = "Method"
 _RUN = "Where it runs"
 _OUTPUT = "Output"
 _MESSAGES = "Messages"
+COUNTED = 0
+"""Number of instruments that stands for as many as are counted."""
 
 
 def _presets() -> str:
@@ -27,19 +29,21 @@ def _presets() -> str:
 
 
 def _instruments(text: str) -> int:
-    """Return the number that -n gives.
+    """Return the number that -n gives; ``COUNTED`` for "auto".
 
     Raises:
         BadParameter: it is none, or too large; the message says what to give instead.
     """
     from musisep_cli.run.settings.config import largest
 
+    if text == "auto":
+        return COUNTED
     most = largest("instruments")
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
     if not 1 <= number <= most:
         raise typer.BadParameter(
             f"'{text}' is no number of instruments: -n says how many the recording has, 1 to"
-            f" {most}, for example -n 2."
+            f" {most}, for example -n 2, or auto."
         )
     return number
 
@@ -60,7 +64,7 @@ def separate(
             metavar="N",
             parser=_instruments,
             help="Number of melodic instruments in the recording; there is a stem for each. Needed"
-            " here or in --config.",
+            " here or in --config. auto counts up to 3 lines, in every recording.",
         ),
     ] = None,
     seeds: Annotated[
@@ -344,8 +348,9 @@ def separate(
         raise typer.BadParameter("--overwrite and --resume contradict each other.")
     subtype = _subtype(float32=float32, int24=int24, int16=int16, flac=flac)
     device_name = _device(device, gpu=gpu, cpu=cpu)
+    is_counted = instruments == COUNTED
     run_flags: dict[str, Any] = {
-        "instruments": instruments,
+        "instruments": 1 if is_counted else instruments,
         "seeds": seeds,
         "first_seed": first_seed,
         "threads": threads,
@@ -360,7 +365,7 @@ def separate(
         "--no-decode": no_decode or None,
     }
     # Imported here, so that the help does not wait for PyTorch.
-    from musisep_cli.cli.separate.configure import configure
+    from musisep_cli.cli.separate.configure import configure, counting
     from musisep_cli.cli.separate.job import Job
     from musisep_cli.cli.separate.report import Reporter
     from musisep_cli.cli.separate.run import run
@@ -377,6 +382,9 @@ def separate(
         job = Job(
             inputs=inputs,
             config=settings,
+            counted=counting(run_flags, method_flags, preset=preset, file=config, device=where)
+            if is_counted
+            else None,
             warnings=warnings,
             device=where,
             jobs=jobs,

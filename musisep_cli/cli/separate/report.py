@@ -93,6 +93,10 @@ class Reporter:
         ) as on_progress:
             yield on_progress
 
+    def say_counted(self, recording: Recording, n_lines: int) -> None:
+        """Print how many lines were counted in a recording."""
+        self._say(f"{recording.path}: speaks for {n_lines} line{'s' * (n_lines > 1)}: -n {n_lines}")
+
     def estimated(self, recording: Recording) -> Estimate:
         """Return the time and memory that a separation will take.
 
@@ -166,6 +170,8 @@ def _headline(job: Job) -> str:
     last = run.first_seed + run.seeds - 1
     seeds = f"seed {last}" if run.seeds == 1 else f"seeds {run.first_seed} to {last}"
     instruments = f"{run.instruments} instrument{'' if run.instruments == 1 else 's'}"
+    if job.counted is not None:
+        instruments = "as many instruments as lines are counted"
     words = [method.start(config.settings), method.training(config.settings)]
     return (
         f"musisep {__version__} on {describe(job.device, run.threads, run.precision)}; "
