@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Job, Outcome
     from musisep_cli.methods.method import OnProgress
     from musisep_cli.run.folder.layout import RunFolder
+    from musisep_cli.run.settings.config import Config
     from musisep_cli.sound.recording import Recording
 
 
@@ -48,7 +49,7 @@ class Reporter:
         self.messages = Messages()
         self.results = Console(highlight=False)
         self.number = self.n_done = 0
-        self.measured: dict[tuple[int, int], Measured] = {}
+        self.measured: dict[tuple[int, int, int], Measured] = {}
 
     def start(self, job: Job, n_inputs: int) -> None:
         """Print what is going to run and where, the warnings, and if asked for all settings."""
@@ -97,14 +98,16 @@ class Reporter:
         """Print how many lines were counted in a recording."""
         self._say(f"{recording.path}: speaks for {n_lines} line{'s' * (n_lines > 1)}: -n {n_lines}")
 
-    def estimated(self, recording: Recording) -> Estimate:
+    def estimated(self, recording: Recording, config: Config) -> Estimate:
         """Return the time and memory that a separation will take.
 
-        It is measured only once for all recordings of one sample rate and number of channels.
+        It is measured only once for all recordings of one sample rate, number of channels and
+        number of instruments.
         """
-        kind = recording.sample_rate_hz, recording.n_channels
+        form = recording.sample_rate_hz, recording.n_channels
+        kind = (*form, config.run.instruments)
         if kind not in self.measured:
-            self.measured[kind] = Measured.of(*kind, self.job.config, self.job.device)
+            self.measured[kind] = Measured.of(*form, config, self.job.device)
         return self.measured[kind].estimate(recording.n_samples)
 
     def show(self, outcome: Outcome) -> None:

@@ -101,7 +101,9 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
     if state == "finished":
         return outcome(status="unchanged", manifest=manifest.read(folder))
     if job.dry_run:
-        return outcome(status="planned", state=state, estimate=reporter.estimated(recording))
+        return outcome(
+            status="planned", state=state, estimate=reporter.estimated(recording, job.config)
+        )
     warnings = warned.of_recording(recording, job.config.run.instruments)
     with reporter.progress(recording, folder, state, warnings) as on_progress:
         in_folder.separate_into(
