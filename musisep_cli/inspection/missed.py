@@ -21,8 +21,9 @@ from musisep_cli.frames.spectra import Spectra
 from musisep_cli.inspection.note_list import sounding
 from musisep_cli.inspection.separation import Separation
 from musisep_cli.sound import audio_file
-from musisep_cli.sound.blockwise import mono
+from musisep_cli.sound.blockwise import Total
 from musisep_cli.sound.recording import Recording
+from musisep_cli.sound.turn import heard
 from musisep_cli.tones.certificate import CertificateConfig, pitch_grid
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.tones.missed import Missed, MissedConfig, missed_tones
@@ -105,22 +106,23 @@ def _dictionary(separation: Separation) -> torch.Tensor:
 
 
 def _mixture(separation: Separation) -> Recording | None:
-    """Return the sum of the stems and the residual, in mono; None if they are not all there.
+    """Return what is heard of the stems and the residual together; None if not all are there.
 
-    Each is read a block at a time: of an hour in stereo, all stems would fill the memory.
+    They are read a block at a time: of an hour in stereo, all stems would fill the memory.
     """
-    total: NDArray[np.float32] | None = None
+    paths = [separation.sound_path(stem["name"]) for stem in separation.manifest["stems"]]
+    found = [path for path in paths if path is not None]
+    if not found or len(found) < len(paths):
+        return None
+    try:
+        parts = [audio_file.Stored(path) for path in found]
+        if len({tuple(part.shape) for part in parts}) > 1:
+            return None
+        samples = heard(Total(parts))
+    except MusisepError:
+        return None
     rate_hz = int(separation.manifest["input"]["sample_rate_hz"])
-    for stem in separation.manifest["stems"]:
-        path = separation.sound_path(stem["name"])
-        try:
-            samples = None if path is None else mono(audio_file.Stored(path))
-        except MusisepError:
-            return None
-        if samples is None or (total is not None and total.shape != samples.shape):
-            return None
-        total = samples if total is None else total + samples
-    return None if total is None else Recording(samples=total[:, None], sample_rate_hz=rate_hz)
+    return Recording(samples=samples[:, None], sample_rate_hz=rate_hz)
 
 
 def _as_arrays(

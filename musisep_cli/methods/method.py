@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
+from musisep_cli.errors import ConfigError
+
 if TYPE_CHECKING:  # for annotations only: the names of presets are known without PyTorch
     import numpy as np
     import torch
@@ -268,6 +270,14 @@ class Method(ABC):
             KeyboardInterrupt: the work was stopped.
             MusisepError: the state does not fit, or the disk is full.
         """
+
+    def n_lines(self, recording: Recording, settings: Any, device: torch.device) -> int:
+        """Return how many melodic lines a recording speaks for.
+
+        Raises:
+            ConfigError: the method cannot tell.
+        """
+        raise ConfigError(f"method {self.name} does not count lines: give a number as -n")
 
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
         """Return the settings with those filled in that depend on N and the machine.

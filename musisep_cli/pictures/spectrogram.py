@@ -2,9 +2,14 @@
 
 The levels are computed for the pixels of the picture: each pixel shows the loudest magnitude of the
 frames and bins that fall into it. So an hour takes no more memory than a second, and no partial or
-click gets lost between two pixels.
+click gets lost between two pixels. Of several channels X_c the root of their mean power is shown,
 
-Axes: ``t`` samples, ``n`` frames, ``f`` bins; ``y`` rows and ``x`` columns of the picture.
+    |X| = sqrt(sum_c |X_c|^2 / C),                                                              (1)
+
+that of a single one where all are alike: channels of opposite polarity do not cancel.
+
+Axes: ``t`` samples, ``c`` channels, ``n`` frames, ``f`` bins; ``y`` rows and ``x`` columns of the
+picture.
 """
 
 from __future__ import annotations
@@ -12,24 +17,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.pictures import canvas
+from musisep_cli.sound.blockwise import Blockwise
 from musisep_cli.sound.level import decibels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Samples = NDArray[np.floating[Any]]
 Scale = Literal["log", "linear"]
 
 RANGE_DB = 80.0
 """Difference in dB between the brightest and the darkest colour."""
-LOWEST_HZ = 40.0
-"""Lowest frequency of a logarithmic axis in Hz: the E of a double bass."""
+LOWEST_HZ = 20.0
+"""Lowest frequency of a logarithmic axis in Hz: below the lowest tone that is looked for, 22 Hz."""
 HIGHEST_HZ = 24_000.0
 """Highest frequency that is drawn in Hz, above all that can be heard."""
 _WINDOW_S = 0.1
@@ -43,7 +48,7 @@ _DATA_PX = (80, 60, 1000, 490)
 """Left, bottom, width and height of the data in the picture, in pixels."""
 _BAR_PX = (1100, 60, 20, 490)
 """Left, bottom, width and height of the colour bar, in pixels."""
-_TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+_TICKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 """Frequencies in Hz that are written beside a logarithmic axis."""
 _MINOR_TICKS_HZ = [d * 10**p for p in (1, 2, 3, 4) for d in range(1, 10)]
 """Frequencies in Hz with a tick and no number."""
@@ -55,7 +60,7 @@ _SILENT_DB = -190.0
 
 def write_spectrogram(
     path: Path,
-    samples: Samples,
+    sound: Blockwise,
     sample_rate_hz: int,
     *,
     title: str,
@@ -66,24 +71,24 @@ def write_spectrogram(
 
     Args:
         path: the file to write or replace.
-        samples: the signal ``[t]``, of any length and finite; full scale is 1.
+        sound: the signal ``[t, c]``, of any length and finite; full scale is 1.
         sample_rate_hz: samples per second.
         title: drawn above the picture as it stands.
         range_db: levels of the darkest and the brightest colour in dBFS, see `colour_range`; the
             signal's own if None. Pictures that are to be compared need the same range.
-        scale: scale of the frequency axis: "log" from 40 Hz, or "linear" from 0 Hz; both end at
+        scale: scale of the frequency axis: "log" from 20 Hz, or "linear" from 0 Hz; both end at
             half the sample rate, or at 24 kHz.
 
     Raises:
         OutputError: the file system refuses.
     """
     rows = _rows(sample_rate_hz, scale)
-    level_db = decibels_of(loudest(samples, sample_rate_hz, rows))
+    level_db = decibels_of(loudest(sound, sample_rate_hz, rows))
     low_db, high_db = range_db or _range_below(level_db.max())
     figure = canvas.new_figure()
     figure.set_layout_engine("none")
     axes = figure.add_axes(_share(_DATA_PX))
-    duration_s = len(samples) / sample_rate_hz
+    duration_s = sound.shape[0] / sample_rate_hz
     image = axes.imshow(
         level_db,
         cmap=_COLOUR_MAP,
@@ -102,21 +107,21 @@ def write_spectrogram(
     canvas.save(figure, path)
 
 
-def colour_range(samples: Samples, sample_rate_hz: int) -> tuple[float, float]:
+def colour_range(sound: Blockwise, sample_rate_hz: int) -> tuple[float, float]:
     """Return the levels of the darkest and the brightest colour for a signal and its stems.
 
     Args:
-        samples: the mix ``[t]``, whose range serves for the pictures of all its stems.
+        sound: the mix ``[t, c]``, whose range serves for the pictures of all its stems.
         sample_rate_hz: samples per second.
 
     Returns:
         80 dB below the loudest point of the spectrogram, and that point rounded up to a whole
         decibel; both relative to a sine of amplitude 1.
 
-    >>> colour_range(0.5 * np.sin(np.arange(8000) / 8000 * 2 * np.pi * 1000), 8000)
+    >>> colour_range(0.5 * np.sin(np.arange(8000) / 8000 * 2 * np.pi * 1000)[:, None], 8000)
     (-86.0, -6.0)
     """
-    picture = loudest(samples, sample_rate_hz, _rows(sample_rate_hz))
+    picture = loudest(sound, sample_rate_hz, _rows(sample_rate_hz))
     return _range_below(decibels_of(picture).max())
 
 
@@ -180,51 +185,56 @@ def _n_fft(sample_rate_hz: int) -> int:
 
 
 def loudest(
-    samples: Samples, sample_rate_hz: int, rows: Rows, *, n_columns: int = _DATA_PX[2]
+    sound: Blockwise, sample_rate_hz: int, rows: Rows, *, n_columns: int = _DATA_PX[2]
 ) -> NDArray[np.float32]:
     """Return the loudest magnitude in every pixel, ``[y, x]``; a sine of amplitude 1 has 1.
 
     Args:
-        samples: the signal ``[t]``.
+        sound: the signal ``[t, c]``; the powers of its channels are added.
         sample_rate_hz: samples per second.
         rows: the rows of the picture.
         n_columns: width of the picture, in pixels.
     """
+    n_samples = sound.shape[0]
     n_window = round(_WINDOW_S * sample_rate_hz)
     window = np.hanning(n_window + 2)[1:-1]
     # Half of a sine's energy lies at the negative frequency: the factor 2 makes its peak 1.
     window = (2 * window / window.sum()).astype(np.float32)
     # Frames at most half a window apart, the same number in every column.
-    n_per_column = max(1, int(np.ceil(2 * len(samples) / (n_columns * n_window))))
+    n_per_column = max(1, int(np.ceil(2 * n_samples / (n_columns * n_window))))
     n_frames = n_columns * n_per_column
-    centres = ((np.arange(n_frames) + 0.5) * (len(samples) / n_frames)).astype(np.intp)
+    centres = ((np.arange(n_frames) + 0.5) * (n_samples / n_frames)).astype(np.intp)
     picture = np.zeros((n_columns, len(rows.edges) - 1), dtype=np.float32)
     n_done = 0
-    for block in _blocks(samples, centres, n_window):
-        spectra = np.fft.rfft(block * window, n=_n_fft(sample_rate_hz))
+    for block in _blocks(sound, centres, n_window):
+        power = np.zeros((len(block), _n_fft(sample_rate_hz) // 2 + 1), np.float32)
+        for channel in block.transpose(1, 0, 2):
+            spectra = np.fft.rfft(channel * window, n=_n_fft(sample_rate_hz))
+            power += np.square(spectra.real) + np.square(spectra.imag)
         columns = np.arange(n_done, n_done + len(block)) // n_per_column
-        np.maximum.at(picture, columns, rows.loudest(np.abs(spectra)))
+        magnitude = np.sqrt(power / block.shape[1])  # (1)
+        np.maximum.at(picture, columns, rows.loudest(magnitude))
         n_done += len(block)
     return picture.T
 
 
 def _blocks(
-    samples: Samples, centres: NDArray[np.intp], n_window: int
+    sound: Blockwise, centres: NDArray[np.intp], n_window: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield some frames at a time, ``[n, t]``, with silence before the start and after the end.
+    """Yield some frames at a time, ``[n, c, t]``, with silence before the start and after the end.
 
     Args:
-        samples: the signal ``[t]``.
+        sound: the signal ``[t, c]``.
         centres: the sample in the middle of every frame, rising.
         n_window: length of a frame in samples.
     """
     for start in range(0, len(centres), _FRAMES_PER_BLOCK):
         firsts = centres[start : start + _FRAMES_PER_BLOCK] - n_window // 2
         low, high = firsts[0], firsts[-1] + n_window
-        inside = samples[max(low, 0) : max(high, 0)]
-        stretch = np.zeros(high - low, dtype=np.float32)
+        inside = sound[max(low, 0) : max(high, 0)]
+        stretch = np.zeros((high - low, sound.shape[1]), dtype=np.float32)
         stretch[max(-low, 0) :][: len(inside)] = inside
-        frames: NDArray[np.float32] = np.lib.stride_tricks.sliding_window_view(stretch, n_window)
+        frames = np.lib.stride_tricks.sliding_window_view(stretch, n_window, axis=0)  # n, c, t
         yield frames[firsts - low]
 
 

@@ -13,7 +13,8 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.pictures.spectrogram import HIGHEST_HZ, LOWEST_HZ, Samples, log_rows, loudest
+from musisep_cli.pictures.spectrogram import HIGHEST_HZ, LOWEST_HZ, log_rows, loudest
+from musisep_cli.sound.blockwise import Blockwise
 from musisep_cli.sound.level import decibels_of
 
 RANGE_DB = 60.0
@@ -26,7 +27,7 @@ _STEPS = 32
 
 
 def strip_png(
-    samples: Samples,
+    samples: Blockwise,
     sample_rate_hz: int,
     *,
     peak_db: float | None = None,
@@ -37,7 +38,7 @@ def strip_png(
     """Return the spectrogram of a signal as the bytes of a PNG whose opacity is the level.
 
     Args:
-        samples: the signal ``[t]``, finite.
+        samples: the signal ``[t, c]``, finite.
         sample_rate_hz: samples per second.
         peak_db: level in dBFS that is opaque; the signal's own peak if None.
         low_hz: frequency of the lower edge, in Hz.
@@ -52,10 +53,10 @@ def strip_png(
     return _png(steps)
 
 
-def peak_level_db(samples: Samples, sample_rate_hz: int) -> float:
+def peak_level_db(samples: Blockwise, sample_rate_hz: int) -> float:
     """Return the level in dBFS of the loudest point of a signal's strip.
 
-    >>> round(peak_level_db(0.5 * np.sin(np.arange(8000) / 8000 * 2 * np.pi * 1000), 8000))
+    >>> round(peak_level_db(0.5 * np.sin(np.arange(8000)[:, None] / 8 * 2 * np.pi), 8000))
     -6
     """
     rows = log_rows(LOWEST_HZ, min(HIGHEST_HZ, sample_rate_hz / 2), HEIGHT_PX, sample_rate_hz)

@@ -74,6 +74,9 @@ class DecodingConfig:
     places: bool = True
     """Whether an instrument is known by its timbre in every channel, and so by where it sounds, or
     by the timbre in the mean of the channels."""
+    least_own: float = field(default=0.0, metadata={"least": 0, "most": 1})
+    """Least share of the frames of a stretch in which the last instrument's tone is one of its own
+    (``worth``); instruments with less get no notes. 0: all get notes."""
     faint: float = 0.01
     """Share of the usual loudness below which a tone has no say."""
     starts: int = 12

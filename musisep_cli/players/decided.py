@@ -16,6 +16,7 @@ from musisep_cli.players.held_notes import Held, with_held
 from musisep_cli.players.hypotheses import Hypotheses, SetFit
 from musisep_cli.players.path import Decoding
 from musisep_cli.players.rounds import Rounds
+from musisep_cli.players.worth import n_with_own_tones, of_fewer, with_silent
 from musisep_cli.tones.dictionary import DictionaryConfig
 
 
@@ -72,4 +73,9 @@ def decided(
         pause=pause,
         reached=reached,
     )
-    return rounds.decode(found, spectra.of_mean)
+    n_instruments = found[:1].tones.on.shape[-1]
+    n_own = n_with_own_tones(found, config)
+    if n_own == n_instruments:
+        return rounds.decode(found, spectra.of_mean)
+    wider, decoding = rounds.decode(of_fewer(found, n_own), spectra.of_mean)
+    return with_silent(wider, decoding, n_instruments)

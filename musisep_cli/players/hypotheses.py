@@ -19,7 +19,12 @@ from torch import Tensor
 from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.tones.coefficients import coefficients_in_channels
-from musisep_cli.tones.joint_fit import JointFit, matched_filter, refined_pitch
+from musisep_cli.tones.joint_fit import (
+    LOWEST_WIDTHS,
+    JointFit,
+    matched_filter,
+    refined_pitch,
+)
 from musisep_cli.tones.objective import ObjectiveConfig, lifted_magnitude
 from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
@@ -105,7 +110,8 @@ class SetFit:
         fit = fit_to(of_rows)
         if self.refined_pitch:
             matched = each(matched_filter(spectra, width))
-            of_rows = replace(of_rows, f0_bins=refined_pitch(of_rows, matched, fit))
+            lowest = LOWEST_WIDTHS * width
+            of_rows = replace(of_rows, f0_bins=refined_pitch(of_rows, matched, fit, lowest))
             fit = fit_to(of_rows)
         amplitudes = magnitude(fit.coefficients) * of_rows.on[..., None]  # k, i, h
         loudness = amplitudes.sum(-1)

@@ -6,10 +6,13 @@ global ones are seeded for the run and given back as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from musisep_cli.machine.device import of_seed
@@ -19,8 +22,9 @@ from musisep_cli.run.checkpoint import Checkpoints
 from musisep_cli.run.journal import Desk, Journal
 from musisep_cli.run.result import SeedResult
 from musisep_cli.run.settings.config import Config
-from musisep_cli.sound.blockwise import Shelf, in_memory
+from musisep_cli.sound.blockwise import Shelf, Stems, in_memory
 from musisep_cli.sound.recording import Recording
+from musisep_cli.sound.turn import Turn
 
 
 def run_seed(
@@ -54,6 +58,10 @@ def run_seed(
         OutputError: the disk is full.
     """
     device, method = of_seed(device, seed), registry.get(config.run.method)
+    turn = Turn.of(recording.samples)
+    if turn is not None:  # methods find tones in the mean of the channels
+        recording = replace(recording, samples=turn.turned(recording.samples))
+        shelf = _turned_back(turn, shelf)
     desk = Desk(
         device=device,
         n_threads=config.run.threads,
@@ -68,6 +76,15 @@ def run_seed(
         return SeedResult(
             **vars(found), seed=seed, curve=journal.whole_curve, wall_s=journal.wall_s
         )
+
+
+def _turned_back(turn: Turn, shelf: Shelf) -> Shelf:
+    """Return a shelf that puts down stems of turned channels as those of the recording's own."""
+
+    def put(stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]) -> Stems:
+        return shelf(map(turn.back, stretches), shape)
+
+    return put
 
 
 @contextmanager

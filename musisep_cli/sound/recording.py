@@ -148,8 +148,8 @@ def check_content(recording: Recording) -> None:
         recording: at least one sample long.
 
     Raises:
-        InputError: the recording is silent or constant, its channels cancel in their mean, or it
-            holds numbers that are no sound (NaN, infinite, beyond ``_LOUDEST``).
+        InputError: the recording is silent or constant, or it holds numbers that are no sound (NaN,
+            infinite, beyond ``_LOUDEST``).
     """
     name, samples = _label(recording.path), recording.samples
     # Least and greatest sample of every channel, [2, c]. One NaN makes both of its channel NaN;
@@ -167,11 +167,6 @@ def check_content(recording: Recording) -> None:
     if np.ptp(extremes, axis=0).max() < _QUIETEST:
         raise InputError(
             f"{name}: is one constant (DC) from start to end. Give a recording with sound."
-        )
-    if recording.n_channels > 1 and np.ptp(recording.mono) < _QUIETEST:
-        raise InputError(
-            f"{name}: its channels cancel, and their mean, which is what is analysed, is silent. "
-            "Export one channel, or invert one of them."
         )
 
 

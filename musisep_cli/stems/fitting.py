@@ -49,7 +49,12 @@ from musisep_cli.stems.partials import Complex, Partials
 from musisep_cli.stems.stereo import Places
 from musisep_cli.stems.windows import WindowFits
 from musisep_cli.tones.inharmonicity import Inharmonicity
-from musisep_cli.tones.joint_fit import JointFit, matched_filter, refined_pitch
+from musisep_cli.tones.joint_fit import (
+    LOWEST_WIDTHS,
+    JointFit,
+    matched_filter,
+    refined_pitch,
+)
 from musisep_cli.tones.notes import NeighbourTones, NotesAround
 from musisep_cli.tones.timbre import LEARNED_HOPS, comb_of, learn_timbres
 from musisep_cli.tones.tones import Tones
@@ -267,7 +272,8 @@ class Fitter:
         # The fit shows where each pitch is best, with the other tones removed; then it is repeated.
         first = fitted(sounding, mean, tikhonov=prior)
         matched = matched_filter(mean, width)
-        tuned = replace(sounding, f0_bins=refined_pitch(sounding, matched, first))
+        lowest = LOWEST_WIDTHS * self.frame.ideal_width_bins
+        tuned = replace(sounding, f0_bins=refined_pitch(sounding, matched, first, lowest))
         second = fitted(tuned, mean, tikhonov=prior)
         fit = WindowFit(tuned, channels, second.peaks, expected, torch.zeros_like(expected))
         return fit.with_noise(second.coefficients.flatten(1), self.config.rest_noise)

@@ -174,10 +174,14 @@ class Places:
     def _apart(self) -> Tensor:
         """Return how far every instrument is from the nearest other, from 0 to 1, ``[i]``.
 
-        One minus the cosine between their covariances, taken as vectors.
+        One minus the cosine between their covariances, taken as vectors. An instrument that is
+        alone is apart from nobody; one that never plays, of which nothing is known (``anywhere``),
+        does not count.
         """
-        if len(self.covariances) == 1:
-            return self.covariances.new_zeros(1)
+        unknown = Places.anywhere(len(self.covariances), self.covariances).covariances
+        is_heard = (self.covariances != unknown).flatten(1).any(1)
+        if int(is_heard.sum()) < 2:
+            return torch.zeros_like(self.covariances[:, 0, 0])
         flat = functional.normalize(self.covariances.flatten(1), dim=1)
-        nearest = (flat @ flat.T).fill_diagonal_(0).amax(1)
+        nearest = (flat @ flat.T * is_heard).fill_diagonal_(0).amax(1)
         return 1 - nearest.clamp_max(1)

@@ -24,6 +24,9 @@ from musisep_cli.tones.tones import Tones
 PITCH_REACH_BINS, PITCH_STEP_BINS = 1.5, 0.1
 """Bins: how far around a given pitch a better one is looked for, and in what steps. The network is
 right to about half a bin."""
+LOWEST_WIDTHS = 3.0
+"""Least pitch, relative to the width of a peak: 22 Hz at the paper's window. The harmonics of lower
+tones run into each other, so that they fit any rumble, and no instrument plays them."""
 MATCHED_WIDTHS = 4
 """A matched filter ends at so many widths, where a peak has fallen to exp(-8) = 3e-4."""
 
@@ -99,15 +102,17 @@ def _rendered(peaks: Peaks, coefficients: Tensor) -> Tensor:
     return torch.stack(spectra, 1)
 
 
-def refined_pitch(tones: Tones, matched: Tensor, fit: JointFit) -> Tensor:
+def refined_pitch(tones: Tones, matched: Tensor, fit: JointFit, lowest_bins: float) -> Tensor:
     """Return where each tone's harmonics are strongest with the other tones removed, ``[k, i]``.
 
-    The matched filter is linear: the others are removed after it.
+    The matched filter is linear: the others are removed after it. A pitch that is refined again and
+    again does not sink below the lowest that there is: the lower, the more its harmonics fit.
 
     Args:
         tones: each to be found within ``PITCH_REACH_BINS``.
         matched: the spectra after ``matched_filter``, complex, ``[k, f]``.
         fit: of these tones to these spectra.
+        lowest_bins: the lowest pitch; a tone given lower gets no lower.
     """
     fitted = fit.matched_spectra()
     rest = matched - fitted.sum(1)  # what no tone explains
@@ -120,7 +125,7 @@ def refined_pitch(tones: Tones, matched: Tensor, fit: JointFit) -> Tensor:
         )
         for i in range(fitted.shape[1])
     ]
-    return torch.stack(columns, 1)
+    return torch.stack(columns, 1).maximum(tones.f0_bins.clamp_max(lowest_bins))
 
 
 def strongest_pitch(

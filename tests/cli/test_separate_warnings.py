@@ -11,9 +11,10 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from musisep_cli.cli.separate.warnings import of_crowding
+from musisep_cli.cli.separate.warnings import of_crowding, of_recording
 from musisep_cli.methods import registry
 from musisep_cli.run.settings.compose import compose
+from musisep_cli.sound.recording import Recording
 from tests.cli.separating import invoke, results, separate, write_recording
 from tests.signals import CLARINET, FLUTE, duet, harmonic_tone
 
@@ -83,7 +84,7 @@ def test_warnings_of_a_batch_are_in_its_results(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("clean.wav", "clipped.wav")]
     for path, sound in zip(paths, (clean(), clipped()), strict=True):
         soundfile.write(path, sound, RATE_HZ, subtype="FLOAT")
-    flags = (*paths, "-n", 1, "--iterations", 1, "-q", "--overwrite")
+    flags = (*paths, "-n", 2, "--iterations", 1, "-q", "--overwrite")
     results_shown = separate(tmp_path, *flags).stdout
     [row] = [line for line in results_shown.splitlines() if "done, 1 warning " in line]
     assert str(paths[1]) in row
@@ -195,3 +196,43 @@ def test_three_instruments_train_three_times_as_long(preset: str) -> None:
         compose(preset, {"run": {"instruments": n}}).settings.training.iterations for n in (2, 3)
     )
     assert trio == 3 * duet
+
+
+def three_lines() -> NDArray[np.float64]:
+    return clean() + 0.2 * harmonic_tone(
+        739.0, amplitudes=FLUTE, duration_s=DURATION_S, sample_rate_hz=RATE_HZ
+    )
+
+
+def solo() -> NDArray[np.float64]:
+    return next(iter(duet(duration_s=DURATION_S, sample_rate_hz=RATE_HZ).values()))
+
+
+def late_entry() -> NDArray[np.float64]:
+    first, second = duet(duration_s=DURATION_S, sample_rate_hz=RATE_HZ).values()
+    return first + second * (np.arange(len(second)) > 0.45 * len(second))
+
+
+@pytest.mark.parametrize(
+    ("make", "n_instruments", "words"),
+    [
+        (solo, 1, None),
+        (solo, 2, "Try -n 1"),
+        (solo, 3, "sounds like 1 line."),
+        (clean, 2, None),
+        (clean, 3, "hardly ever more than 2 tones at once"),
+        (late_entry, 2, None),
+        (three_lines, 1, "about 3 tones at once: try -n 3"),
+    ],
+)
+def test_a_number_that_does_not_fit_is_questioned(
+    make: Callable[[], NDArray[np.float64]], n_instruments: int, words: str | None
+) -> None:
+    samples = make()[:, None].astype(np.float32)
+    found = of_recording(Recording(samples=samples, sample_rate_hz=RATE_HZ), n_instruments)
+    if words is None:
+        assert found == []
+    else:
+        [warning] = found
+        assert f"-n {n_instruments}, " in warning
+        assert words in warning

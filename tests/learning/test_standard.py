@@ -11,11 +11,14 @@ from musisep_cli.sound import audio_file
 
 MONO = [[1.0], [1.0]]
 PANNED = [[0.9, 0.4], [0.4, 0.9]]
-"""Gains of the instruments in the channels: from the middle, and from left and right of it."""
+OPPOSITE = [[1.0, 1.0], [1.0, -1.0]]
+"""Gains of the instruments in the channels: from the middle, from left and right of it, and one of
+opposite polarity."""
 
 
 @pytest.mark.parametrize(
-    ("gains", "min_sdr_db", "min_sir_db"), [(MONO, 9.0, 20.0), (PANNED, 22.0, 42.0)]
+    ("gains", "min_sdr_db", "min_sir_db"),
+    [(MONO, 9.0, 20.0), (PANNED, 22.0, 42.0), (OPPOSITE, 30.0, 50.0)],
 )
 def test_a_recorder_and_a_violin_are_separated(
     repository: Path, gains: list[list[float]], min_sdr_db: float, min_sir_db: float

@@ -145,10 +145,10 @@ def _draw_learned(shown: Shown, name: str, folder: Path) -> Iterator[Path]:
 
 
 def draw_sound(recording: Recording, name: str, folder: Path | None) -> Iterator[Path]:
-    """Draw the spectrogram of the mean over channels into a folder, if one is given."""
+    """Draw the spectrogram of all channels into a folder, if one is given."""
     if folder is None:
         return
     make_folder(folder)
     path = folder / f"{name}-spectrogram.png"
-    pictures.write_spectrogram(path, recording.mono, recording.sample_rate_hz, title=name)
+    pictures.write_spectrogram(path, recording.samples, recording.sample_rate_hz, title=name)
     yield path

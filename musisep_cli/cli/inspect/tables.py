@@ -64,6 +64,9 @@ def _sound(report: SoundReport) -> Iterator[str | RenderableType]:
         seen = report.character
         rows["tones at once"] = f"{seen.tones:.1f} on average, at times {seen.most_tones}"
         rows["steady partials"] = f"{seen.steady:.0%} of the energy; flatness {seen.flatness:.4f}"
+        rows["no multiples"] = (
+            f"{seen.inharmonic:.0%} of the energy is in partials of no fundamental"
+        )
     if report.estimate is not None:
         rows |= _estimate(report.estimate)
     yield _pairs(rows)

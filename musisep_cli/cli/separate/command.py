@@ -19,6 +19,8 @@ _METHOD = "Method"
 _RUN = "Where it runs"
 _OUTPUT = "Output"
 _MESSAGES = "Messages"
+COUNTED = 0
+"""Number of instruments that stands for as many as are counted."""
 
 
 def _presets() -> str:
@@ -28,19 +30,21 @@ def _presets() -> str:
 
 
 def _instruments(text: str) -> int:
-    """Return the number that -n gives.
+    """Return the number that -n gives; ``COUNTED`` for "auto".
 
     Raises:
         BadParameter: it is none, or too large; the message says what to give instead.
     """
     from musisep_cli.run.settings.config import largest
 
+    if text == "auto":
+        return COUNTED
     most = largest("instruments")
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
     if not 1 <= number <= most:
         raise typer.BadParameter(
             f"'{text}' is no number of instruments: -n says how many the recording has, 1 to"
-            f" {most}, for example -n 2."
+            f" {most}, for example -n 2, or auto."
         )
     return number
 
@@ -61,7 +65,7 @@ def separate(
             metavar="N",
             parser=_instruments,
             help="Number of melodic instruments in the recording; there is a stem for each. Needed"
-            " here or in --config.",
+            " here or in --config. auto counts up to 3 lines, in every recording.",
         ),
     ] = None,
     seeds: Annotated[
@@ -364,8 +368,9 @@ def separate(
         raise typer.BadParameter("--overwrite and --resume contradict each other.")
     subtype = _subtype(float32=float32, int24=int24, int16=int16, flac=flac)
     device_name = _device(device, gpu=gpu, cpu=cpu)
+    is_counted = instruments == COUNTED
     run_flags: dict[str, Any] = {
-        "instruments": instruments,
+        "instruments": 1 if is_counted else instruments,
         "seeds": seeds,
         "first_seed": first_seed,
         "threads": threads,
@@ -381,7 +386,7 @@ def separate(
     }
     # Imported here, so that the help does not wait for PyTorch.
     from musisep_cli.cli.separate import place
-    from musisep_cli.cli.separate.configure import configure
+    from musisep_cli.cli.separate.configure import configure, counting
     from musisep_cli.cli.separate.job import Job
     from musisep_cli.cli.separate.report import Reporter
     from musisep_cli.cli.separate.run import run
@@ -391,11 +396,17 @@ def separate(
     reporter = Reporter(quiet=quiet, verbose=verbose, as_json=as_json)
     configured = partial(configure, run_flags, method_flags, preset=preset, file=config)
     try:
+        if is_counted and cluster is not None:
+            raise ConfigError(
+                "-n auto counts on this machine alone: with --cluster say how many, as -n 2"
+            )
         with place.cluster(cluster, threads, dry_run=dry_run) as connection:
             where, (settings, cautions) = place.settle(connection, device_name, configured)
+            counts = partial(counting, run_flags, method_flags, preset=preset, file=config)
             job = Job(
                 inputs=inputs,
                 config=settings,
+                counted=counts(device=where.device) if is_counted else None,
                 warnings=cautions,
                 device=where.device,
                 where=where.words,

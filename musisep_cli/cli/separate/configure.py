@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from musisep_cli.methods import registry
 from musisep_cli.methods.method import Method, Settings
 from musisep_cli.run.settings.compose import Given, compose, read_settings, resolved
 from musisep_cli.run.settings.config import Config, largest
+from musisep_cli.sound.recording import Recording
+from musisep_cli.sound.turn import turned
 
 
 def configure(
@@ -59,6 +61,40 @@ def configure(
         )
     method = registry.get(config.run.method)
     return config, [*_in_vain(method, config, wanted), *_cautions(method, config, asked)]
+
+
+def counting(
+    run_flags: Mapping[str, Any],
+    method_flags: Mapping[str, Any],
+    *,
+    preset: str | None,
+    file: Path | None,
+    device: torch.device,
+) -> Callable[[Recording], Config]:
+    """Return what gives the settings for a recording, with as many instruments as it has lines.
+
+    The preset that is used when nobody names one counts them.
+
+    Args:
+        run_flags: as for ``configure``; their number of instruments does not matter.
+        method_flags: as for ``configure``.
+        preset: as for ``configure``.
+        file: as for ``configure``.
+        device: where the work will be done.
+    """
+
+    def settings_for(recording: Recording) -> Config:
+        """Return the settings for a recording."""
+        usual = registry.preset(registry.DEFAULTS[0])
+        method = registry.get(usual.method)
+        counts = resolved(
+            compose(registry.DEFAULTS[0], {}, {"run": {"instruments": 1}}, on_gpu=False), device
+        )
+        n_lines = method.n_lines(turned(recording), counts.settings, device)
+        flags = {**run_flags, "instruments": n_lines}
+        return configure(flags, method_flags, preset=preset, file=file, device=device)[0]
+
+    return settings_for
 
 
 def _composed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,6 +15,7 @@ from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder, SoundFormat
 from musisep_cli.run.in_folder import Found
 from musisep_cli.run.settings.config import Config
+from musisep_cli.sound.recording import Recording
 
 Status: TypeAlias = Literal["done", "unchanged", "planned", "failed", "interrupted"]
 """What became of an input; "unchanged" if its separation was there already, "planned" if nothing
@@ -28,6 +29,8 @@ class Job:
     Attributes:
         inputs: files, folders and patterns.
         config: all settings.
+        counted: gives the settings for a recording whose lines are to be counted; None if the
+            number of instruments was given.
         warnings: sentences about the settings that the user should read.
         device: where to compute.
         jobs: seeds made at once; None for one, on a cluster for as many as it has room for.
@@ -46,6 +49,7 @@ class Job:
 
     inputs: Sequence[str]
     config: Config
+    counted: Callable[[Recording], Config] | None = None
     warnings: Sequence[str]
     device: torch.device
     jobs: int | None

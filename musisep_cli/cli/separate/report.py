@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from musisep_cli.methods.method import OnProgress
     from musisep_cli.run.folder.differences import Manifest
     from musisep_cli.run.folder.layout import RunFolder
+    from musisep_cli.run.settings.config import Config
     from musisep_cli.sound.recording import Recording
 
 
@@ -51,7 +52,7 @@ class Reporter:
         self.messages = Messages()
         self.results = Console(highlight=False)
         self.number = self.n_done = 0
-        self.measured: dict[tuple[int, int], Measured] = {}
+        self.measured: dict[tuple[int, int, int], Measured] = {}
 
     def start(self, job: Job, n_inputs: int) -> None:
         """Print what is going to run and where, the warnings, and if asked for all settings."""
@@ -142,14 +143,20 @@ class Reporter:
         """Return whether a table can be redrawn in place on stderr."""
         return sys.stderr.isatty() and not self.messages.is_dumb_terminal
 
-    def estimated(self, recording: Recording) -> Estimate:
+    def say_counted(self, recording: Recording, n_lines: int) -> None:
+        """Print how many lines were counted in a recording."""
+        self._say(f"{recording.path}: speaks for {n_lines} line{'s' * (n_lines > 1)}: -n {n_lines}")
+
+    def estimated(self, recording: Recording, config: Config) -> Estimate:
         """Return the time and memory that a separation will take.
 
-        It is measured only once for all recordings of one sample rate and number of channels.
+        It is measured only once for all recordings of one sample rate, number of channels and
+        number of instruments.
         """
-        kind = recording.sample_rate_hz, recording.n_channels
+        form = recording.sample_rate_hz, recording.n_channels
+        kind = (*form, config.run.instruments)
         if kind not in self.measured:
-            self.measured[kind] = Measured.of(*kind, self.job.config, self.job.device)
+            self.measured[kind] = Measured.of(*form, config, self.job.device)
         return self.measured[kind].estimate(recording.n_samples)
 
     def show(self, outcome: Outcome) -> None:
@@ -223,6 +230,8 @@ def _headline(job: Job) -> str:
     last = run.first_seed + run.seeds - 1
     seeds = f"seed {last}" if run.seeds == 1 else f"seeds {run.first_seed} to {last}"
     instruments = f"{run.instruments} instrument{'' if run.instruments == 1 else 's'}"
+    if job.counted is not None:
+        instruments = "as many instruments as lines are counted"
     words = [method.start(config.settings), method.training(config.settings)]
     where = job.where or describe(job.device, run.threads, run.precision)
     return (

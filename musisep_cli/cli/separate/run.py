@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,8 +60,9 @@ def _sources(job: Job) -> list[Source]:
     audio_file.check_excerpt(job.start_s, job.duration_s)
     job.folder("track").check()
     run = job.config.run
-    # A file that does not fit is an error before any training.
-    registry.get(run.method).check_files(job.config.settings, run.instruments)
+    # A file that does not fit is an error before any training, where the number is known by then.
+    if job.counted is None:
+        registry.get(run.method).check_files(job.config.settings, run.instruments)
     sources = expand(job.inputs, job.out / METHOD)
     if not sources:
         raise InputError("the inputs lead to no recordings but musisep's own: give sound files")
@@ -118,6 +120,9 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
     if source.error is not None:
         raise InputError(source.error)
     recording = audio_file.read(source.path, start_s=job.start_s, duration_s=job.duration_s)
+    if job.counted is not None:
+        job = replace(job, config=job.counted(recording))
+        reporter.say_counted(recording, job.config.run.instruments)
     outcome = partial(Outcome, source=source, folder=folder, duration_s=recording.duration_s)
     looked = in_folder.look(folder, recording, job.config, overwrite=job.overwrite)
     state = looked.state
@@ -125,8 +130,10 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         page = None if job.dry_run or folder.page.exists() else _page(job, folder)
         return outcome(status="unchanged", manifest=manifest.read(folder), page=page)
     if job.dry_run:
-        return outcome(status="planned", state=state, estimate=reporter.estimated(recording))
-    warnings = warned.of_recording(recording)
+        return outcome(
+            status="planned", state=state, estimate=reporter.estimated(recording, job.config)
+        )
+    warnings = warned.of_recording(recording, job.config.run.instruments)
     with reporter.progress(recording, folder, state, warnings) as on_progress:
         in_folder.separate_into(
             folder,

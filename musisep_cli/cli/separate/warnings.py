@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from musisep_cli.inspection.character import judge
+from musisep_cli.inspection.character import Character, judge
 from musisep_cli.inspection.sound import describe
 from musisep_cli.methods import registry
 from musisep_cli.run.settings.compose import remembered
+from musisep_cli.run.settings.config import largest
+from musisep_cli.tones.tone_count import counts_by_stretch, lines_at_once
 
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Job
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 COARSE = 1e-3
 """Largest error of the stems' sum, relative to the recording's peak, that needs no warning."""
+MANY_MORE = 1.0
+"""Number of tones at once, in the mean, beyond that of the instruments from which on to warn: tones
+of bassoons, oboes and organs are taken for two."""
 MANY_SKIPPED = 0.01
 """Share of training steps, 0 to 1, that may be skipped as not finite without a warning."""
 
@@ -44,10 +49,35 @@ def of_crowding(job: Job) -> list[str]:
     ]
 
 
-def of_recording(recording: Recording) -> list[str]:
-    """Return warnings about a recording, before hours are spent on it."""
+def of_recording(recording: Recording, n_instruments: int) -> list[str]:
+    """Return warnings about a recording and -n, before hours are spent on it."""
     character = judge(recording)
-    return describe(recording).warnings() + (character.warnings() if character else [])
+    if character is None:
+        return describe(recording).warnings()
+    of_character = character.warnings() or _of_number(recording, character, n_instruments)
+    return describe(recording).warnings() + of_character
+
+
+def _of_number(recording: Recording, character: Character, n_instruments: int) -> list[str]:
+    """Return a warning if a few lines sound, but another number of them than of instruments.
+
+    An instrument that enters late or rests during a solo does not cause it.
+    """
+    counts = counts_by_stretch(recording.samples, recording.sample_rate_hz)
+    n_lines = lines_at_once(counts, n_instruments)
+    if n_lines < n_instruments:
+        return [
+            f"-n {n_instruments}, but hardly ever more than {n_lines} tone{'s' * (n_lines > 1)} at "
+            f"once: this sounds like {n_lines} line{'s' * (n_lines > 1)}. Try -n {n_lines}, unless "
+            "one is much softer or they take turns"
+        ]
+    if character.tones > n_instruments + MANY_MORE:
+        return [
+            f"-n {n_instruments}, but about {character.tones:.0f} tones at once: try -n "
+            f"{min(round(character.tones), largest('instruments'))}, unless an instrument plays "
+            "chords"
+        ]
+    return []
 
 
 def of_result(manifest: Manifest) -> list[str]:

@@ -19,7 +19,6 @@ from musisep_cli.inspection.page.compressed import codec_for, page_rate_hz
 from musisep_cli.inspection.page.content import Listening, SeedPart, Sound
 from musisep_cli.inspection.page.piano_roll import Range, path_of, pitch_range
 from musisep_cli.pictures.strip import peak_level_db, strip_png
-from musisep_cli.sound.blockwise import mono
 from musisep_cli.sound.notation import channels_in_words, clock
 from musisep_cli.sound.pitch import frequency_hz, note_name
 
@@ -234,13 +233,13 @@ def _strips(listening: Listening, rate_hz: int, pitches: Range) -> dict[str, str
     All have the mix's scale, so that a quiet stem looks quiet. Under the piano roll lies the mix
     once more, with the roll's own range of pitches.
     """
-    mix = mono(listening.mix.samples)
+    mix = listening.mix.samples
     peak_db = peak_level_db(mix, rate_hz)
     low_hz, high_hz = frequency_hz(pitches.low), frequency_hz(pitches.high)
     roll = strip_png(mix, rate_hz, low_hz=low_hz, high_hz=high_hz, height_px=_ROLL_HEIGHT_PX)
     del mix  # of an hour there is room for one sound in memory, not for two
     strips = {
-        sound.key: _address(strip_png(mono(sound.samples), rate_hz, peak_db=peak_db))
+        sound.key: _address(strip_png(sound.samples, rate_hz, peak_db=peak_db))
         for sound in listening.sounds
     }
     return {**strips, "roll": _address(roll)}

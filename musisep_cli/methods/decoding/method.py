@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.methods.decoding import line_count
 from musisep_cli.methods.decoding.limits import MAX_INSTRUMENTS, check
 from musisep_cli.methods.decoding.separate import separate
 from musisep_cli.methods.decoding.settings import DecodingSettings
@@ -15,6 +16,9 @@ from musisep_cli.methods.policy.method import NETWORK_FLAGS, TRIAL_STEPS, Networ
 from musisep_cli.methods.registry import presets_of
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
+
+if TYPE_CHECKING:
+    import torch
 
 EVERY_FRAME_BY_ITSELF: Settings = {
     "search": {
@@ -53,6 +57,13 @@ class DecodingMethod(NetworkMethod):
     ) -> Result:
         """Find what every instrument plays over all frames, and turn it into stems."""
         return separate(recording, n_instruments, settings, work)
+
+    def n_lines(
+        self, recording: Recording, settings: DecodingSettings, device: torch.device
+    ) -> int:
+        """Return how many melodic lines a recording speaks for, up to ``line_count.MOST_LINES``."""
+        precision = self.precision(settings, "auto", device)
+        return line_count.n_lines(recording, settings, device, precision)
 
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
         """Return the settings with training on the recording where a GPU makes that cheap."""

@@ -28,15 +28,13 @@ from musisep_cli.methods.policy.parameters import Output, offset_bins
 from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.methods.policy.sampling import ToneDistribution
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
+from musisep_cli.tones.joint_fit import LOWEST_WIDTHS
 from musisep_cli.tones.tones import Tones
 
 TOLERANCE_BINS = 1.5
 """Bins: tones this close to each other are one tone, and their probabilities are added."""
 PROPOSAL_REACH_BINS = 2
 """Bins to both sides among which a proposed bin is the most probable one."""
-LOWEST_WIDTHS = 3.0
-"""Least pitch, relative to the width of a peak: 22 Hz at the paper's window. The harmonics of lower
-tones run into each other, so that they fit any rumble, and no instrument plays them."""
 HIDING_HARMONICS, MOST_HIDING = range(2, 7), 10
 """Harmonics of every other tone at which a hidden tone is looked for, the lowest first, and the
 most places in all."""
@@ -308,14 +306,17 @@ class _Sets:
         # Each row takes all tones as they are, but for the one that is moved.
         for row, move in enumerate(moves):
             sources[row, move.tone], factors[row, move.tone] = move.source, move.factor
+        on = self.tones.on[:, 0][:, sources]
+        f0_bins = fitted.tones.f0_bins[:, 0][:, sources] * factors
+        log_prob = self.log_prob[:, :1] - factors.new_tensor([move.nats for move in moves])
+        # A tone below the lowest pitch is as good as impossible, and not one of that pitch instead.
+        too_low = (on & (f0_bins < self.lowest_bins)).any(-1)
         return replace(
             self,
-            log_prob=self.log_prob[:, :1] - factors.new_tensor([move.nats for move in moves]),
+            log_prob=torch.where(too_low, 2 * LEAST_LOG_PROB, log_prob),
             tones=Tones(
-                on=self.tones.on[:, 0][:, sources],
-                f0_bins=(fitted.tones.f0_bins[:, 0][:, sources] * factors).clamp_min(
-                    self.lowest_bins
-                ),
+                on=on,
+                f0_bins=f0_bins.clamp_min(self.lowest_bins),
                 inharmonicity=self.tones.inharmonicity[:, 0][:, sources],
             ),
         )

@@ -20,6 +20,7 @@ from musisep_cli.methods.lasso.sets import sets_of_tones, with_octaves
 from musisep_cli.methods.lasso.settings import LassoSettings
 from musisep_cli.players.hypotheses import Hypotheses, SetFit
 from musisep_cli.tones.certificate import pitch_grid
+from musisep_cli.tones.joint_fit import LOWEST_WIDTHS
 from musisep_cli.tones.tones import Tones
 
 FRAMES_AT_ONCE = 512
@@ -28,8 +29,6 @@ small, and so many of them at once are worth the calls."""
 SOLVED_AT_ONCE, FITTED_AT_ONCE = 128, 16
 """Frames that one thread solves, and fits sets of tones to, at a time. Fixed, so that no bit
 depends on the number of threads; what is fitted stays in the processor's cache."""
-LOWEST_WIDTHS = 3.0
-"""Lower tones, relative to the width of a peak, are not looked for: 22 Hz."""
 
 
 class Detector:

@@ -37,14 +37,12 @@ from musisep_cli.players.rounds import N_ROUNDS
 from musisep_cli.sound.blockwise import Stems
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.of_tones import of_tones
+from musisep_cli.tones.joint_fit import LOWEST_WIDTHS
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.tones import Tones
 from musisep_cli.tones.tracks import Transcript, pitch_tracks
 
 Found = TypeVar("Found")
-
-LOWEST_WIDTHS = 3.0
-"""Lowest pitch that is looked for, in widths of a spectral peak: 22 Hz."""
 
 
 def separate(

@@ -16,7 +16,7 @@ from musisep_cli import pictures
 from musisep_cli.machine.files import atomic_path, write_json_atomic
 from musisep_cli.methods.method import Result, StepReport
 from musisep_cli.run.folder.layout import RunFolder
-from musisep_cli.sound.blockwise import Blockwise, mono
+from musisep_cli.sound.blockwise import Blockwise
 from musisep_cli.tones import dictionary
 from musisep_cli.tones.tracks import PitchTracks
 
@@ -53,15 +53,13 @@ def write_pictures(
     Returns:
         The files that were written, in the order of the sounds.
     """
-    range_db = pictures.colour_range(mono(sounds["mix"]), sample_rate_hz)
+    range_db = pictures.colour_range(sounds["mix"], sample_rate_hz)
     track = Path(folder.track).name
     paths = []
     for name, sound in sounds.items():
         path = folder.picture(name)
         title = track if name == "mix" else f"{track}: {name}"
-        pictures.write_spectrogram(
-            path, mono(sound), sample_rate_hz, title=title, range_db=range_db
-        )
+        pictures.write_spectrogram(path, sound, sample_rate_hz, title=title, range_db=range_db)
         paths.append(path)
     return paths
 

@@ -110,6 +110,24 @@ def test_what_is_not_melodic_is_named() -> None:
     assert "dense polyphony" in warned(lines(7))
 
 
+def bars(decay_s: float = 0.5) -> np.ndarray:
+    """A melody on bars, whose partials lie at 1 : 2.756 : 5.404."""
+    time_s = np.arange(N_SAMPLES) / RATE_HZ
+    signal = np.zeros(N_SAMPLES)
+    for number, f0_hz in enumerate((523.0, 659.0, 587.0, 784.0, 698.0, 523.0, 880.0, 659.0)):
+        after_s = time_s - 0.5 * number
+        for ratio, level in ((1.0, 0.3), (2.756, 0.2), (5.404, 0.1)):
+            ring = level * np.sin(2 * np.pi * ratio * f0_hz * after_s) * np.exp(-after_s / decay_s)
+            signal += np.where(after_s >= 0, ring, 0.0)
+    return signal
+
+
+def test_bells_and_bars_are_named() -> None:
+    assert "bells or bars" in warned(bars())
+    assert "bells or bars" in warned(bars() + lines(1))
+    assert "bells" not in warned(lines(2))
+
+
 def test_what_is_too_short_is_not_judged() -> None:
     assert judge(recording(tone()[:7_000])) is None
     assert judge(recording(tone()[:9_000])) is not None

@@ -60,6 +60,18 @@ def test_where_all_tones_are_played_none_is_missed(tmp_path: Path) -> None:
     assert found.share == 0
 
 
+def test_a_tone_whose_channels_cancel_is_missed_too(tmp_path: Path) -> None:
+    run = separation(tmp_path, (220.0,), tracks(220.0))
+    middle, _ = soundfile.read(tmp_path / "instrument-1.wav")
+    hidden = harmonic_tone(311.1, amplitudes=AMPLITUDES, duration_s=1.0, sample_rate_hz=RATE)
+    for name, sound, right in (("instrument-1", middle, 1), ("residual", hidden, -1)):
+        stereo = np.stack([sound, right * sound], 1)
+        soundfile.write(tmp_path / f"{name}.wav", stereo, RATE, subtype="FLOAT")
+    found = find_missed(run)
+    assert found is not None
+    assert found.share > 0.9
+
+
 def test_without_the_sound_nothing_is_said(tmp_path: Path) -> None:
     run = separation(tmp_path, (220.0,), tracks(220.0))
     (tmp_path / "residual.wav").unlink()

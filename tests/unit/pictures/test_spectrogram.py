@@ -16,9 +16,10 @@ RATE_HZ = 16_000
 def image(
     samples: np.ndarray, rate_hz: int = RATE_HZ, scale: Scale = "log"
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """Levels ``[y, x]``, and left, right, bottom and top of the picture."""
+    """Levels ``[y, x]`` of ``[t]`` or ``[t, c]``; left, right, bottom and top of the picture."""
+    sound = samples[:, None] if samples.ndim == 1 else samples
     figure = drawn(
-        lambda: write_spectrogram(Path("unused.png"), samples, rate_hz, title="t", scale=scale)
+        lambda: write_spectrogram(Path("unused.png"), sound, rate_hz, title="t", scale=scale)
     )
     [picture] = figure.axes[0].get_images()
     return np.array(picture.get_array()), picture.get_extent()
@@ -72,6 +73,18 @@ def test_two_partials_40_hz_apart_are_two_lines() -> None:
 
 
 def test_the_colours_end_at_the_loudest_point() -> None:
-    low_db, high_db = colour_range(tone(440.0, 0.5), RATE_HZ)
+    low_db, high_db = colour_range(tone(440.0, 0.5)[:, None], RATE_HZ)
     assert (low_db, high_db) == (-86.0, -6.0)
-    assert colour_range(np.zeros(8_000), RATE_HZ) == (-80.0, 0.0)
+    assert colour_range(np.zeros((8_000, 2)), RATE_HZ) == (-80.0, 0.0)
+
+
+@pytest.mark.parametrize("right", [1.0, -1.0])
+def test_channels_of_any_polarity_are_seen(right: float) -> None:
+    mono, _ = image(tone(1000.0, 0.1))
+    stereo, _ = image(tone(1000.0, 0.1)[:, None] * [1.0, right])
+    assert_allclose(stereo, mono, atol=1e-3)
+
+
+def test_one_channel_of_two_has_half_the_power() -> None:
+    level_db, _ = image(tone(1000.0, 0.1)[:, None] * [1.0, 0.0])
+    assert_allclose(level_db[:, 500].max(), -23.0, atol=0.5)

@@ -19,12 +19,13 @@ from musisep_cli.errors import InputError
 from musisep_cli.frames.framewise import BLOCK_FRAMES
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.leaves import leafwise
+from musisep_cli.methods import registry
 from musisep_cli.methods.decoding import rehearsal
 from musisep_cli.methods.decoding import separate as decoding
 from musisep_cli.methods.decoding.rehearsal import Labels, Rehearsal
 from musisep_cli.methods.method import Progress, Settings
 from musisep_cli.players.hypotheses import Hypotheses
-from musisep_cli.run import journal
+from musisep_cli.run import journal, one_seed
 from musisep_cli.run.one_seed import run_seed
 from musisep_cli.run.result import SeedResult
 from musisep_cli.run.settings.compose import compose
@@ -34,6 +35,7 @@ from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.dictionary import FORMAT
 from musisep_cli.tones.tones import Tones
 from tests.signals import harmonic_tone, melody
+from tests.small_method import CrossoverMethod
 
 Signal = NDArray[np.float64]
 
@@ -463,3 +465,34 @@ def test_a_run_never_explains_more_frames_at_once_than_a_block_has(
     result, _ = run(panned_duet(), tiny())
     assert max(lengths) <= BLOCK_FRAMES
     assert sum(lengths) == len(result.tracks.times_s)
+
+
+@pytest.mark.parametrize("right", [1.0, -1.0])
+def test_a_method_hears_instruments_of_any_polarity(
+    right: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cancels in the mean of the channels is turned into it; the stems are turned back."""
+    low, high = (
+        harmonic_tone(f0_hz, amplitudes=(LEVEL,), duration_s=1.0, sample_rate_hz=RATE_HZ)
+        for f0_hz in (200.0, 1500.0)
+    )
+    samples = np.stack([low + high, low + right * high], 1).astype(np.float32)
+    recording = Recording(samples=samples, sample_rate_hz=RATE_HZ)
+    method, seen = registry.get(CrossoverMethod.name), []
+    plain = method.separate
+
+    def separate_and_look(given: Recording, *rest: Any) -> Any:
+        seen.append(given)
+        return plain(given, *rest)
+
+    monkeypatch.setattr(method, "separate", separate_and_look)
+    config = compose("crossover", {}, {"run": {"instruments": 2, "threads": 1}})
+    result = run_seed(recording, config, 0, CPU, lambda _: None)
+    # Both are in the mean of what the method is given.
+    spectrum = np.abs(np.fft.rfft(seen[0].mono))
+    assert spectrum[[200, 1500]].min() > 0.1 * LEVEL * RATE_HZ
+    # Its filters work on every channel alike: turned back, stems are as if nothing was turned.
+    assert_allclose(sum(result.stems), samples, atol=1e-5)
+    monkeypatch.setattr(one_seed.Turn, "of", lambda _: None)
+    expected = run_seed(recording, config, 0, CPU, lambda _: None)
+    assert_allclose(np.asarray(result.stems), np.asarray(expected.stems), atol=1e-5)

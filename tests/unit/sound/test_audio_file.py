@@ -265,10 +265,10 @@ def test_a_constant(tmp_path: Path) -> None:
     assert "constant (DC)" in refusal(write_float(tmp_path / "a.wav", samples))
 
 
-def test_channels_that_cancel(tmp_path: Path) -> None:
+def test_channels_that_cancel_are_no_fault(tmp_path: Path) -> None:
     left = two_tones()[:, :1]
     path = write_float(tmp_path / "a.wav", np.hstack([left, -left]))
-    assert "its channels cancel" in refusal(path)
+    assert audio_file.read(path).n_channels == 2
 
 
 def test_one_silent_channel_is_no_fault(tmp_path: Path) -> None:

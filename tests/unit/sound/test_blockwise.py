@@ -14,6 +14,7 @@ from musisep_cli.sound import blockwise
 from musisep_cli.sound.blockwise import (
     Difference,
     RawFile,
+    Total,
     blocks,
     energy,
     extremes,
@@ -91,3 +92,10 @@ def test_the_sum_error_is_relative_and_knows_the_gain() -> None:
     wrong[1, 1] += 0.125
     assert sum_error(whole, [wrong]) == 0.25  # 0.125 of a peak of 0.5
     assert sum_error(whole, [0.5 * whole], gain=0.5) == 0.0
+
+
+def test_a_total_is_the_sum_of_its_parts() -> None:
+    parts = [np.arange(12.0).reshape(6, 2), np.ones((6, 2))]
+    total = Total(parts)
+    assert total.shape == (6, 2)
+    assert_array_equal(total[1:4], parts[0][1:4] + 1)

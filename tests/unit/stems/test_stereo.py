@@ -114,3 +114,19 @@ def test_covariances_are_positive_whatever_was_heard(products: NDArray[np.float6
     assert float(found.mean()) <= 1 + 1e-6
     if not products.any():
         assert_close(found, 2 * torch.eye(2).double()[None])
+
+
+def test_an_instrument_that_never_plays_leaves_the_others_what_they_get() -> None:
+    generator = np.random.default_rng(3)
+    for n_heard in (1, 2):
+        gains = generator.normal(size=(n_heard, 2, 2))
+        products = torch.from_numpy(gains @ gains.swapaxes(1, 2))
+        rest = torch.from_numpy(spectra(generator, 4, 2, N_BINS))
+        envelopes = torch.from_numpy(generator.uniform(0, 1, (4, n_heard, N_BINS)))
+        expected = Places.of(products).shared(rest, envelopes, 1e-4)
+        silent = torch.zeros(1, 2, 2).double()
+        found = Places.of(torch.cat([products, silent])).shared(
+            rest, torch.cat([envelopes, torch.zeros(4, 1, N_BINS).double()], 1), 1e-4
+        )
+        assert_close(found[:, :n_heard], expected)
+        assert not found[:, n_heard:].any()

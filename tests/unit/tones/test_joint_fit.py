@@ -190,10 +190,25 @@ def test_the_pitches_of_a_mixture_are_found_again() -> None:
     spectra = mixture(truth, c / c.abs() * torch.tensor([1.0, 0.7, 0.5, 0.4]))
     pitches = Tones(torch.ones(40, 2), given, torch.zeros(40, 2, dtype=torch.float64))
     first = fit(given, pitches.inharmonicity, pitches.on, spectra, 1e-2)
-    found = refined_pitch(pitches, matched_filter(spectra, WIDTH), first)
+    found = refined_pitch(pitches, matched_filter(spectra, WIDTH), first, 1.0)
     before, after = (np.abs((x - truth).numpy()) for x in (given, found))
     assert np.median(after) <= MAX_PITCH_ERROR_BINS
     assert after.mean() < before.mean() / 2
+
+
+@pytest.mark.parametrize(("given_bins", "lowest_bins", "least"), [(6.0, 5.5, 5.5), (5.0, 5.5, 5.0)])
+def test_a_pitch_that_is_refined_again_and_again_stays_above_the_lowest(
+    given_bins: float, lowest_bins: float, least: float
+) -> None:
+    """Rumble below all tones would draw it down, step after step."""
+    spectra = complex_normal(1, N_BINS, seed=2) * (torch.arange(N_BINS) < 4)
+    matched = matched_filter(spectra, WIDTH)
+    f0_bins = torch.full((1, 1), given_bins, dtype=torch.float64)
+    for _ in range(5):
+        tones = Tones(torch.ones(1, 1), f0_bins, torch.zeros(1, 1, dtype=torch.float64))
+        of_tone = fit(f0_bins, tones.inharmonicity, tones.on, spectra, 1e-2)
+        f0_bins = refined_pitch(tones, matched, of_tone, lowest_bins)
+    assert_allclose(f0_bins, least)
 
 
 @given(SEEDS)

@@ -241,6 +241,16 @@ def test_no_tone_is_lower_than_its_harmonics_can_be_told_apart(
     assert float(found.tones.f0_bins[found.tones.on].min()) > lowest - PITCH_REACH_BINS
 
 
+def test_a_tone_is_not_moved_below_the_lowest_pitch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "LOWEST_WIDTHS", 3.0)
+    logits = torch.full((32,), -20.0, dtype=torch.float64)
+    logits[11] = 10.0
+    config = SearchConfig(hypotheses=4, beam=3, hidden_nats=0.0, refined_pitch=False)
+    found = search(knower(1, logits, 3.0), random_spectra(1, 32)[:, None], N_HARMONICS, config)
+    halved, doubled = found.log_prob[0, -2:].tolist()
+    assert halved <= LEAST_LOG_PROB < doubled
+
+
 @given(SEEDS)
 def test_sets_of_one_on_probability_never_add_up_to_more_than_1(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
