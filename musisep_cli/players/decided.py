@@ -14,8 +14,9 @@ from musisep_cli.frames.spool import Spool, SpooledFrames
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.held_notes import Held, with_held
 from musisep_cli.players.hypotheses import Hypotheses, SetFit
-from musisep_cli.players.path import Decoding
 from musisep_cli.players.rounds import Rounds
+from musisep_cli.players.scene import Decoding
+from musisep_cli.players.voices import Voices
 from musisep_cli.tones.dictionary import DictionaryConfig
 
 
@@ -23,6 +24,7 @@ def decided(
     found: Framewise[Hypotheses],
     spectra: Spectra,
     fit: SetFit,
+    voices: Voices,
     config: DecodingConfig,
     dictionary_config: DictionaryConfig,
     seed: int,
@@ -39,6 +41,7 @@ def decided(
         found: the sets that every frame may hold, as a method proposes them.
         spectra: of the recording.
         fit: how the sets were fitted, for those with notes held from frames near by.
+        voices: how many tones each instrument plays at once.
         config: weights of what speaks for a tone.
         dictionary_config: of the dictionary that timbres start from.
         seed: of the random starts.
@@ -64,6 +67,7 @@ def decided(
 
     rounds = Rounds(
         frame=spectra.frame,
+        voices=voices,
         config=config,
         dictionary=dictionary_config,
         seed=seed,
