@@ -2,14 +2,14 @@
 
 A hypothesis has a cost of its own, whoever plays it: that the network thinks it improbable, that
 its tones do not explain the frame, that voices rest. An assignment of its tones to voices adds the
-costs of timbre, register and order (``instruments``, in nats), and a step from frame to frame the
-cost of leaps. A tone has the more say the louder it is: w = min(1, sqrt(x)) at the level x relative
-to the usual one, and 0 where it is faint. The costs are
+costs of timbre, register and order (``instruments``, in nats, less those of a usual tone), and a
+step from frame to frame the cost of leaps. A tone has the more say the louder it is:
+w = min(1, sqrt(x)) at the level x relative to the usual one, and 0 where it is faint. The costs are
 
     evidence = max_m w_m (weight_misfit misfit - weight_probability log_prob
                           + weight_rest sum_m (1 - w_m)),                                       (1)
-    timbre   = weight_timbre (d / 2) min(e / r, 8),                                             (2)
-    register = weight_register min(z^2 / 2 + log s, 8),  z = (pitch - mean) / s,                (3)
+    timbre   = weight_timbre (d / 2) (min(e / r, 8) - 1),                                       (2)
+    register = weight_register min(z^2 / 2 + log(s / 4), 8),  z = (pitch - mean) / s,          (3)
     order    = -weight_order sum_(m above m') min(w_m, w_m') log q[i_m, i_m'],                  (4)
     state    = evidence + sum_m w_m (timbre + register) + order,                                (5)
     leap     = weight_leap min(w, w') min(log(1 + semitones / leap_scale), leap_limit).         (6)
@@ -32,6 +32,9 @@ from musisep_cli.players.instruments import Array, Choice, Instruments
 MOST_NATS = 8.0
 """Most that a tone's register counts before its weight, and how many times as far as usual its
 timbre may be at most: a few tones unlike the instrument's others are allowed."""
+USUAL_SPREAD = 4.0
+"""Standard deviation of an instrument's pitch in semitones at which a tone at its mean costs nothing:
+with a register that is narrower a tone is rather taken for real, with a wider one for none."""
 TINY = 1e-12
 """Least loudness by which anything is divided."""
 
@@ -40,8 +43,6 @@ TINY = 1e-12
 class DecodingConfig:
     """Weights of the costs, relative to each other, and how long is searched."""
 
-    voices: tuple[int, ...] = ()
-    """Number of tones that each instrument plays at once; one each if there are no numbers."""
     over_time: bool = True
     """Whether what an instrument plays in the frames before and after has a say. Without, every
     frame is decided by itself, by the same instruments."""
@@ -62,8 +63,6 @@ class DecodingConfig:
     weight_rest: float = 1.5
     """Cost of a voice that rests while others sound. A faint tone pays its share of it, or else a
     rest would always be cheaper than a tone that fits less than perfectly."""
-    weight_voice: float = 0.3
-    """Cost of every tone beyond one for each instrument: any tone more explains a little more."""
     weight_leap: float = 0.5
     """Cost of a leap, times log(1 + semitones / leap_scale_semitones)."""
     leap_scale_semitones: float = 0.5
@@ -148,10 +147,7 @@ class Weighed(FrameRows):
             config.weight_misfit * candidates.misfit
             - config.weight_probability * candidates.log_prob
         )
-        sounding = weights.sum(2)
-        n_least = len(config.voices) or weights.shape[2]  # one voice of every instrument
-        evidence += config.weight_rest * np.maximum(n_least - sounding, 0)
-        evidence += config.weight_voice * np.maximum(sounding - n_least, 0)
+        evidence += config.weight_rest * (1 - weights).sum(2)
         return cls(
             pitch=candidates.pitch_semitones,
             timbres=candidates.timbres,
@@ -171,10 +167,11 @@ def of_tones(frames: Weighed, instruments: Instruments, config: DecodingConfig) 
     """
     spread, mean = instruments.spread_semitones, instruments.register_semitones
     z = (frames.pitch[..., None] - mean) / spread
-    register = np.minimum(0.5 * z**2 + np.log(spread), MOST_NATS)  # (3)
+    register = np.minimum(0.5 * z**2 + np.log(spread / USUAL_SPREAD), MOST_NATS)  # (3)
     far = distances(frames.timbres, instruments.timbres) / instruments.timbre_spread  # e / r
-    timbre = 0.5 * instruments.timbre_dimensions * np.minimum(far, MOST_NATS)  # (2)
-    cost: Array = config.weight_timbre * timbre + config.weight_register * register
+    timbre = 0.5 * instruments.timbre_dimensions * (np.minimum(far, MOST_NATS) - 1)  # (2)
+    trusted = config.weight_register * instruments.trust_in_lines
+    cost: Array = config.weight_timbre * timbre + trusted * register
     return frames.weights[..., None] * cost
 
 

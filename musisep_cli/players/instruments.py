@@ -34,7 +34,7 @@ a row, ``h`` harmonics, those of all channels in a row.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -65,6 +65,8 @@ class Instruments:
         register_semitones: mean pitch, MIDI numbers, ``[i]``.
         spread_semitones: s, standard deviation of the pitch, ``[i]``.
         above: q, how probable it is that one (row) is higher than another (column), ``[i, i]``.
+        trust_in_lines: what register and order say is multiplied by this. Sorted by pitch, tones
+            always seem to belong to lines that keep apart, even where lines really cross.
     """
 
     timbres: Array
@@ -73,13 +75,13 @@ class Instruments:
     register_semitones: Array
     spread_semitones: Array
     above: Array
+    trust_in_lines: float = 1.0
 
     def ordered(self, order: Choice) -> Instruments:
         """Return the instruments in another order, ``[i]``."""
-        return Instruments(
+        return replace(
+            self,
             timbres=self.timbres[order],
-            timbre_spread=self.timbre_spread,
-            timbre_dimensions=self.timbre_dimensions,
             register_semitones=self.register_semitones[order],
             spread_semitones=self.spread_semitones[order],
             above=self.above[np.ix_(order, order)],

@@ -151,8 +151,9 @@ class Rounds:
         for part in excerpt.parts:
             kept.add(found[part].only(excerpt.hypotheses[part]))
         chosen, heard = kept.joined(), torch.cat([spectra[part] for part in excerpt.parts])
-        tried = [self._again(chosen, heard, first) for first in decodings]
-        return min(tried, key=lambda decoding: decoding.cost)
+        tried = [self._again(chosen, heard, first.trusting(1.0)) for first in decodings]
+        best = min(range(len(tried)), key=lambda number: tried[number].cost)
+        return tried[best].trusting(decodings[best].instruments.trust_in_lines)
 
     def _candidates(self, found: Framewise[Hypotheses]) -> Framewise[Candidates]:
         """Return hypotheses in the form that is decoded."""

@@ -34,6 +34,8 @@ from musisep_cli.players.voices import Voices
 
 FRAMES_AT_ONCE = 8192
 """Most frames that are held in memory at once."""
+TRUST_IN_LINES = (1.0, 1 / 3)
+"""How far register and order are trusted, one after the other, where instruments are learned."""
 TINY = 1e-12
 """Least sum by which anything is divided."""
 Index: TypeAlias = tuple[Choice, Choice, Choice]
@@ -71,6 +73,11 @@ class Decoding:
             instruments=self.instruments.ordered(order),
         )
 
+    def trusting(self, trust_in_lines: float) -> Decoding:
+        """Return it with more or less trust in its instruments' lines."""
+        instruments = replace(self.instruments, trust_in_lines=trust_in_lines)
+        return replace(self, instruments=instruments)
+
 
 class Scene:
     """All hypotheses of a recording, a block of frames at a time, wherever they are kept."""
@@ -98,7 +105,8 @@ class Scene:
         """Return what the instruments may be like at first, by pitch and by timbre.
 
         By pitch: the first instrument the highest and, where the numbers of voices differ, the
-        lowest. By timbre: tones by their likeness to those of random loud frames.
+        lowest. By timbre: tones by their likeness to those of random loud frames. All of them with
+        every trust in lines.
         """
         generator = np.random.default_rng(seed)
         frames, ways = self.frames[:], self.voices.assignments
@@ -116,7 +124,7 @@ class Scene:
             heard = frames.timbres[frame, 0, way].astype(np.float64)
             misfit = distances(frames.timbres, timbres_of(self._by_instrument(heard)))
             tones.append(ways[by_assignment(misfit, self.voices)[:, 0].argmin(1)])
-        return [self._learn(first, choice) for choice in tones]
+        return [self._learn(first, choice, trust) for trust in TRUST_IN_LINES for choice in tones]
 
     def path_of_anyone(self) -> Choice:
         """Return the hypotheses of the cheapest path as if one instrument played all, ``[n]``."""
@@ -169,7 +177,8 @@ class Scene:
         path, cost = self._cheapest(states, self.voices)
         hypotheses, assignments = np.divmod(path, len(self.voices.assignments))
         tones = self.voices.assignments[assignments]
-        return Decoding(hypotheses, tones, self.voices, self._learn(hypotheses, tones), cost)
+        learned = self._learn(hypotheses, tones, instruments.trust_in_lines)
+        return Decoding(hypotheses, tones, self.voices, learned, cost)
 
     def stranded(self, found: Decoding) -> Decoding:
         """Return a decoding in which every note stays with one voice of its instrument."""
@@ -188,8 +197,8 @@ class Scene:
         with closing(self.scratch()) as before:
             return cheapest_path(Derived(range(self.n_frames), stretch), before)
 
-    def _learn(self, hypotheses: Choice, tones: Choice) -> Instruments:
-        """Learn what every instrument is like from what its voices play."""
+    def _learn(self, hypotheses: Choice, tones: Choice, trust: float) -> Instruments:
+        """Learn what every instrument is like from what its voices play; lines as trusted."""
         players = self.voices.players
         weights, semitones, sums = self._played(hypotheses, tones)
         timbres = timbres_of(sums)
@@ -210,6 +219,7 @@ class Scene:
             register_semitones=mean,
             spread_semitones=deviation,
             above=order_of(weights, semitones, players),
+            trust_in_lines=trust,
         )
 
     def _played(self, hypotheses: Choice, tones: Choice) -> tuple[Array, Array, Array]:

@@ -79,7 +79,8 @@ def states_of(
     names = _least(costs, FIRST_KEPT * config.states)
     states = States.named(frames, voices, names, np.take_along_axis(costs, names, 1))
     order = of_order(states.pitch, states.weights, voices.players, instruments.above)
-    return states.plus(config.weight_order * order).cheapest(config.states)
+    trusted = config.weight_order * instruments.trust_in_lines
+    return states.plus(trusted * order).cheapest(config.states)
 
 
 def by_assignment(cost: Array, voices: Voices) -> Array:

@@ -34,11 +34,6 @@ class Voices:
         """Return one voice for each of ``n_instruments``."""
         return cls((1,) * n_instruments)
 
-    @classmethod
-    def of(cls, numbers: Sequence[int], n_instruments: int) -> Voices:
-        """Return voices by their numbers; one for each instrument if there are none."""
-        return cls(tuple(numbers)) if numbers else cls.single(n_instruments)
-
     @property
     def n_voices(self) -> int:
         """Number of voices, and of tones of a frame."""

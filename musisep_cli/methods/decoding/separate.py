@@ -142,7 +142,7 @@ class _Scene:
         """Return the scene of a recording."""
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
         spectra = Spectra(recording, frame)
-        voices = Voices.of(settings.decoding.voices, n_instruments)
+        voices = Voices.single(n_instruments)
         policy = started_policy(settings, voices.n_voices, frame, work)
         return cls(settings, voices, work, spectra, policy, threads)
 
