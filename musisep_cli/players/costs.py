@@ -1,39 +1,40 @@
 """Costs: what speaks against the tones of a frame, and against who plays them.
 
 A hypothesis has a cost of its own, whoever plays it: that the network thinks it improbable, that
-its tones do not explain the frame, that instruments rest. An assignment of its tones to instruments
-adds the costs of timbre and register, and a step from frame to frame the cost of leaps. A tone has
-the more say the louder it is: w = min(1, sqrt(x)) at the level x relative to the usual one, and 0
-where it is faint. The costs are
+its tones do not explain the frame, that voices rest. An assignment of its tones to voices adds the
+costs of timbre, register and order (``instruments``, in nats, less those of a usual tone), and a
+step from frame to frame the cost of leaps. A tone has the more say the louder it is:
+w = min(1, sqrt(x)) at the level x relative to the usual one, and 0 where it is faint. The costs are
 
     evidence = max_m w_m (weight_misfit misfit - weight_probability log_prob
                           + weight_rest sum_m (1 - w_m)),                                       (1)
-    timbre   = weight_timbre (1 - cos^2 between the timbres of tone and instrument),            (2)
-    register = weight_register min(d^2 / 2 + log(spread), 8),  d = (pitch - mean) / spread,     (3)
-    state    = evidence + sum_m w_m (timbre + register),                                        (4)
-    leap     = weight_leap sum_i min(w, w') min(log(1 + semitones / leap_scale), leap_limit).   (5)
+    timbre   = weight_timbre (d / 2) (min(e / r, 8) - 1),                                       (2)
+    register = weight_register min(z^2 / 2 + log(s / 4), 8),  z = (pitch - mean) / s,          (3)
+    order    = -weight_order sum_(m above m') min(w_m, w_m') log q[i_m, i_m'],                  (4)
+    state    = evidence + sum_m w_m (timbre + register) + order,                                (5)
+    leap     = weight_leap min(w, w') min(log(1 + semitones / leap_scale), leap_limit).         (6)
 
-Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``i`` instruments (as
-many), ``a`` assignments of tones to instruments, ``h`` harmonics, those of all channels in a row;
-``p = s a`` states of a frame.
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``v`` voices (as
+many), ``i`` instruments, ``a`` assignments of tones to voices, ``h`` harmonics, those of all
+channels in a row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import permutations
-from typing import Any, Protocol, TypeAlias
+from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from musisep_cli.frames.framewise import FrameRows
+from musisep_cli.players.instruments import Array, Choice, Instruments
 
-Array: TypeAlias = NDArray[np.floating[Any]]
-Choice: TypeAlias = NDArray[np.int64]
-
-MOST_REGISTER = 8.0
-"""Most that (3) counts before its weight: a few notes far from the register are allowed."""
+MOST_NATS = 8.0
+"""Most that a tone's register counts before its weight, and how many times as far as usual its
+timbre may be at most: a few tones unlike the instrument's others are allowed."""
+USUAL_SPREAD = 4.0
+"""Standard deviation of an instrument's pitch in semitones at which a tone at its mean costs nothing:
+with a register that is narrower a tone is rather taken for real, with a wider one for none."""
 TINY = 1e-12
 """Least loudness by which anything is divided."""
 
@@ -49,17 +50,19 @@ class DecodingConfig:
     """Cost per nat of the network's log-probability."""
     weight_misfit: float = 10.0
     """Cost of a frame that its tones do not explain at all."""
-    weight_timbre: float = 3.0
-    """Cost of a tone whose timbre has nothing in common with the instrument's."""
+    weight_timbre: float = 0.3
+    """Cost per nat by which a tone's timbre is unlike its instrument's. A third: as neighbouring
+    frames overlap, about every third says something new."""
     weight_harmonics: float = field(default=5.0, metadata={"least": 0})
     """Cost of a frame whose harmonics have nothing in common with what the instruments' timbres at
     these pitches give: when it is decoded again, with the timbres learned; 0 decodes once."""
-    weight_register: float = 0.1
-    """Weight of (3): half of it is the cost of a tone one standard deviation from the instrument's
-    mean pitch."""
+    weight_register: float = 0.3
+    """Cost per nat by which a tone's pitch is unlike those of its instrument."""
+    weight_order: float = 0.3
+    """Cost per nat by which it is improbable who plays above whom."""
     weight_rest: float = 1.5
-    """Cost of an instrument that rests while others sound. A faint tone pays its share of it, or
-    else a rest would always be cheaper than a tone that fits less than perfectly."""
+    """Cost of a voice that rests while others sound. A faint tone pays its share of it, or else a
+    rest would always be cheaper than a tone that fits less than perfectly."""
     weight_leap: float = 0.5
     """Cost of a leap, times log(1 + semitones / leap_scale_semitones)."""
     leap_scale_semitones: float = 0.5
@@ -89,6 +92,9 @@ class DecodingConfig:
     """Most rounds of choosing and learning from each start."""
     final_rounds: int = 3
     """Most rounds on the whole recording, with all hypotheses."""
+    states: int = field(default=96, metadata={"least": 1})
+    """Most choices of tones and players that are followed from every frame to the next, those with
+    the least cost. Two instruments have fewer; four have a thousand."""
 
 
 @dataclass(frozen=True)
@@ -110,29 +116,8 @@ class Candidates(FrameRows):
     timbres: Array
 
 
-class Instruments(Protocol):
-    """What is known of the instruments, as ``path.Decoding`` has it."""
-
-    @property
-    def timbres(self) -> Array:
-        """Unit vectors of lifted harmonic amplitudes, ``[i, h]``."""
-
-    @property
-    def register_semitones(self) -> Array:
-        """Mean pitch, MIDI numbers, ``[i]``."""
-
-    @property
-    def spread_semitones(self) -> Array:
-        """Standard deviation of the pitch, ``[i]``."""
-
-
-def assignments(n_instruments: int) -> Choice:
-    """Return every way to assign tones to instruments: the tone of each instrument, ``[a, i]``."""
-    return np.array(list(permutations(range(n_instruments))))
-
-
 @dataclass(frozen=True)
-class Weighed:
+class Weighed(FrameRows):
     """Hypotheses of some frames, and the costs that do not change from round to round.
 
     Attributes:
@@ -175,60 +160,100 @@ class Weighed:
         )
 
 
-class Costs:
-    """The costs that are added up along a path.
+def of_tones(frames: Weighed, instruments: Instruments, config: DecodingConfig) -> Array:
+    """Return w (timbre + register) of (5), of every tone with every player, ``[n, s, m, i]``.
 
     Args:
+        frames: the hypotheses.
+        instruments: what is known of the players.
         config: weights.
-        n_instruments: number of instruments.
     """
+    spread, mean = instruments.spread_semitones, instruments.register_semitones
+    z = (frames.pitch[..., None] - mean) / spread
+    register = np.minimum(0.5 * z**2 + np.log(spread / USUAL_SPREAD), MOST_NATS)  # (3)
+    far = distances(frames.timbres, instruments.timbres) / instruments.timbre_spread  # e / r
+    timbre = 0.5 * instruments.timbre_dimensions * (np.minimum(far, MOST_NATS) - 1)  # (2)
+    trusted = config.weight_register * instruments.trust_in_lines
+    cost: Array = config.weight_timbre * timbre + trusted * register
+    return frames.weights[..., None] * cost
 
-    def __init__(self, config: DecodingConfig, n_instruments: int) -> None:
-        self.config, self.assignments = config, assignments(n_instruments)
 
-    def of_states(self, frames: Weighed, instruments: Instruments) -> Array:
-        """Return (4) of every hypothesis and assignment, ``[n, p]``.
+def distances(timbres: Array, of_instruments: Array) -> Array:
+    """Return e = 1 - cos^2 between timbres ``[..., h]`` and ``[i, h]``, ``[..., i]``."""
+    distance: Array = 1 - (timbres @ of_instruments.T.astype(timbres.dtype)) ** 2
+    return distance
 
-        Args:
-            frames: the hypotheses.
-            instruments: what is known of them.
-        """
-        config = self.config
-        mean, spread = instruments.register_semitones, instruments.spread_semitones
-        deviation = (frames.pitch[..., None] - mean) / spread  # n, s, m, i
-        register = np.minimum(0.5 * deviation**2 + np.log(spread), MOST_REGISTER)  # (3)
-        cost = self.of_timbres(frames, instruments.timbres) + config.weight_register * register
-        by_assignment = self.by_assignment(frames.weights[..., None] * cost)
-        costs: Array = by_assignment + frames.evidence[..., None]  # (4)
-        return costs.reshape(len(costs), -1)
 
-    def of_timbres(self, frames: Weighed, timbres: Array) -> Array:
-        """Return (2), between timbres of tones and instruments ``[i, h]``, ``[n, s, m, i]``."""
-        cosine = frames.timbres @ timbres.T.astype(frames.timbres.dtype)
-        cost: Array = self.config.weight_timbre * (1 - cosine**2)  # (2)
-        return cost
+def of_order(pitch: Array, weights: Array, players: Choice, above: Array) -> Array:
+    """Return (4) before its weight, of what the voices play, ``[...]``.
 
-    def by_assignment(self, cost: Array) -> Array:
-        """Return the cost of every assignment ``[n, s, a]``, from ``cost [n, s, m, i]``."""
-        total = np.zeros((*cost.shape[:2], len(self.assignments)), np.float32)
-        for instrument, tones in enumerate(self.assignments.T):
-            total += cost[:, :, tones, instrument]
+    Args:
+        pitch: MIDI numbers, ``[..., v]``.
+        weights: w, ``[..., v]``.
+        players: which instrument has each voice, ``[v]``.
+        above: q, ``[i, i]``.
+    """
+    nats = -np.log(above).astype(np.float32)
+    total = np.zeros(pitch.shape[:-1], np.float32)
+    for voice, other in combinations(range(len(players)), 2):
+        i, j = players[voice], players[other]
+        if i == j:
+            continue
+        both = np.minimum(weights[..., voice], weights[..., other])
+        higher = pitch[..., voice] > pitch[..., other]
+        total += both * np.where(higher, nats[i, j], nats[j, i])
+    return total
+
+
+def of_leaps(pitch: Array, weights: Array, config: DecodingConfig, players: Choice) -> Array:
+    """Return the sum of (6) over all voices, from every state to all of the next frame.
+
+    Voices of one instrument are exchangeable: each tone leaps from, and to, the nearest of its
+    instrument's tones, and the mean of both is counted; a tone that begins or ends where its
+    instrument has no other leaps as far as counts.
+
+    Args:
+        pitch: what the voices play in every state, ``[n, p, v]``.
+        weights: w, ``[n, p, v]``.
+        config: weights.
+        players: which instrument has each voice, ``[v]``.
+
+    Returns:
+        ``[n - 1, p before, p after]``.
+    """
+    n_frames, n_states, _ = pitch.shape
+    total = np.zeros((n_frames - 1, n_states, n_states), np.float32)
+    if not config.over_time or config.weight_leap == 0:
         return total
+    scale, limit = np.float32(config.leap_scale_semitones), np.float32(config.leap_limit)
+    pitch, weights = pitch.astype(np.float32), weights.astype(np.float32)
 
-    def of_leaps(self, frames: Weighed) -> Array:
-        """Return (5), from every state of a frame to every one of the next, ``[n - 1, p, p]``."""
-        config, pitch, weights = self.config, frames.pitch, frames.weights
-        if not config.over_time:
-            n_states = pitch.shape[1] * len(self.assignments)
-            return np.zeros((len(pitch) - 1, n_states, n_states), np.float32)
-        semitones = np.abs(pitch[:-1, :, :, None, None] - pitch[1:, None, None])  # n, s, m, s, m
-        cost = np.minimum(np.log1p(semitones / config.leap_scale_semitones), config.leap_limit)
-        # A leap to or from a tone that is hardly heard costs little.
-        heard = np.minimum(weights[:-1, :, :, None, None], weights[1:, None, None])
-        cost = (config.weight_leap * cost * heard).astype(np.float32)  # (5) of two tones
-        n_hypotheses, n_assignments = pitch.shape[1], len(self.assignments)
-        total = np.zeros((len(cost), *2 * (n_hypotheses, n_assignments)), np.float32)
-        for tones in self.assignments.T:  # one instrument's tone in every assignment
-            total += cost[:, :, tones][..., tones]
-        n_states = n_hypotheses * n_assignments
-        return total.reshape(-1, n_states, n_states)
+    def leap(before: int, after: int) -> Array:
+        """Return the leap between two voices, ``[n - 1, p, p]``."""
+        semitones = pitch[:-1, :, None, before] - pitch[1:, None, :, after]
+        size: Array = np.minimum(np.log1p(np.abs(semitones, out=semitones) / scale), limit)
+        return size
+
+    for player in range(int(players.max()) + 1):
+        voices = np.flatnonzero(players == player)
+        if len(voices) == 1:
+            (voice,) = voices
+            # A leap to or from a tone that is hardly heard costs little.
+            heard = np.minimum(weights[:-1, :, None, voice], weights[1:, None, :, voice])
+            total += leap(voice, voice) * heard
+            continue
+        from_nearest = np.full((len(voices), *total.shape), limit, np.float32)
+        to_nearest = from_nearest.copy()
+        for a, before in enumerate(voices):
+            for b, after in enumerate(voices):
+                size = leap(before, after)
+                # A tone that is hardly heard is nobody's neighbour.
+                there = np.where(weights[:-1, :, None, before] > 0, size, limit)
+                np.minimum(from_nearest[b], there, out=from_nearest[b])
+                there = np.where(weights[1:, None, :, after] > 0, size, limit)
+                np.minimum(to_nearest[a], there, out=to_nearest[a])
+        for a, voice in enumerate(voices):
+            total += 0.5 * weights[1:, None, :, voice] * from_nearest[a]
+            total += 0.5 * weights[:-1, :, None, voice] * to_nearest[a]
+    total *= np.float32(config.weight_leap)  # (6)
+    return total

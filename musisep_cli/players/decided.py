@@ -14,8 +14,9 @@ from musisep_cli.frames.spool import Spool, SpooledFrames
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.held_notes import Held, with_held
 from musisep_cli.players.hypotheses import Hypotheses, SetFit
-from musisep_cli.players.path import Decoding
 from musisep_cli.players.rounds import Rounds
+from musisep_cli.players.scene import Decoding
+from musisep_cli.players.voices import Voices
 from musisep_cli.players.worth import n_with_own_tones, of_fewer, with_silent
 from musisep_cli.tones.dictionary import DictionaryConfig
 
@@ -24,6 +25,7 @@ def decided(
     found: Framewise[Hypotheses],
     spectra: Spectra,
     fit: SetFit,
+    voices: Voices,
     config: DecodingConfig,
     dictionary_config: DictionaryConfig,
     seed: int,
@@ -40,6 +42,7 @@ def decided(
         found: the sets that every frame may hold, as a method proposes them.
         spectra: of the recording.
         fit: how the sets were fitted, for those with notes held from frames near by.
+        voices: how many tones each instrument plays at once.
         config: weights of what speaks for a tone.
         dictionary_config: of the dictionary that timbres start from.
         seed: of the random starts.
@@ -63,8 +66,11 @@ def decided(
         )
         return with_held(held, kept, pause)
 
+    n_instruments = voices.n_voices
+    n_own = n_with_own_tones(found, config)
     rounds = Rounds(
         frame=spectra.frame,
+        voices=voices if n_own == n_instruments else Voices.single(n_own),
         config=config,
         dictionary=dictionary_config,
         seed=seed,
@@ -73,8 +79,6 @@ def decided(
         pause=pause,
         reached=reached,
     )
-    n_instruments = found[:1].tones.on.shape[-1]
-    n_own = n_with_own_tones(found, config)
     if n_own == n_instruments:
         return rounds.decode(found, spectra.of_mean)
     wider, decoding = rounds.decode(of_fewer(found, n_own), spectra.of_mean)

@@ -1,6 +1,7 @@
 """Decoded: the tones that were chosen of the hypotheses, and the dictionary that follows from them.
 
-Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments, ``h`` harmonics, ``c`` channels.
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments, ``v`` voices, ``h`` harmonics,
+``c`` channels.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from musisep_cli.frames.framewise import Framewise
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.players.costs import Candidates
 from musisep_cli.players.hypotheses import Hypotheses
-from musisep_cli.players.path import Decoding
+from musisep_cli.players.scene import Decoding
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
+from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.tones import Tones, pitch_semitones
 
 TINY = 1e-12
@@ -24,7 +26,7 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Decoded:
-    """The tones that were decoded, ``Framewise``, a slot per instrument.
+    """The tones that were decoded, ``Framewise``, a slot per voice.
 
     Attributes:
         found: the hypotheses of all frames.
@@ -39,13 +41,13 @@ class Decoded:
         return len(self.found)
 
     def __getitem__(self, block: slice) -> Tones:
-        """Return the tones of some consecutive frames, ``[n, i]``."""
+        """Return the tones of some consecutive frames, ``[n, v]``."""
         found, chosen = self._chosen(block)
         tones = found.tones[chosen]
         return replace(tones, on=tones.on.to(tones.f0_bins.dtype))
 
     def loudness(self, block: slice) -> Tensor:
-        """Return how loud the tones of a block are, 0 for those that are off, ``[n, i]``."""
+        """Return how loud the tones of a block are, 0 for those that are off, ``[n, v]``."""
         found, chosen = self._chosen(block)
         return found.loudness[chosen]
 
@@ -56,6 +58,16 @@ class Decoded:
         frames = torch.arange(len(found), device=device)[:, None]
         chosen = torch.from_numpy(self.decoding.hypotheses[block]).to(device)[:, None]
         return found, (frames, chosen, torch.from_numpy(self.decoding.tones[block]).to(device))
+
+
+def notes_of(decoded: Decoded, reach: int) -> NotesAround:
+    """Return the decoded tones of every frame with those of other notes near by.
+
+    Args:
+        decoded: the tones of all frames.
+        reach: how many frames before and after are looked at.
+    """
+    return NotesAround(decoded, reach, decoded.decoding.voices.players)
 
 
 def candidates_of(found: Hypotheses, frame: GaborFrame, *, places: bool) -> Candidates:

@@ -26,9 +26,9 @@ from musisep_cli.frames.framewise import Derived, Framewise, Together, stretches
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
 from musisep_cli.frames.spool import SpooledFrames
-from musisep_cli.players.decoded import Decoded
+from musisep_cli.players.decoded import Decoded, notes_of
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
-from musisep_cli.players.path import Decoding
+from musisep_cli.players.scene import Decoding
 from musisep_cli.tones.notes import NeighbourTones, NotesAround
 from musisep_cli.tones.tones import Tones
 
@@ -59,7 +59,7 @@ class Held:
     @cached_property
     def notes(self) -> NotesAround:
         """The tones that were chosen, and the other notes near by."""
-        return NotesAround(Decoded(self.found, self.decoding), HELD_FRAMES)
+        return notes_of(Decoded(self.found, self.decoding), HELD_FRAMES)
 
     def __len__(self) -> int:
         """Number of frames."""

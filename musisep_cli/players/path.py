@@ -11,75 +11,33 @@ the path is found with what was learned, in turn.
 Departs from the paper: there the network itself chooses the instrument, and every frame is decided
 by itself; its Figure 6 shows a held note that jumps a fifth.
 
-Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``i`` instruments (as
-many), ``a`` assignments of tones to instruments, ``h`` harmonics, those of all channels in a row;
-``p = s a`` states of a frame.
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``v`` voices (as
+many), ``i`` instruments, ``a`` assignments of tones to voices, ``h`` harmonics, those of all
+channels in a row; ``p`` states of a frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from musisep_cli.frames.framewise import Derived, Framewise, Together, excerpt, stretches
+from musisep_cli.frames.framewise import Framewise, excerpt
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
-from musisep_cli.players.costs import (
-    Array,
-    Candidates,
-    Choice,
-    Costs,
-    DecodingConfig,
-    Weighed,
-)
-from musisep_cli.players.viterbi import cheapest_path
+from musisep_cli.players.costs import Candidates, DecodingConfig
+from musisep_cli.players.instruments import Array, Choice, timbres_of
+from musisep_cli.players.scene import Decoding, Misfits, Scene
+from musisep_cli.players.voices import Voices
 
 EXCERPT_STRETCHES, STRETCH_FRAMES = 8, 1024
 """Number of parts of a long recording, and of frames in each, on which the starts are tried: 87
 seconds in all."""
 SAME = 0.98
 """Share of all tones in which two decodings must agree to count as the same."""
-TINY = 1e-12
-"""Least sum by which anything is divided."""
-FRAMES_AT_ONCE = EXCERPT_STRETCHES * STRETCH_FRAMES
-"""Most frames that are held in memory at once."""
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """What was chosen in every frame, and what that says of the instruments.
-
-    Attributes:
-        hypotheses: number of the hypothesis chosen in every frame, ``[n]``.
-        tones: which of its tones each instrument plays, ``[n, i]``; instrument 0 is the highest.
-        timbres: unit vectors of lifted harmonic amplitudes, ``[i, h]``.
-        register_semitones: mean pitch of every instrument, MIDI numbers, ``[i]``.
-        spread_semitones: standard deviation of its pitch, ``[i]``.
-        cost: of the path, the lower the better.
-    """
-
-    hypotheses: Choice
-    tones: Choice
-    timbres: Array
-    register_semitones: Array
-    spread_semitones: Array
-    cost: float
-
-    def ordered(self, instruments: Choice) -> Decoding:
-        """Return it with the instruments in another order, ``[i]``."""
-        return replace(
-            self,
-            tones=self.tones[:, instruments],
-            timbres=self.timbres[instruments],
-            register_semitones=self.register_semitones[instruments],
-            spread_semitones=self.spread_semitones[instruments],
-        )
 
 
 @dataclass(frozen=True)
@@ -120,6 +78,7 @@ def go_on() -> None:
 
 def decode(
     candidates: Framewise[Candidates],
+    voices: Voices,
     config: DecodingConfig,
     seed: int,
     *,
@@ -129,12 +88,13 @@ def decode(
 ) -> Decoding:
     """Return the cheapest path through all frames.
 
-    1. The path is chosen as if all instruments were alike.
+    1. The path is chosen as if all tones were voices of one instrument.
     2. On an excerpt, its tones are assigned to instruments, from several starts.
     3. From the best assignment on, path and assignment are chosen together.
 
     Args:
         candidates: hypotheses of every frame.
+        voices: how many tones each instrument plays at once.
         config: weights.
         seed: seed of the random starts.
         judge: picks the best assignment where the starts lead to different ones.
@@ -142,27 +102,28 @@ def decode(
         pause: called block after block; may raise to end the work.
 
     Returns:
-        The path; instrument 0 is the highest.
+        The path; of instruments with as many voices, the first is the highest.
 
     Raises:
         OutputError: the disk is full.
     """
-    scene = _Scene(candidates, config, scratch, pause)
+    scene = Scene(candidates, voices, config, scratch, pause)
     # 1.
-    part = Excerpt.of(scene.path_of_anyone().hypotheses)
+    part = Excerpt.of(scene.path_of_anyone())
     # 2. Each start is followed until it settles; those that end alike count once.
-    of_part = _Scene(part.candidates(candidates), config, scratch, pause)
+    of_part = Scene(part.candidates(candidates), voices, config, scratch, pause)
     settled = [of_part.settle(start, config.rounds) for start in of_part.starts(seed)]
-    different = _distinct([_from_high_to_low(found) for found in settled])[: config.judged]
+    different = _distinct(_from_high_to_low(found) for found in settled)[: config.judged]
     best = judge(part, different) if len(different) > 1 else different[0]
     # 3.
-    return _from_high_to_low(scene.settle(best, config.final_rounds))
+    found = scene.settle(best.instruments, config.final_rounds)
+    return _from_high_to_low(scene.stranded(found))
 
 
 def decode_again(
     candidates: Framewise[Candidates],
-    instruments: Decoding,
-    misfits: Framewise[Array],
+    first: Decoding,
+    misfits: Misfits,
     config: DecodingConfig,
     *,
     scratch: Callable[[], Spool] = Spool.temporary,
@@ -172,9 +133,8 @@ def decode_again(
 
     Args:
         candidates: hypotheses of every frame.
-        instruments: a decoding that tells what the instruments are like.
-        misfits: how badly the instruments explain every hypothesis in every assignment,
-            ``[n, s, a]``.
+        first: a decoding that tells what the instruments are like.
+        misfits: tells how badly the instruments explain states.
         config: weights.
         scratch: as in ``decode``.
         pause: as in ``decode``.
@@ -185,7 +145,8 @@ def decode_again(
     Raises:
         OutputError: the disk is full.
     """
-    return _Scene(candidates, config, scratch, pause).path_of(instruments, misfits)
+    scene = Scene(candidates, first.voices, config, scratch, pause)
+    return scene.stranded(scene.path_with(first.instruments, misfits))
 
 
 def order_like(*, reference: Array, estimate: Array) -> Choice:
@@ -195,22 +156,19 @@ def order_like(*, reference: Array, estimate: Array) -> Choice:
         reference: timbres of any positive length, ``[i, h]``.
         estimate: as many timbres.
     """
-
-    def unit(timbres: Array) -> Array:
-        """Return timbres as unit vectors."""
-        norms = np.linalg.norm(timbres, axis=1, keepdims=True)
-        vectors: Array = timbres / np.maximum(norms, TINY)
-        return vectors
-
-    likeness = unit(reference) @ unit(estimate).T
+    likeness = timbres_of(reference) @ timbres_of(estimate).T
     _, columns = linear_sum_assignment(likeness, maximize=True)
     order: Choice = columns
     return order
 
 
 def _from_high_to_low(found: Decoding) -> Decoding:
-    """Return the decoding with instrument 0 the highest."""
-    return found.ordered(np.argsort(-found.register_semitones))
+    """Return the decoding with instruments of as many voices from high to low."""
+    n_voices = np.array(found.voices.of_instruments)
+    order = np.arange(len(n_voices))
+    for alike in (np.flatnonzero(n_voices == n) for n in np.unique(n_voices)):
+        order[alike] = alike[np.argsort(-found.instruments.register_semitones[alike])]
+    return found.ordered(order)
 
 
 def _distinct(decodings: Iterable[Decoding]) -> list[Decoding]:
@@ -220,134 +178,3 @@ def _distinct(decodings: Iterable[Decoding]) -> list[Decoding]:
         if all((found.tones == other.tones).mean() < SAME for other in kept):
             kept.append(found)
     return kept
-
-
-class _Scene:
-    """All hypotheses of a recording, a block of frames at a time, wherever they are kept."""
-
-    def __init__(
-        self,
-        candidates: Framewise[Candidates],
-        config: DecodingConfig,
-        scratch: Callable[[], Spool],
-        pause: Callable[[], None],
-    ) -> None:
-        self.config, self.scratch, self.pause = config, scratch, pause
-        self.n_frames = len(candidates)
-        self.n_instruments = candidates[:1].pitch_semitones.shape[2]
-        self.costs = Costs(config, self.n_instruments)
-        self.assignments = self.costs.assignments
-        self.blocks = list(stretches(self.n_frames, FRAMES_AT_ONCE))
-        # The usual loudness, the mean weighted by loudness: rests do not lower it.
-        squares, total = 0, 0
-        for block in self.blocks:
-            probable = candidates[block].loudness[:, 0]  # n, m
-            squares, total = squares + (probable**2).sum(), total + probable.sum()
-        loud = float(squares / max(float(total), TINY))
-        self.frames = Derived(candidates, partial(Weighed.of, config=config, loud=loud))
-
-    def starts(self, seed: int) -> list[Decoding]:
-        """Return first assignments: by pitch, then by likeness to timbres of random loud frames."""
-        generator = np.random.default_rng(seed)
-        frames = self.frames[:]
-        first = np.zeros(self.n_frames, np.int64)  # the only hypothesis of every frame
-        tones = [np.argsort(-frames.pitch[:, 0], axis=1)]
-        # Frames whose weakest tone is loud show the timbres of all instruments at once.
-        weakest = frames.weights[:, 0].min(1)
-        loud = np.flatnonzero(weakest >= np.quantile(weakest, 0.5))
-        for frame in generator.choice(loud, self.config.starts - 1):
-            misfit = self.costs.of_timbres(frames, frames.timbres[frame, 0].astype(np.float64))
-            tones.append(self.assignments[self.costs.by_assignment(misfit)[:, 0].argmin(1)])
-        return [self._learn(first, choice) for choice in tones]
-
-    def path_of_anyone(self) -> Decoding:
-        """Return the cheapest path as if all instruments were alike."""
-        # Then all assignments of a hypothesis cost the same.
-        n_assignments = len(self.assignments)
-        costs = partial(np.repeat, repeats=n_assignments, axis=-1)
-        return self._cheapest(Derived(self.frames, lambda frames: costs(frames.evidence)))
-
-    def path_of(self, instruments: Decoding, misfits: Framewise[Array]) -> Decoding:
-        """Return the path of ``decode_again``: misfits count besides all other costs."""
-
-        def costs(block: tuple[Weighed, Array]) -> Array:
-            """Return the costs of all states of some frames, ``[n, p]``."""
-            frames, misfit = block
-            harmonics = self.config.weight_harmonics * frames.say[:, None, None] * misfit
-            of_states = self.costs.of_states(frames, instruments)
-            total: Array = of_states + harmonics.reshape(len(misfit), -1)
-            return total
-
-        return self._cheapest(Derived(Together(self.frames, misfits), costs))
-
-    def settle(self, instruments: Decoding, rounds: int) -> Decoding:
-        """Find the path and learn what the instruments are like in turn, until nothing changes.
-
-        Args:
-            instruments: a decoding that tells what they are like at first.
-            rounds: most rounds.
-        """
-        found = self._path_with(instruments)
-        for _ in range(rounds - 1):
-            again = self._path_with(found)
-            changed = np.any(again.hypotheses != found.hypotheses) or np.any(
-                again.tones != found.tones
-            )
-            found = again
-            if not changed:
-                break
-        return found
-
-    def _path_with(self, instruments: Decoding) -> Decoding:
-        """Return the cheapest path if the instruments are like those of a decoding."""
-        return self._cheapest(
-            Derived(self.frames, partial(self.costs.of_states, instruments=instruments))
-        )
-
-    def _cheapest(self, costs: Framewise[Array]) -> Decoding:
-        """Return the cheapest path for costs ``[n, p]`` and what the instruments are like on it."""
-        with closing(self.scratch()) as before:
-            path, cost = cheapest_path(costs, self._leaps, before)
-        hypotheses, assignment = np.divmod(path, len(self.assignments))  # p = s a
-        return replace(self._learn(hypotheses, self.assignments[assignment]), cost=cost)
-
-    def _learn(self, hypotheses: Choice, tones: Choice) -> Decoding:
-        """Learn timbre and register of every instrument from what it plays."""
-        played = [self._played(block, hypotheses[block], tones[block]) for block in self.blocks]
-        weights, pitch = (np.concatenate([part[k] for part in played]) for k in range(2))
-        total = np.maximum(weights.sum(0), TINY)
-        # Register: mean and standard deviation of the pitch, loud tones counting more.
-        mean = (weights * pitch).sum(0) / total
-        spread = np.sqrt((weights * (pitch - mean) ** 2).sum(0) / total)
-        # Timbre: the sum of the tones' unit vectors, weighted likewise, as a unit vector.
-        timbres = sum((part[2] for part in played), np.float64(0))
-        timbres = timbres / np.maximum(np.linalg.norm(timbres, axis=-1, keepdims=True), TINY)
-        return Decoding(
-            hypotheses=hypotheses,
-            tones=tones,
-            timbres=timbres,
-            register_semitones=mean,
-            spread_semitones=np.maximum(spread, self.config.min_register_semitones),
-            cost=np.inf,
-        )
-
-    def _played(
-        self, block: slice, hypotheses: Choice, tones: Choice
-    ) -> tuple[Array, Array, Array]:
-        """Return weights and pitches of what is played ``[n, i]``, sums of timbres ``[i, h]``."""
-        self.pause()
-        frames, rows = self.frames[block], np.arange(len(hypotheses))
-        weights, pitch = (
-            np.take_along_axis(values[rows, hypotheses], tones, 1)
-            for values in (frames.weights, frames.pitch)
-        )
-        timbres = [
-            weights[:, i] @ frames.timbres[rows, hypotheses, tones[:, i]]
-            for i in range(self.n_instruments)
-        ]
-        return weights, pitch, np.stack(timbres).astype(np.float64)
-
-    def _leaps(self, first: int, last: int) -> Array:
-        """Return what the instruments' leaps cost, as ``viterbi.Transitions``."""
-        self.pause()
-        return self.costs.of_leaps(self.frames[first : last + 1])

@@ -19,7 +19,7 @@ assignments of tones to instruments, ``h`` harmonics, ``f`` bins, ``c`` channels
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -32,11 +32,11 @@ from musisep_cli.frames.framewise import BLOCK_FRAMES, Derived, Frames, Framewis
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
-from musisep_cli.players.costs import Candidates, DecodingConfig, assignments
-from musisep_cli.players.decoded import Decoded, candidates_of, dictionary_of_timbres
+from musisep_cli.players.costs import Candidates, DecodingConfig
+from musisep_cli.players.decoded import Decoded, candidates_of, dictionary_of_timbres, notes_of
 from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.instruments import Choice
 from musisep_cli.players.path import (
-    Decoding,
     Excerpt,
     Judge,
     decode,
@@ -44,8 +44,9 @@ from musisep_cli.players.path import (
     go_on,
     least_cost,
 )
+from musisep_cli.players.scene import Decoding
+from musisep_cli.players.voices import Voices
 from musisep_cli.tones.dictionary import DictionaryConfig
-from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.timbre import Timbres, comb_of, learn_timbres
 
 N_ROUNDS = 3
@@ -61,6 +62,7 @@ class Rounds:
 
     Attributes:
         frame: the representation.
+        voices: how many tones each instrument plays at once.
         config: weights.
         dictionary: how the dictionary starts that the timbres are learned from.
         seed: seed of the random starts.
@@ -71,6 +73,7 @@ class Rounds:
     """
 
     frame: GaborFrame
+    voices: Voices
     config: DecodingConfig
     dictionary: DictionaryConfig
     seed: int
@@ -108,6 +111,7 @@ class Rounds:
         """Return the decoding by one timbre of every instrument, whatever its pitch."""
         return decode(
             self._candidates(found),
+            self.voices,
             self.config,
             self.seed,
             judge=judge,
@@ -119,10 +123,12 @@ class Rounds:
         self, found: Framewise[Hypotheses], spectra: Framewise[Tensor], first: Decoding
     ) -> Decoding:
         """Return the decoding by the timbres at all pitches that follow from the first one."""
-        notes = NotesAround(Decoded(found, first), self.config.note_reach)
-        dictionary = dictionary_of_timbres(torch.from_numpy(first.timbres), self.dictionary)
+        notes = notes_of(Decoded(found, first), self.config.note_reach)
+        dictionary = dictionary_of_timbres(
+            torch.from_numpy(first.instruments.timbres), self.dictionary
+        )
         timbres = learn_timbres(notes, spectra, dictionary.to(spectra[:1].device), self.frame)
-        misfits = Misfits(found, spectra, self.frame, timbres)
+        misfits = Misfits(found, spectra, self.frame, timbres, self.voices)
         return decode_again(
             self._candidates(found),
             first,
@@ -145,8 +151,9 @@ class Rounds:
         for part in excerpt.parts:
             kept.add(found[part].only(excerpt.hypotheses[part]))
         chosen, heard = kept.joined(), torch.cat([spectra[part] for part in excerpt.parts])
-        tried = [self._again(chosen, heard, first) for first in decodings]
-        return min(tried, key=lambda decoding: decoding.cost)
+        tried = [self._again(chosen, heard, first.trusting(1.0)) for first in decodings]
+        best = min(range(len(tried)), key=lambda number: tried[number].cost)
+        return tried[best].trusting(decodings[best].instruments.trust_in_lines)
 
     def _candidates(self, found: Framewise[Hypotheses]) -> Framewise[Candidates]:
         """Return hypotheses in the form that is decoded."""
@@ -155,46 +162,55 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Misfits:
-    """How badly the instruments would explain every hypothesis, ``Framewise``, ``[n, s, a]``.
+    """How badly the instruments would explain some states, as ``scene.Misfits``.
 
     Attributes:
         found: hypotheses of all frames.
         spectra: spectra of all frames, ``[n, f]``.
         frame: the representation.
         timbres: the timbres of the instruments.
+        voices: how many tones each plays at once.
     """
 
     found: Framewise[Hypotheses]
     spectra: Framewise[Tensor]
     frame: GaborFrame
     timbres: Timbres
+    voices: Voices
 
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self.found)
+    def __call__(self, frames: slice, names: Choice) -> NDArray[np.floating[Any]]:
+        """Return the misfits of some states of consecutive frames, ``[n, p]``.
 
-    def __getitem__(self, frames: slice) -> NDArray[np.floating[Any]]:
-        """Return the misfits of some consecutive frames."""
-        first, last, _ = frames.indices(len(self))
-        blocks = stretches(slice(first, last), BLOCK_FRAMES)
-        return np.concatenate([self._block(block) for block in blocks])
+        Args:
+            frames: which.
+            names: the numbers of the states, as ``states.States`` has them, ``[n, p]``.
+        """
+        blocks = stretches(frames, BLOCK_FRAMES)
+        rows = (slice(block.start - frames.start, block.stop - frames.start) for block in blocks)
+        return np.concatenate([self._block(frames.start, each, names[each]) for each in rows])
 
-    def _block(self, block: slice) -> NDArray[np.floating[Any]]:
-        """Return the misfits of a block of frames."""
+    def _block(self, first: int, rows: slice, names: Choice) -> NDArray[np.floating[Any]]:
+        """Return the misfits of states of a few frames, those at ``first + rows``."""
+        block = slice(first + rows.start, first + rows.stop)
         found, spectra = self.found[block], self.spectra[block]
-        n_frames, n_hypotheses, n_instruments = found.tones.on.shape
+        n_hypotheses = found.tones.on.shape[1]
         tones = leafwise(lambda values: values.flatten(0, 1), found.tones)
-        rows = spectra.repeat_interleave(n_hypotheses, 0)  # every hypothesis is a row of its own
-        # The instrument of each tone: the inverse of the tone of each instrument, ``[a, i]``.
-        players = torch.from_numpy(np.argsort(assignments(n_instruments), 1)).to(rows.device)
-        # Harmonics and overlaps are the same whoever plays: only timbres differ by assignment.
+        # Harmonics and overlaps are the same whoever plays: every hypothesis is sampled once.
         comb = comb_of(
             tones,
-            rows,
-            instruments=players[0],
+            spectra.repeat_interleave(n_hypotheses, 0),
+            instruments=torch.from_numpy(self.voices.players).to(spectra.device),
             frame=self.frame,
             n_harmonics=self.timbres.table.shape[-1],
         )
-        misfits = [self.timbres.misfit(replace(comb, instruments=each)) for each in players]
-        found_misfits = torch.stack(misfits, 1).view(n_frames, n_hypotheses, -1)
-        return found_misfits.cpu().numpy()
+        hypotheses, assignments = np.divmod(names, len(self.voices.assignments))
+        sampled = hypotheses + n_hypotheses * np.arange(len(names))[:, None]
+        players = self.voices.players_of_tones[assignments]  # n, p, m
+        states = comb.taken(
+            *(
+                torch.from_numpy(values).to(spectra.device)
+                for values in (sampled.reshape(-1), players.reshape(-1, players.shape[-1]))
+            )
+        )
+        misfits = self.timbres.misfit(states).view(names.shape)
+        return misfits.cpu().numpy()

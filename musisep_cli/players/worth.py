@@ -18,7 +18,6 @@ Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` tones, as many as instrum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +29,8 @@ from musisep_cli.frames.framewise import BLOCK_FRAMES, Derived, Framewise, stret
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses
-from musisep_cli.players.path import Decoding
+from musisep_cli.players.scene import Decoding
+from musisep_cli.players.voices import Voices
 
 LEAST_WORTH = 1.0
 """Least worth of a tone of its own, in units of cost; below that of a rest, 1.5."""
@@ -163,11 +163,9 @@ def with_silent(
         )
 
     off = np.arange(n_instruments - n_more, n_instruments)
-    rows: Sequence[tuple[int, int]] = [(0, n_more), (0, 0)]
     return Derived(found, padded), replace(
         decoding,
         tones=np.concatenate([decoding.tones, np.tile(off, (len(decoding.tones), 1))], 1),
-        timbres=np.pad(decoding.timbres, rows),
-        register_semitones=np.pad(decoding.register_semitones, rows[:1]),
-        spread_semitones=np.pad(decoding.spread_semitones, rows[:1], constant_values=1.0),
+        voices=Voices.single(n_instruments),
+        instruments=decoding.instruments.with_silent(n_more),
     )

@@ -126,8 +126,9 @@ class WienerFilter:
 
     def _by_instrument(self, tones: Tensor) -> Tensor:
         """Return sums over the tones of every instrument, ``[n, i, ...]``, of ``[n, t, ...]``."""
-        together: Tensor = tones.unflatten(1, (-1, self.n_instruments)).sum(1)
-        return together
+        players = self.fitter.notes.instruments[: tones.shape[1]]
+        together = tones.new_zeros(len(tones), self.n_instruments, *tones.shape[2:])
+        return together.index_add_(1, players, tones)
 
     def _played(self, tones: Tones, spectra: Tensor, direct: JointFit) -> Transcript:
         """Return what was played, and how well that explains the frames ``[n, f]`` (Eq. 21)."""
@@ -144,7 +145,7 @@ class WienerFilter:
             on=tones.on,
             config=self.objective_config,
         )
-        own = slice(0, self.n_instruments)
+        own = slice(0, self.fitter.notes.n_voices)
         return Transcript(
             tones=tones[:, own],
             amplitude=amplitude[:, own],

@@ -4,7 +4,7 @@ A frame reaches over several hops to both sides. At a change of note it holds th
 and the beginning of the other. Explained by one of them alone, the other's sound would go to
 another instrument or to none.
 
-Axes: ``n`` frames, ``i`` instruments, ``t = 3 i`` tones of a frame.
+Axes: ``n`` frames, ``v`` voices of all instruments in a row, ``t = 3 v`` tones of a frame.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.frames.framewise import FrameRows, Framewise
@@ -26,10 +28,10 @@ be 0."""
 
 @dataclass(frozen=True)
 class NeighbourTones(FrameRows):
-    """The tones of some frames and those of the nearest other notes, each ``[n, i]``.
+    """The tones of some frames and those of the nearest other notes, each ``[n, v]``.
 
     Attributes:
-        own: what the instruments play in the frame.
+        own: what the voices play in the frame.
         before: the last other note that each has played shortly before, or off.
         after: the next other note that each will play shortly after, or off.
     """
@@ -40,14 +42,14 @@ class NeighbourTones(FrameRows):
 
     @classmethod
     def split(cls, tones: Tones) -> NeighbourTones:
-        """Return the three of ``in_a_row``, ``[n, 3 i]``."""
-        n_instruments = tones.on.shape[1] // 3
-        parts = (slice(k * n_instruments, (k + 1) * n_instruments) for k in range(3))
+        """Return the three of ``in_a_row``, ``[n, 3 v]``."""
+        n_voices = tones.on.shape[1] // 3
+        parts = (slice(k * n_voices, (k + 1) * n_voices) for k in range(3))
         return cls(*(tones[:, part] for part in parts))
 
     @property
     def in_a_row(self) -> Tones:
-        """All tones of every frame: own, then before, then after, ``[n, 3 i]``."""
+        """All tones of every frame: own, then before, then after, ``[n, 3 v]``."""
         return self.own.beside(self.before, self.after)
 
     @property
@@ -66,18 +68,25 @@ class NotesAround:
     """The tones of all frames, a block at a time, with those of other notes near by.
 
     Attributes:
-        tones: what the instruments play, ``[n, i]``.
+        tones: what the voices of all instruments play, ``[n, v]``.
         reach: how many frames before and after are looked at.
+        of_voices: which instrument has each voice, ``[v]``; None for one voice each.
     """
 
     tones: Framewise[Tones]
     reach: int
+    of_voices: NDArray[np.int64] | None = None
+
+    @property
+    def n_voices(self) -> int:
+        """Number of voices."""
+        return self.tones[:1].on.shape[1]
 
     @cached_property
     def instruments(self) -> Tensor:
         """Which instrument plays each of the tones ``in_a_row``, ``[t]``."""
-        on = self.tones[:1].on
-        return torch.arange(on.shape[1], device=on.device).repeat(3)
+        of_voices = np.arange(self.n_voices) if self.of_voices is None else self.of_voices
+        return torch.from_numpy(of_voices).to(self.tones[:1].on.device).repeat(3)
 
     def players(self, tones: Tones) -> Tensor:
         """Return which instrument plays each of some frames' first tones, ``[t]``."""
@@ -101,12 +110,12 @@ class NotesAround:
 
 
 def _next_notes(tones: Tones, here: Tensor, found: list[Tones], reach: int) -> Tones:
-    """Return the nearest tones that are other notes than those found already, or off, ``[n, i]``.
+    """Return the nearest tones that are other notes than those found already, or off, ``[n, v]``.
 
     Args:
         tones: of all frames that are looked at.
         here: rows of the frames that are asked for, ``[n]``.
-        found: what these have already, own tones first, ``[n, i]`` each.
+        found: what these have already, own tones first, ``[n, v]`` each.
         reach: how many frames are looked at, negative for those before.
     """
     nearest = replace(found[0], on=torch.zeros_like(found[0].on))

@@ -72,7 +72,7 @@ class Comb:
     """Some frames, sampled at the harmonics of their tones.
 
     Attributes:
-        instruments: which instrument plays each tone, ``[t]``.
+        instruments: which instrument plays each tone, ``[t]``, or ``[n, t]`` where that differs.
         semitones: row of every tone in its instrument's table, ``[n, t]``.
         strength: y_j, the magnitude at every harmonic, 0 for tones that are off, ``[n, j]``.
         nearest: which harmonic of tone t is nearest to place j, from 0, ``[n, j, t]``.
@@ -126,6 +126,21 @@ class Comb:
             strength=_between_bins(magnitude(spectra), places) * sound.flatten(1),
             nearest=nearest.to(torch.uint8).transpose(1, 2),
             overlap=overlap.transpose(1, 2),
+        )
+
+    def taken(self, rows: Tensor, instruments: Tensor) -> Comb:
+        """Return some frames, each as often as it is named, with other players.
+
+        Args:
+            rows: numbers of the frames, ``[k]``.
+            instruments: which instrument plays each of their tones, ``[k, t]``.
+        """
+        return Comb(
+            instruments=instruments,
+            semitones=self.semitones[rows],
+            strength=self.strength[rows],
+            nearest=self.nearest[rows],
+            overlap=self.overlap[rows],
         )
 
     @property
@@ -249,7 +264,7 @@ def _levels(comb: Comb, templates: Tensor, start: Tensor, n_updates: int) -> Ten
 def _first_levels(comb: Comb) -> Tensor:
     """Return levels to start from, for all tones the frame's strongest harmonic, ``[n, t]``."""
     strongest = comb.strength.amax(1, keepdim=True)
-    return strongest.repeat(1, len(comb.instruments))
+    return strongest.repeat(1, comb.overlap.shape[-1])
 
 
 def _between_bins(values: Tensor, positions: Tensor) -> Tensor:

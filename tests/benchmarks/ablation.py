@@ -29,17 +29,16 @@ from musisep_cli.methods.policy import warmstart
 from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.methods.policy.separate import new_policy
 from musisep_cli.players.costs import DecodingConfig
-from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
 from musisep_cli.players.held_notes import Held, with_held
 from musisep_cli.players.hypotheses import Hypotheses
-from musisep_cli.players.path import Decoding
 from musisep_cli.players.rounds import Rounds
+from musisep_cli.players.scene import Decoding
 from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.stems.fitting import Fitter
 from musisep_cli.stems.waveforms import resynthesise
 from musisep_cli.stems.wiener import WienerFilter
-from musisep_cli.tones.notes import NotesAround
 from tests.benchmarks.quality import CASES, mean_scores, references
 
 Searched: TypeAlias = tuple[SearchConfig, str]
@@ -187,10 +186,10 @@ class _Scene:
     ) -> list[float]:
         """SDR, SIR and SAR in dB, means over the instruments."""
         dictionary = dictionary_of_timbres(
-            torch.from_numpy(decoding.timbres), config.settings.dictionary
+            torch.from_numpy(decoding.instruments.timbres), config.settings.dictionary
         )
         fitter = Fitter(
-            NotesAround(Decoded(found, decoding), config.settings.decoding.note_reach),
+            notes_of(Decoded(found, decoding), config.settings.decoding.note_reach),
             self.spectra.of_channels,
             self.spectra.in_windows,
             dictionary,

@@ -37,7 +37,7 @@ def main(
     config: Annotated[Path | None, typer.Option(help="Settings on top of the preset.")] = None,
 ) -> None:
     """Separate and score; one row per mixture as soon as it is done."""
-    settings: Settings = read_settings(config)[1] if config else {}
+    settings: Settings = read_settings(config).settings if config else {}
     print(HEAD)
     wanted = [tuple(map(_stem, mixture.split(","))) for mixture in mixtures or []]
     for stems in wanted or chosen(number, instruments, seed):

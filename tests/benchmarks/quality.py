@@ -45,7 +45,7 @@ def main(
     duration: Annotated[float | None, typer.Option(help="Only the first seconds.")] = None,
 ) -> None:
     """Separate and score; one row per recording as soon as it is done."""
-    settings: Settings = read_settings(config)[1] if config else {}
+    settings: Settings = read_settings(config).settings if config else {}
     print(HEAD)
     for case in cases.split(","):
         mix, reference = references(case, duration)

@@ -15,6 +15,7 @@ from musisep_cli.cli.inputs import Source
 from musisep_cli.cli.separate import warnings as warned
 from musisep_cli.cli.separate.job import Job
 from musisep_cli.errors import InputError, KilledError
+from musisep_cli.inspection.page.write import write_page
 from musisep_cli.methods.method import OnProgress
 from musisep_cli.run import in_folder
 from musisep_cli.run.folder import manifest
@@ -124,7 +125,7 @@ class Finish:
     killed: KilledError | None
 
     def __call__(self, on_progress: OnProgress, again: bool) -> Manifest | None:
-        """Return the manifest of the separation.
+        """Return the manifest of the separation, once its listening page is written too.
 
         Raises:
             KilledError: some seeds were given up; one of the others was chosen.
@@ -139,6 +140,8 @@ class Finish:
             started_s=time.monotonic() - self.spent_s,
             killed=self.killed,
         )
+        if self.job.page:
+            write_page(folder.folder)
         return manifest.read(folder)
 
 

@@ -25,8 +25,7 @@ from musisep_cli.frames.framewise import BLOCK_FRAMES, Framewise, excerpt, stret
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.methods.decoding.rehearsal import Labels
-from musisep_cli.players.decoded import Decoded
-from musisep_cli.tones.notes import NotesAround
+from musisep_cli.players.decoded import Decoded, notes_of
 from musisep_cli.tones.timbre import (
     EXCERPT_STRETCHES,
     STRETCH_FRAMES,
@@ -69,7 +68,7 @@ def clear_labels(
         [decoded.loudness(block) for part in parts for block in stretches(part, BLOCK_FRAMES)]
     )
     usual = usual_level(loudness)
-    timbres = learn_timbres(NotesAround(decoded, note_reach), spectra, dictionary, frame)
+    timbres = learn_timbres(notes_of(decoded, note_reach), spectra, dictionary, frame)
     labelled, steady, misfits = [], [], []
     for part in parts:
         for block in stretches(part, BLOCK_FRAMES):

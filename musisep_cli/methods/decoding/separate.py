@@ -29,13 +29,14 @@ from musisep_cli.methods.method import Result, Work
 from musisep_cli.methods.policy.rollout import Policy
 from musisep_cli.methods.policy.separate import first_dictionary, result_of, started_policy
 from musisep_cli.players.decided import decided
-from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
 from musisep_cli.players.hypotheses import Hypotheses
-from musisep_cli.players.path import Decoding, order_like
+from musisep_cli.players.path import order_like
 from musisep_cli.players.rounds import N_ROUNDS
+from musisep_cli.players.scene import Decoding
+from musisep_cli.players.voices import Voices
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.of_tones import of_tones
-from musisep_cli.tones.notes import NotesAround
 
 
 def separate(
@@ -104,7 +105,9 @@ class _Heard:
 
     def dictionary(self, settings: DecodingSettings) -> Tensor:
         """Return the dictionary that follows from the decoded timbres, ``[h, i]``."""
-        return dictionary_of_timbres(torch.from_numpy(self.decoding.timbres), settings.dictionary)
+        return dictionary_of_timbres(
+            torch.from_numpy(self.decoding.instruments.timbres), settings.dictionary
+        )
 
     def played(self, dictionary: Tensor, settings: DecodingSettings) -> Decoded:
         """Return what was decoded, the instruments in the order of a dictionary ``[h, i]``."""
@@ -121,6 +124,7 @@ class _Scene:
     """A recording with all that is used to find out what sounds in it."""
 
     settings: DecodingSettings
+    voices: Voices
     work: Work
     spectra: Spectra
     policy: Policy
@@ -138,8 +142,9 @@ class _Scene:
         """Return the scene of a recording."""
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
         spectra = Spectra(recording, frame)
-        policy = started_policy(settings, n_instruments, frame, work)
-        return cls(settings, work, spectra, policy, threads)
+        voices = Voices.single(n_instruments)
+        policy = started_policy(settings, voices.n_voices, frame, work)
+        return cls(settings, voices, work, spectra, policy, threads)
 
     @property
     def frame(self) -> GaborFrame:
@@ -153,6 +158,7 @@ class _Scene:
             self._hear(stage),
             self.spectra,
             set_fit(self.policy, self.settings.dictionary.n_harmonics, search),
+            self.voices,
             self.settings.decoding,
             self.settings.dictionary,
             work.seed,
@@ -199,7 +205,7 @@ class _Scene:
         n_frames, dictionary = len(self.spectra), rehearsal.dictionary.detach()
         played = heard.played(dictionary, self.settings)
         stems, transcript = of_tones(
-            NotesAround(played, self.settings.decoding.note_reach),
+            notes_of(played, self.settings.decoding.note_reach),
             self.spectra,
             dictionary,
             self.settings.resynthesis,

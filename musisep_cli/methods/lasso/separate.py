@@ -31,14 +31,14 @@ from musisep_cli.methods.lasso.detector import FRAMES_AT_ONCE, Detector
 from musisep_cli.methods.lasso.settings import LassoSettings
 from musisep_cli.methods.method import Result, Work
 from musisep_cli.players.decided import decided
-from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
 from musisep_cli.players.hypotheses import Hypotheses
 from musisep_cli.players.path import order_like
 from musisep_cli.players.rounds import N_ROUNDS, Rounds
+from musisep_cli.players.voices import Voices
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.of_tones import of_tones
 from musisep_cli.tones.dictionary import load, start_dictionary
-from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.tracks import pitch_tracks
 
 LEARNING_STRETCHES, STRETCH_FRAMES = 8, 1024
@@ -124,6 +124,7 @@ class _Scene:
             self.work.pause("learning", block.stop, len(centres))
         rounds = Rounds(
             frame=frame,
+            voices=Voices.single(self.n_instruments),
             # The frames next to each other here are several hops apart.
             config=replace(settings.decoding, note_reach=1),
             dictionary=settings.dictionary,
@@ -132,7 +133,9 @@ class _Scene:
             pause=partial(self.work.pause, "learning", len(centres), len(centres)),
         )
         _, decoding = rounds.decode(found.joined(), some)
-        return dictionary_of_timbres(torch.from_numpy(decoding.timbres), settings.dictionary)
+        return dictionary_of_timbres(
+            torch.from_numpy(decoding.instruments.timbres), settings.dictionary
+        )
 
     def listened(self, detector: Detector) -> Framewise[Hypotheses]:
         """Return the sets of tones of all frames, in a file."""
@@ -154,6 +157,7 @@ class _Scene:
             self.listened(detector),
             spectra,
             detector.fit,
+            Voices.single(self.n_instruments),
             settings.decoding,
             settings.dictionary,
             SEED,
@@ -163,13 +167,15 @@ class _Scene:
             pause=partial(work.pause, "listening", n_frames, n_frames),
             reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
         )
-        dictionary = dictionary_of_timbres(torch.from_numpy(decoding.timbres), settings.dictionary)
+        dictionary = dictionary_of_timbres(
+            torch.from_numpy(decoding.instruments.timbres), settings.dictionary
+        )
         if settings.dictionary.init_file:  # then who plays what is known by name
             order = order_like(reference=_lifted(known), estimate=_lifted(dictionary))
             decoding, dictionary = decoding.ordered(order), dictionary[:, order]
         dictionary = dictionary.to(spectra.mean)
         stems, transcript = of_tones(
-            NotesAround(Decoded(found, decoding), settings.decoding.note_reach),
+            notes_of(Decoded(found, decoding), settings.decoding.note_reach),
             spectra,
             dictionary,
             settings.resynthesis,

@@ -31,14 +31,14 @@ from musisep_cli.methods.structures.second_pass import smoothed
 from musisep_cli.methods.structures.sets import pitch_sets
 from musisep_cli.methods.structures.settings import StructuresSettings
 from musisep_cli.players.decided import decided
-from musisep_cli.players.decoded import Decoded, dictionary_of_timbres
+from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.players.rounds import N_ROUNDS
+from musisep_cli.players.voices import Voices
 from musisep_cli.sound.blockwise import Stems
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.of_tones import of_tones
 from musisep_cli.tones.joint_fit import LOWEST_WIDTHS
-from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.tones import Tones
 from musisep_cli.tones.tracks import Transcript, pitch_tracks
 
@@ -163,6 +163,7 @@ class _Scene:
             self._listened(Hypotheses, partial(self._hypotheses, fit)),
             self.spectra,
             fit,
+            Voices.single(self.detector.n_instruments),
             settings.decoding,
             settings.dictionary,
             work.seed,
@@ -172,10 +173,12 @@ class _Scene:
             pause=partial(work.pause, "listening", n_frames, n_frames),
             reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
         )
-        dictionary = dictionary_of_timbres(torch.from_numpy(decoding.timbres), settings.dictionary)
+        dictionary = dictionary_of_timbres(
+            torch.from_numpy(decoding.instruments.timbres), settings.dictionary
+        )
         dictionary = dictionary.to(self.spectra.mean)
         stems, transcript = of_tones(
-            NotesAround(Decoded(found, decoding), settings.decoding.note_reach),
+            notes_of(Decoded(found, decoding), settings.decoding.note_reach),
             self.spectra,
             dictionary,
             settings.resynthesis,

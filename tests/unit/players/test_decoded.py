@@ -13,9 +13,10 @@ from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.leaves import leaves
 from musisep_cli.players.decoded import Decoded, candidates_of, dictionary_of_timbres
 from musisep_cli.players.hypotheses import Hypotheses
-from musisep_cli.players.path import Decoding
+from musisep_cli.players.scene import Decoding
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
 from musisep_cli.tones.tones import Tones, pitch_semitones
+from tests import decodings
 
 FRAME = GaborFrame(FrameConfig(), 8_000)
 N, S, M, H = 7, 3, 2, 4
@@ -41,13 +42,8 @@ def hypotheses(seed: int, n_channels: int = 2) -> Hypotheses:
 
 def decoding(seed: int) -> Decoding:
     rows = np.random.default_rng(seed)
-    return Decoding(
-        hypotheses=rows.integers(0, S, N),
-        tones=np.argsort(rows.random((N, M)), 1),
-        timbres=np.ones((M, H)),
-        register_semitones=np.ones(M),
-        spread_semitones=np.ones(M),
-        cost=0.0,
+    return decodings.decoding(
+        rows.integers(0, S, N), np.argsort(rows.random((N, M)), 1), np.ones((M, H))
     )
 
 

@@ -18,13 +18,13 @@ from musisep_cli.frames.spool import Spool, SpooledFrames
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.held_notes import Held, held_tones, with_held
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
-from musisep_cli.players.path import Decoding
 from musisep_cli.players.rounds import Rounds
+from musisep_cli.players.scene import Decoding
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.objective import ObjectiveConfig
 from musisep_cli.tones.tones import Tones
-from tests import dense
+from tests import decodings, dense
 
 FRAME = GaborFrame(FrameConfig(), 8_000)
 N_HARMONICS = 8
@@ -128,8 +128,7 @@ def test_what_is_not_new_has_no_tones_and_is_never_taken() -> None:
     found, channels = scene()
     zeros = np.zeros(len(found), np.int64)
     tones = np.tile([0, 1], (len(found), 1))
-    blank = np.zeros(2)
-    decoding = Decoding(zeros, tones, np.ones((2, N_HARMONICS)), blank, blank + 2, 0.0)
+    decoding = decodings.decoding(zeros, tones, np.ones((2, N_HARMONICS)))
     held = Held(found, decoding, channels, FIT, NATS)
     _, are_new = held_tones(held.notes[:])
     assert are_new.any()
@@ -149,7 +148,7 @@ def test_frames_without_notes_around_have_none(n_channels: int) -> None:
     resting = found.heard(torch.zeros(len(found), dtype=torch.bool))
     zeros = np.zeros(len(found), np.int64)
     tones = np.tile([0, 1], (len(found), 1))
-    decoding = Decoding(zeros, tones, np.ones((2, 8)), np.zeros(2), np.ones(2), 0.0)
+    decoding = decodings.decoding(zeros, tones, np.ones((2, 8)))
     held = Held(resting, decoding, channels.repeat(1, n_channels, 1), FIT, NATS)[:]
     assert held.place.shape[-1] == n_channels
     assert not bool(held.tones.on.any())

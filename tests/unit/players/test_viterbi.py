@@ -2,6 +2,7 @@
 
 import itertools
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import librosa
@@ -11,23 +12,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from musisep_cli.frames.framewise import Derived
 from musisep_cli.frames.spool import Spool
 from musisep_cli.players import viterbi
-from musisep_cli.players.viterbi import Transitions, cheapest_path
+from musisep_cli.players.viterbi import cheapest_path
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
 SEEDS = st.integers(0, 2**20)
 
 
-def in_blocks(transitions: Array) -> Transitions:
-    """Those of all steps, [n - 1, p, p], handed out block after block."""
-    return lambda first, last: transitions[first:last]
+@dataclass
+class States:
+    """The states of some steps."""
+
+    names: Labels
+    costs: Array
+    transitions: Array
 
 
-def cheapest(costs: Array, transitions: Transitions) -> tuple[Labels, float]:
+def cheapest(costs: Array, transitions: Array, names: Labels | None = None) -> tuple[Labels, float]:
+    """The path through costs [n, p] and transitions [n - 1, p, p]."""
+    numbers = np.tile(np.arange(costs.shape[1]), (len(costs), 1)) if names is None else names
+
+    def states(steps: range) -> States:
+        here, moves = slice(steps.start, steps.stop), slice(steps.start, steps.stop - 1)
+        return States(numbers[here], costs[here], transitions[moves])
+
     with closing(Spool.temporary()) as before:
-        return cheapest_path(costs, transitions, before)
+        return cheapest_path(Derived(range(len(costs)), states), before)
 
 
 @given(SEEDS, st.integers(1, 6), st.integers(1, 4), st.integers(1, 40))
@@ -45,7 +58,7 @@ def test_the_cheapest_path_is_the_best_of_all_whatever_the_blocks(
     best = min(totals, key=lambda path: totals[path])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(viterbi, "TRANSITIONS_AT_ONCE", at_once)
-        path, cost = cheapest(costs, in_blocks(transitions))
+        path, cost = cheapest(costs, transitions)
     assert path.tolist() == list(best)
     assert cost == pytest.approx(totals[best])
 
@@ -62,7 +75,7 @@ def test_the_path_is_the_one_that_librosa_finds_in_probabilities(
     costs = -np.log(emission.T)
     costs[0] -= np.log(start)
     steps = np.broadcast_to(-np.log(transition), (n_steps - 1, n_states, n_states))
-    path, cost = cheapest(costs, in_blocks(steps))
+    path, cost = cheapest(costs, steps)
     expected, log_probability = librosa.sequence.viterbi(
         emission, transition, p_init=start, return_logp=True
     )
@@ -74,7 +87,21 @@ def test_transitions_have_a_direction() -> None:
     # From 0 to 1 is free, back is dear: the path changes once and stays.
     transitions = np.broadcast_to(np.array([[0.0, 0.0], [9.0, 0.0]]), (2, 2, 2))
     costs = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 1.0]])
-    assert cheapest(costs, in_blocks(transitions))[0].tolist() == [0, 1, 1]
+    assert cheapest(costs, transitions)[0].tolist() == [0, 1, 1]
+
+
+def test_every_step_may_have_states_of_its_own() -> None:
+    # The same recording with the states of every step in another order.
+    generator = np.random.default_rng(0)
+    n_steps, n_states = 30, 5
+    costs = generator.random((n_steps, n_states))
+    transitions = generator.random((n_steps - 1, n_states, n_states))
+    names = np.argsort(generator.random((n_steps, n_states)), 1)
+    mixed = np.stack([transitions[n][names[n]][:, names[n + 1]] for n in range(n_steps - 1)])
+    path, cost = cheapest(np.take_along_axis(costs, names, 1), mixed, names)
+    plain, plain_cost = cheapest(costs, transitions)
+    assert path.tolist() == plain.tolist()
+    assert cost == pytest.approx(plain_cost)
 
 
 @pytest.mark.parametrize("at_once", [1, 200, 2_000_000])
@@ -84,10 +111,24 @@ def test_no_more_transitions_are_held_than_fit_and_every_one_is_asked_for_once(
     monkeypatch.setattr(viterbi, "TRANSITIONS_AT_ONCE", at_once)
     n_states, asked = 5, []
 
-    def transitions(first: int, last: int) -> Array:
-        asked.extend(range(first, last))
-        assert (last - first) * n_states**2 <= max(at_once, n_states**2)
-        return np.zeros((last - first, n_states, n_states))
+    @dataclass
+    class Watched:
+        steps: range
 
-    cheapest(np.zeros((31, n_states)), transitions)
+        @property
+        def names(self) -> Labels:
+            return np.tile(np.arange(n_states), (len(self.steps), 1))
+
+        @property
+        def costs(self) -> Array:
+            return np.zeros((len(self.steps), n_states))
+
+        @property
+        def transitions(self) -> Array:
+            asked.extend(self.steps[:-1])
+            assert (len(self.steps) - 1) * n_states**2 <= max(at_once, n_states**2)
+            return np.zeros((len(self.steps) - 1, n_states, n_states))
+
+    with closing(Spool.temporary()) as before:
+        cheapest_path(Derived(range(31), Watched), before)
     assert asked == list(range(30))

@@ -12,9 +12,9 @@ from torch.testing import assert_close
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.players.decoded import Decoded
 from musisep_cli.players.hypotheses import Hypotheses
-from musisep_cli.players.path import Decoding
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.tones import Tones, pitch_semitones
+from tests import decodings
 
 FRAME = GaborFrame(FrameConfig(), 8_000)
 SEEDS = st.integers(0, 2**20)
@@ -81,13 +81,8 @@ def test_the_tones_are_what_was_decoded_of_the_hypotheses() -> None:
         place=torch.ones(n, s, i, 1),
     )
     rows = np.random.default_rng(0)
-    decoded = Decoding(
-        hypotheses=rows.integers(0, s, n),
-        tones=np.argsort(rows.random((n, i)), 1),
-        timbres=np.ones((i, h)),
-        register_semitones=np.ones(i),
-        spread_semitones=np.ones(i),
-        cost=0.0,
+    decoded = decodings.decoding(
+        rows.integers(0, s, n), np.argsort(rows.random((n, i)), 1), np.ones((i, h))
     ).ordered(np.array([1, 0]))
     played = Decoded(found, decoded)[:]
     later = Decoded(found, decoded)[3:5]

@@ -28,6 +28,7 @@ def job(preset: str = "quick", **more: object) -> Job:
         "dry_run": False,
         "page": True,
         "where": "",
+        "counted": None,
     }
     assert given.keys() == {entry.name for entry in fields(Job)}
     return Job(**{**given, **more})  # type: ignore[arg-type]

@@ -24,9 +24,9 @@ from musisep_cli.methods.decoding.clear_frames import (
 from musisep_cli.methods.decoding.rehearsal import Labels
 from musisep_cli.players.decoded import Decoded
 from musisep_cli.players.hypotheses import Hypotheses
-from musisep_cli.players.path import Decoding
 from musisep_cli.tones import timbre
 from musisep_cli.tones.tones import Tones
+from tests import decodings
 from tests.unit.run.test_one_seed import FALLING, NOTES_S, ODD, RATE_HZ, players, tiny, truth
 
 DURATION_S = 2.4
@@ -107,13 +107,10 @@ def spectra_of(signal: Tensor) -> Derived[Tensor, Tensor]:
 
 
 def gather(found: Hypotheses, signal: Tensor = SIGNAL) -> Labels:
-    decoding = Decoding(
-        hypotheses=np.zeros(len(found), np.int64),
-        tones=np.tile(np.arange(2), (len(found), 1)),
-        timbres=np.sqrt(np.array([ODD, FALLING])),
-        register_semitones=np.array([74.0, 57.0]),
-        spread_semitones=np.ones(2),
-        cost=0.0,
+    decoding = decodings.decoding(
+        np.zeros(len(found), np.int64),
+        np.tile(np.arange(2), (len(found), 1)),
+        np.sqrt(np.array([ODD, FALLING])),
     )
     return clear_labels(
         Decoded(found, decoding),

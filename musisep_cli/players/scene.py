@@ -1,0 +1,274 @@
+"""Scene: all hypotheses of a recording, and the cheapest paths through them.
+
+Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``v`` voices (as
+many), ``i`` instruments, ``a`` assignments of tones to voices, ``h`` harmonics, those of all
+channels in a row; ``p`` states of a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+
+from musisep_cli.frames.framewise import Derived, Framewise, stretches
+from musisep_cli.frames.spool import Spool
+from musisep_cli.players.costs import Candidates, DecodingConfig, Weighed, distances
+from musisep_cli.players.instruments import (
+    Array,
+    Choice,
+    Instruments,
+    order_of,
+    registers,
+    timbre_spread,
+    timbres_of,
+)
+from musisep_cli.players.states import States, Stretch, by_assignment, states_of
+from musisep_cli.players.strands import strands
+from musisep_cli.players.viterbi import cheapest_path
+from musisep_cli.players.voices import Voices
+
+FRAMES_AT_ONCE = 8192
+"""Most frames that are held in memory at once."""
+TRUST_IN_LINES = (1.0, 1 / 3)
+"""How far register and order are trusted, one after the other, where instruments are learned."""
+TINY = 1e-12
+"""Least sum by which anything is divided."""
+Index: TypeAlias = tuple[Choice, Choice, Choice]
+Misfits: TypeAlias = Callable[[slice, Choice], Array]
+"""Tells how badly the instruments explain some states, ``[n, p]``, from a stretch of frames and the
+names of the states ``[n, p]``."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What was chosen in every frame, and what that says of the instruments.
+
+    Attributes:
+        hypotheses: number of the hypothesis chosen in every frame, ``[n]``.
+        tones: which of its tones each voice plays, ``[n, v]``; of instruments with as many voices,
+            the first is the highest.
+        voices: the voices of all instruments.
+        instruments: what they are like.
+        cost: of the path, the lower the better.
+    """
+
+    hypotheses: Choice
+    tones: Choice
+    voices: Voices
+    instruments: Instruments
+    cost: float
+
+    def ordered(self, order: Choice) -> Decoding:
+        """Return it with the instruments in another order, ``[i]``."""
+        columns = [np.flatnonzero(self.voices.players == player) for player in order]
+        return replace(
+            self,
+            tones=self.tones[:, np.concatenate(columns)],
+            voices=Voices(tuple(len(own) for own in columns)),
+            instruments=self.instruments.ordered(order),
+        )
+
+    def trusting(self, trust_in_lines: float) -> Decoding:
+        """Return it with more or less trust in its instruments' lines."""
+        instruments = replace(self.instruments, trust_in_lines=trust_in_lines)
+        return replace(self, instruments=instruments)
+
+
+class Scene:
+    """All hypotheses of a recording, a block of frames at a time, wherever they are kept."""
+
+    def __init__(
+        self,
+        candidates: Framewise[Candidates],
+        voices: Voices,
+        config: DecodingConfig,
+        scratch: Callable[[], Spool],
+        pause: Callable[[], None],
+    ) -> None:
+        self.voices, self.config, self.scratch, self.pause = voices, config, scratch, pause
+        self.n_frames = len(candidates)
+        self.blocks = list(stretches(self.n_frames, FRAMES_AT_ONCE))
+        # The usual loudness, the mean weighted by loudness: rests do not lower it.
+        squares, total = 0, 0
+        for block in self.blocks:
+            probable = candidates[block].loudness[:, 0]  # n, m
+            squares, total = squares + (probable**2).sum(), total + probable.sum()
+        loud = float(squares / max(float(total), TINY))
+        self.frames = Derived(candidates, partial(Weighed.of, config=config, loud=loud))
+
+    def starts(self, seed: int) -> list[Instruments]:
+        """Return what the instruments may be like at first, by pitch and by timbre.
+
+        By pitch: the first instrument the highest and, where the numbers of voices differ, the
+        lowest. By timbre: tones by their likeness to those of random loud frames. All of them with
+        every trust in lines.
+        """
+        generator = np.random.default_rng(seed)
+        frames, ways = self.frames[:], self.voices.assignments
+        first = np.zeros(self.n_frames, np.int64)  # the only hypothesis of every frame
+        semitones = frames.pitch[:, 0]
+        directions = (1,) if len(set(self.voices.of_instruments)) == 1 else (1, -1)
+        # Tones that do not sound come last, to those with many voices.
+        silent = 1e3 * (frames.weights[:, 0] == 0) * (len(directions) - 1)
+        tones = [np.argsort(silent - way * semitones, axis=1) for way in directions]
+        # Frames whose weakest tone is loud show the timbres of all instruments at once.
+        weakest = frames.weights[:, 0].min(1)
+        loud = np.flatnonzero(weakest >= np.quantile(weakest, 0.5))
+        for frame in generator.choice(loud, self.config.starts - 1):
+            way = ways[generator.integers(len(ways))] if len(directions) > 1 else ways[0]
+            heard = frames.timbres[frame, 0, way].astype(np.float64)
+            misfit = distances(frames.timbres, timbres_of(self._by_instrument(heard)))
+            tones.append(ways[by_assignment(misfit, self.voices)[:, 0].argmin(1)])
+        return [self._learn(first, choice, trust) for trust in TRUST_IN_LINES for choice in tones]
+
+    def path_of_anyone(self) -> Choice:
+        """Return the hypotheses of the cheapest path as if one instrument played all, ``[n]``."""
+        together = Voices((self.voices.n_voices,))
+
+        def states(block: slice) -> States:
+            """Return all hypotheses of some frames."""
+            frames = self.frames[block]
+            names = np.broadcast_to(np.arange(frames.evidence.shape[1]), frames.evidence.shape)
+            return States.named(frames, together, names, frames.evidence)
+
+        path, _ = self._cheapest(states, together)
+        return path
+
+    def settle(self, instruments: Instruments, rounds: int) -> Decoding:
+        """Find the path and learn what the instruments are like in turn, until nothing changes.
+
+        Args:
+            instruments: what they are like at first.
+            rounds: most rounds.
+        """
+        found = self.path_with(instruments)
+        for _ in range(rounds - 1):
+            again = self.path_with(found.instruments)
+            changed = np.any(again.hypotheses != found.hypotheses) or np.any(
+                again.tones != found.tones
+            )
+            found = again
+            if not changed:
+                break
+        return found
+
+    def path_with(self, instruments: Instruments, misfits: Misfits | None = None) -> Decoding:
+        """Return the cheapest path if the instruments are known, and what it says of them.
+
+        Args:
+            instruments: what they are like.
+            misfits: tells how badly they explain states, which counts besides all else.
+        """
+
+        def states(block: slice) -> States:
+            """Return the states of some frames that are followed."""
+            frames = self.frames[block]
+            found = states_of(frames, instruments, self.voices, self.config)
+            if misfits is None:
+                return found
+            misfit = frames.say[:, None] * misfits(block, found.names)
+            return found.plus(self.config.weight_harmonics * misfit)
+
+        path, cost = self._cheapest(states, self.voices)
+        hypotheses, assignments = np.divmod(path, len(self.voices.assignments))
+        tones = self.voices.assignments[assignments]
+        learned = self._learn(hypotheses, tones, instruments.trust_in_lines)
+        return Decoding(hypotheses, tones, self.voices, learned, cost)
+
+    def stranded(self, found: Decoding) -> Decoding:
+        """Return a decoding in which every note stays with one voice of its instrument."""
+        weights, semitones, _ = self._played(found.hypotheses, found.tones)
+        order = strands(semitones, weights, self.voices.players)
+        return replace(found, tones=np.take_along_axis(found.tones, order, 1))
+
+    def _cheapest(self, states: Callable[[slice], States], voices: Voices) -> tuple[Choice, float]:
+        """Return the cheapest path through states, their names ``[n]``, and its cost."""
+
+        def stretch(frames: range) -> Stretch:
+            """Return the states of some frames."""
+            block = slice(frames.start, frames.stop)
+            return Stretch(states(block), voices.players, self.config, self.pause)
+
+        with closing(self.scratch()) as before:
+            return cheapest_path(Derived(range(self.n_frames), stretch), before)
+
+    def _learn(self, hypotheses: Choice, tones: Choice, trust: float) -> Instruments:
+        """Learn what every instrument is like from what its voices play; lines as trusted."""
+        players = self.voices.players
+        weights, semitones, sums = self._played(hypotheses, tones)
+        timbres = timbres_of(sums)
+        distance = self._distances(hypotheses, tones, timbres)
+
+        def by_player(values: Array) -> list[Array]:
+            """Return values of the voices ``[n, v]`` by instrument."""
+            return [values[:, players == player] for player in range(len(timbres))]
+
+        spread, dimensions = timbre_spread(weights, distance)
+        mean, deviation = registers(
+            by_player(weights), by_player(semitones), self.config.min_register_semitones
+        )
+        return Instruments(
+            timbres=timbres,
+            timbre_spread=spread,
+            timbre_dimensions=dimensions,
+            register_semitones=mean,
+            spread_semitones=deviation,
+            above=order_of(weights, semitones, players),
+            trust_in_lines=trust,
+        )
+
+    def _played(self, hypotheses: Choice, tones: Choice) -> tuple[Array, Array, Array]:
+        """Return weights and pitches of what is played ``[n, v]``, sums of timbres ``[i, h]``."""
+        parts, sums = [], np.zeros(())
+        for block, index in self._chosen(hypotheses, tones):
+            frames = self.frames[block]
+            weights = frames.weights[index]
+            parts.append((weights, frames.pitch[index]))
+            heard = [
+                weights[:, voice] @ frames.timbres[rows, chosen, tone]
+                for voice, (rows, chosen, tone) in enumerate(_columns(index))
+            ]
+            sums = sums + self._by_instrument(np.stack(heard).astype(np.float64))
+        weights, semitones = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return weights, semitones, sums
+
+    def _distances(self, hypotheses: Choice, tones: Choice, timbres: Array) -> Array:
+        """Return how far what is played is from its instrument's timbre, e, ``[n, v]``."""
+        parts = []
+        for block, index in self._chosen(hypotheses, tones):
+            of_tones = self.frames[block].timbres
+            parts.append(
+                np.stack(
+                    [
+                        distances(of_tones[column], timbres[player][None])[:, 0]
+                        for player, column in zip(self.voices.players, _columns(index), strict=True)
+                    ],
+                    1,
+                )
+            )
+        return np.concatenate(parts)
+
+    def _chosen(self, hypotheses: Choice, tones: Choice) -> Iterator[tuple[slice, Index]]:
+        """Yield every block of frames with the index of the tones chosen in it, ``[n, v]``."""
+        for block in self.blocks:
+            self.pause()
+            rows = np.arange(block.stop - block.start)[:, None]
+            yield block, (rows, hypotheses[block, None], tones[block])
+
+    def _by_instrument(self, of_voices: Array) -> Array:
+        """Return the sums over the voices of every instrument ``[i, h]``, from ``[v, h]``."""
+        starts = np.searchsorted(self.voices.players, np.arange(len(self.voices.of_instruments)))
+        sums: Array = np.add.reduceat(of_voices, starts, axis=0)
+        return sums
+
+
+def _columns(index: Index) -> Iterator[tuple[Choice, Choice, Choice]]:
+    """Yield the index of every voice's tones, ``[n]`` each, from that of all ``[n, v]``."""
+    rows, hypotheses, tones = index
+    for tone in tones.T:
+        yield rows[:, 0], hypotheses[:, 0], tone

@@ -1,0 +1,70 @@
+"""Voices: how many tones each instrument plays at once, and the ways to share tones out.
+
+A melody instrument has one voice, a piano several. The voices of one instrument are exchangeable:
+five tones of an oboe and a piano of four voices are shared out in five ways, by which of them the
+oboe plays, not in the 120 of five instruments.
+
+Axes: ``v`` voices of all instruments in a row, ``m`` tones (as many), ``a`` assignments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from musisep_cli.players.instruments import Choice
+
+
+@dataclass(frozen=True)
+class Voices:
+    """The voices of all instruments.
+
+    Attributes:
+        of_instruments: number of voices of every instrument, at least 1 each.
+    """
+
+    of_instruments: tuple[int, ...]
+
+    @classmethod
+    def single(cls, n_instruments: int) -> Voices:
+        """Return one voice for each of ``n_instruments``."""
+        return cls((1,) * n_instruments)
+
+    @property
+    def n_voices(self) -> int:
+        """Number of voices, and of tones of a frame."""
+        return sum(self.of_instruments)
+
+    @cached_property
+    def players(self) -> Choice:
+        """Which instrument has each voice, ``[v]``."""
+        return np.repeat(np.arange(len(self.of_instruments)), self.of_instruments)
+
+    @cached_property
+    def assignments(self) -> Choice:
+        """Every way to share out the tones: the tone of each voice, ``[a, v]``.
+
+        >>> Voices((1, 2)).assignments.tolist()
+        [[0, 1, 2], [1, 0, 2], [2, 0, 1]]
+        """
+        return np.array(list(_shared(self.of_instruments, tuple(range(self.n_voices)))))
+
+    @cached_property
+    def players_of_tones(self) -> Choice:
+        """Which instrument plays each tone in every assignment, ``[a, m]``."""
+        return self.players[np.argsort(self.assignments, 1)]
+
+
+def _shared(voices: Sequence[int], tones: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return all ways in which some instruments share out some tones, as tones of the voices."""
+    if not voices:
+        return [()]
+    ways = []
+    for own in combinations(tones, voices[0]):
+        left = tuple(tone for tone in tones if tone not in own)
+        ways += [own + rest for rest in _shared(voices[1:], left)]
+    return ways
