@@ -229,8 +229,8 @@ class Fitter:
         return WindowFits(groups, fits)
 
     def _levelled(self, windows: WindowFits, tones: Tones) -> WindowFits:
-        """Return the fits with tones ``[n, i]`` as loud as the frames around tell."""
-        own = slice(0, self.n_instruments)
+        """Return the fits with own tones ``[n, t]`` as loud as the frames around tell."""
+        own = slice(0, tones.on.shape[1])
         factors = levels.steadied(
             windows.joined(lambda fit: fit.levels[:, own]),
             windows.joined(lambda fit: fit.seen[:, own]),

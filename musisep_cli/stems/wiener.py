@@ -144,7 +144,8 @@ class WienerFilter:
             on=tones.on,
             config=self.objective_config,
         )
-        own = slice(0, self.n_instruments)
+        n_own = self.fitter.notes.instruments.shape[0] // 3
+        own = slice(0, n_own)
         return Transcript(
             tones=tones[:, own],
             amplitude=amplitude[:, own],

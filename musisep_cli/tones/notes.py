@@ -66,18 +66,22 @@ class NotesAround:
     """The tones of all frames, a block at a time, with those of other notes near by.
 
     Attributes:
-        tones: what the instruments play, ``[n, i]``.
+        tones: what the instruments play, ``[n, i]``; several tones of each if there are voices.
         reach: how many frames before and after are looked at.
+        n_instruments: tone k is played by instrument k mod this; 0 for a tone of each.
     """
 
     tones: Framewise[Tones]
     reach: int
+    n_instruments: int = 0
 
     @cached_property
     def instruments(self) -> Tensor:
         """Which instrument plays each of the tones ``in_a_row``, ``[t]``."""
         on = self.tones[:1].on
-        return torch.arange(on.shape[1], device=on.device).repeat(3)
+        n_tones = on.shape[1]
+        players = torch.arange(n_tones, device=on.device) % (self.n_instruments or n_tones)
+        return players.repeat(3)
 
     def players(self, tones: Tones) -> Tensor:
         """Return which instrument plays each of some frames' first tones, ``[t]``."""

@@ -85,7 +85,9 @@ def _given_files(config: Config) -> Manifest:
     """Return hashes of the files that settings name; what comes with musisep is the version's."""
     digests: Manifest = {}
     for section, key, path in given_files(config.settings):
-        digests.setdefault(section, {})[key] = _digest(f"[{section}] {key}", path)
+        digest, of_section = _digest(f"[{section}] {key}", path), digests.setdefault(section, {})
+        # Of a list of files all count, in its order.
+        of_section[key] = f"{of_section[key]} {digest}" if key in of_section else digest
     return digests
 
 

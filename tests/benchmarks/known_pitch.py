@@ -1,0 +1,107 @@
+"""What the notes are worth: separation with and without them, as a Markdown table.
+
+``python -m tests.benchmarks.known_pitch --duration 12``: BSS Eval v2 (gain only), means over the
+instruments, one seed of ``standard``; blind, with the notes or the pitch of the references, and with
+the same notes displaced at random. Nothing may be tuned to these recordings.
+"""
+
+import csv
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from musisep_cli.machine.process import keep_freed_memory
+from musisep_cli.run.in_memory import separate_recording
+from musisep_cli.run.settings.compose import compose, resolved
+from musisep_cli.score.part import KnownNote
+from musisep_cli.score.reading import read_score
+from musisep_cli.sound.recording import Recording
+from tests.benchmarks.quality import DATA, Stems, mean_scores, references
+
+CASES = (
+    "choir-2", "gm-recorder-violin", "gm-clarinet-piano", "gm-piccolo-organ",
+    "gm-piccolo-organ-oboe", "gm-two-flutes", "gm-viola-contrabass", "gm-oboe-piano-chords",
+    "gm-flute-guitar-chords", "gm-string-quartet", "gm-wind-quartet", "gm-wind-quintet",
+)  # fmt: skip
+MOST_BLIND = 4
+"""Largest number of instruments that ``standard`` serves without their notes."""
+DISPLACED_S, DISPLACED_CENTS = 0.03, 50.0
+"""By how much onsets and pitches are displaced at random at most."""
+CPU = torch.device("cpu")
+
+
+def main(
+    duration: float = 12.0,
+    cases: str = ",".join(CASES),
+    ways: Annotated[str, typer.Option(help="Of blind, known, displaced.")] = "blind,known,displaced",
+    preset: str = "standard",
+) -> None:
+    """Separate and score; one row per recording as soon as it is done."""
+    keep_freed_memory()  # as the programs do
+    print(f"| case | {' | '.join(f'{way}: SDR / SIR / SAR, dB' for way in ways.split(','))} |")
+    print(f"| --- |{' --- |' * len(ways.split(','))}")
+    for case in cases.split(","):
+        mix, reference = references(case, duration)
+        cells = [scored(case, way, mix, reference, preset) for way in ways.split(",")]
+        print(f"| {case} | {' | '.join(cells)} |", flush=True)
+
+
+def scored(case: str, way: str, mix: Recording, reference: Stems, preset: str) -> str:
+    """One cell: the scores of a recording in one way, and the time over its length."""
+    if way == "blind" and len(reference) > MOST_BLIND:
+        return "not served"
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"blind": list, "known": lambda: known(case), "displaced": lambda: [
+            displaced(case, Path(folder) / "notes.csv")
+        ]}  # fmt: skip
+        settings = {"pitch": {"files": [str(path) for path in files[way]()]}}
+        run = {"run": {"instruments": len(reference)}}
+        config = resolved(compose(preset, settings, run), CPU)
+        result = separate_recording(mix, config, device=CPU)
+    sounds = np.abs(reference).max(1) > 0  # in the first seconds a part may rest
+    stems = result.stems.astype(np.float64)
+    order = slice(None) if way == "blind" else np.flatnonzero(sounds)
+    sdr, sir, sar = mean_scores(reference[sounds], stems[order])
+    return f"{sdr:.1f} / {sir:.1f} / {sar:.1f}, {result.wall_s / mix.duration_s:.1f}"
+
+
+def stem_names(case: str) -> list[str]:
+    """Names of the references, in the order of the score."""
+    return [Path(name).stem for name in json.loads((DATA / case / "meta.json").read_text())["stems"]]
+
+
+def known(case: str) -> list[Path]:
+    """The files with the notes or the pitch of the references, in their order."""
+    folder = DATA / case
+    contours = [folder / f"{name}_f0.csv" for name in stem_names(case)]
+    return contours if contours[0].is_file() else [folder / "notes.csv"]
+
+
+def displaced(case: str, path: Path) -> Path:
+    """Write the notes, each with another onset and pitch, as a list; a track's every note as one."""
+    draw: Callable[[float, float], float] = np.random.default_rng(0).uniform
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["stem", "onset_s", "offset_s", "midi", "detune_cents"])
+        for part in read_score(known(case)).parts:
+            for note in part.notes:
+                late_s = draw(-DISPLACED_S, DISPLACED_S)
+                cents = draw(-DISPLACED_CENTS, DISPLACED_CENTS)
+                row = moved(note, late_s)
+                writer.writerow([part.name, *row, note.middle_semitones, cents])
+    return path
+
+
+def moved(note: KnownNote, late_s: float) -> tuple[float, float]:
+    """Onset and offset of a note that is late."""
+    return max(note.onset_s + late_s, 0.0), note.offset_s + max(late_s, -note.onset_s)
+
+
+if __name__ == "__main__":
+    typer.run(main)
