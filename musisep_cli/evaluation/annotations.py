@@ -4,7 +4,7 @@
 | --- | --- |
 | ``notes.csv`` beside the references | stem, onset_s, offset_s, midi, velocity, detune_cents |
 | ``<reference>_f0.csv`` beside the references | time_s, f0_hz, confidence, voiced |
-| ``pitch.csv`` beside the stems | instrument (from 1), time_s, f0_hz, amplitude, on |
+| ``pitch.csv`` beside the stems | instrument (from 1), time_s, f0_hz, amplitude, on[, stem] |
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.evaluation.metrics import PitchTrack
-from musisep_cli.score.tables import ListedNote, numbers, read_notes, read_rows
+from musisep_cli.score.tables import (
+    ListedNote,
+    columns_of,
+    names_of_run,
+    numbers,
+    read_notes,
+    read_rows,
+)
 
 GRID_S = 0.01
 """Distance in s between the frames of a track that is made from notes, as in the evaluation of
@@ -99,7 +106,8 @@ def found_tracks(folder: Path) -> dict[int, PitchTrack]:
     path = folder / "pitch.csv"
     if not path.is_file():
         return {}
-    table = np.array(read_rows(path, numbers("instrument", "time_s", "f0_hz", "on")), dtype=np.float64)
+    rows = read_rows(path, numbers("instrument", "time_s", "f0_hz", "on"))
+    table = np.array(rows, dtype=np.float64)
     tracks = {}
     for instrument in np.unique(table[:, 0]):
         _, time_s, f0_hz, on = table[table[:, 0] == instrument].T
@@ -107,3 +115,19 @@ def found_tracks(folder: Path) -> dict[int, PitchTrack]:
         signed = np.where(on > 0, f0_hz, -f0_hz)
         tracks[int(instrument)] = PitchTrack(time_s[order], signed[order, None])
     return tracks
+
+
+def found_names(folder: Path) -> dict[str, int]:
+    """Read the numbers of the instruments by the names of their stems, from a ``pitch.csv``.
+
+    Returns:
+        Names of stems to numbers, from 1; empty if there is no such file, or it names none: the
+        stems are counted then.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / "pitch.csv"
+    if not path.is_file() or "stem" not in columns_of(path):
+        return {}
+    return {name: number for number, name in names_of_run(path).items()}

@@ -1,13 +1,14 @@
-"""Given pitch: the separation of a recording whose notes are known, for all methods that end in
-tones. Nothing is listened to and nothing decided: the tones are there, and become stems.
+"""Given pitch: separation where the notes are known, for all methods that end in tones.
+
+Nothing is listened to and nothing decided: the tones are there, and become stems.
 
 Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -136,9 +137,7 @@ def separate_given(recording: Recording, settings: ToneSettings, work: Work, sta
         spectra = Spectra(recording, frame)
         work.take_up()
         n_frames = len(spectra)
-        known = known_tones(
-            settings.pitch, spectra, recording.start_s, settings.dictionary
-        )
+        known = known_tones(settings.pitch, spectra, recording.start_s, settings.dictionary)
         n_instruments = known.dictionary.shape[1]
         work.tell(stage, n_frames, n_frames)
         for note in known.notes:

@@ -172,7 +172,7 @@ def _deliver(
     folder.manifest.unlink(missing_ok=True)
     chosen = ranking[0].seed
     stems = made_seeds.stems(folder, chosen)
-    names = layout.instrument_names(len(stems))
+    names = folder.names(len(stems))
     parts: dict[str, Blockwise] = dict(zip(names, stems, strict=True))
     parts[layout.RESIDUAL] = Difference(recording.samples, stems)
     subtype, rate_hz = folder.sound.subtype, recording.sample_rate_hz

@@ -13,6 +13,7 @@ from typing import Any
 
 import mido
 import numpy as np
+from mido.midifiles.meta import KeySignatureError
 
 from musisep_cli.errors import InputError
 from musisep_cli.score.part import KnownNote, Part
@@ -64,9 +65,7 @@ class _Player:
         if note is not None and now_s > note.onset_s:
             times, semitones = np.array(note.points).T
             self.notes.append(
-                KnownNote(
-                    onset_s=note.onset_s, offset_s=now_s, times_s=times, semitones=semitones
-                )
+                KnownNote(onset_s=note.onset_s, offset_s=now_s, times_s=times, semitones=semitones)
             )
 
     def bend_to(self, bend: float, now_s: float) -> None:
@@ -99,11 +98,9 @@ def read_midi(path: Path) -> list[Part]:
         parts: list[Part] = []
         for track in file.tracks:
             parts += _parts(track, tempo)
-    except Exception as error:  # whatever mido stumbles over in a damaged file
-        if isinstance(error, MemoryError):
-            raise
+    except (OSError, EOFError, ValueError, LookupError, TypeError, KeySignatureError) as error:
         raise InputError(
-            f"{path}: cannot be read as a MIDI file ({error or type(error).__name__}). "
+            f"{path}: cannot be read as a MIDI file ({str(error) or type(error).__name__}). "
             "Export it again."
         ) from error
     return parts

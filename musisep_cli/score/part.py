@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,9 +58,8 @@ class KnownNote:
     def at(self, times_s: Values) -> Values:
         """Return its pitch at some times: linear between its points, and held before and after.
 
-        >>> note = KnownNote(
-        ...     onset_s=0, offset_s=2, times_s=np.array([0.0, 1.0]), semitones=np.array([60.0, 62.0])
-        ... )
+        >>> times_s, semitones = np.array([0.0, 1.0]), np.array([60.0, 62.0])
+        >>> note = KnownNote(onset_s=0, offset_s=2, times_s=times_s, semitones=semitones)
         >>> note.at(np.array([-1.0, 0.5, 2.0])).tolist()
         [60.0, 61.0, 62.0]
         """
@@ -135,7 +135,7 @@ def notes_of_track(times_s: Values, semitones: Values) -> list[KnownNote]:
     starts[1:] &= ~(sounds[:-1] & (np.abs(np.diff(semitones)) <= LARGEST_STEP))
     firsts = np.flatnonzero(starts)
     notes = []
-    for first, following in zip(firsts, [*firsts[1:], len(sounds)], strict=True):
+    for first, following in pairwise([*firsts.tolist(), len(sounds)]):
         silent = np.flatnonzero(~sounds[first:following])
         last = first + (int(silent[0]) if len(silent) else following - first)
         notes.append(

@@ -14,7 +14,7 @@ import numpy as np
 from musisep_cli.errors import InputError
 from musisep_cli.score.midi_file import read_midi
 from musisep_cli.score.part import KnownNote, Part, Values, notes_of_track, stem_names
-from musisep_cli.score.tables import columns_of, numbers, read_notes, read_rows
+from musisep_cli.score.tables import columns_of, names_of_run, numbers, read_notes, read_rows
 from musisep_cli.sound.pitch import midi_number
 
 LOWEST_HZ, HIGHEST_HZ = 20.0, 4000.0
@@ -80,7 +80,7 @@ def _is_midi(path: Path) -> bool:
             start = file.read(12)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). {NEED}") from error
-    return start.startswith(b"MThd") or start.startswith(b"RIFF") and start.endswith(b"RMID")
+    return start.startswith(b"MThd") or (start.startswith(b"RIFF") and start.endswith(b"RMID"))
 
 
 def _of_table(path: Path, columns: set[str]) -> list[Part]:
@@ -127,19 +127,13 @@ def _of_run(path: Path, *, named: bool) -> list[Part]:
     """Return the parts of the ``pitch.csv`` of a separation."""
     rows = read_rows(path, numbers("instrument", "time_s", "f0_hz", "on"))
     table = np.array(rows, dtype=np.float64)
-    names = _names_of_run(path) if named else {}
+    names = names_of_run(path) if named else {}
     parts = []
     for instrument in np.unique(table[:, 0]).astype(int).tolist():
         _, times_s, f0_hz, on = table[table[:, 0] == instrument].T
         name = names.get(instrument, f"instrument-{instrument}")
         parts.append(_track(path, name, _rising(path, times_s), np.where(on > 0, f0_hz, 0.0)))
     return parts
-
-
-def _names_of_run(path: Path) -> dict[int, str]:
-    """Return the names of the stems of a separation by the numbers of the instruments."""
-    pairs = read_rows(path, lambda row: (float(row["instrument"]), row["stem"]))
-    return {int(number): str(name) for number, name in pairs}
 
 
 def _contour(path: Path, voiced: str) -> Part:
@@ -187,9 +181,7 @@ def _track(path: Path, name: str, times_s: Values, f0_hz: Values, *, wide: bool 
     semitones = np.where(sounds, midi_number(np.where(sounds, f0_hz, 440.0)), np.nan)
     notes = notes_of_track(times_s, semitones)
     shown = f"part-{name}" if wide else name
-    return Part(
-        name=shown, notes=tuple(notes), is_contour=True, until_s=float(times_s[-1])
-    )
+    return Part(name=shown, notes=tuple(notes), is_contour=True, until_s=float(times_s[-1]))
 
 
 def _check(path: Path, part: Part) -> None:

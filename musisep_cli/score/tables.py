@@ -2,7 +2,7 @@
 
 | columns | what it is |
 | --- | --- |
-| stem, onset_s, offset_s, midi[, detune_cents] | notes, of ``musisep inspect --notes`` and references |
+| stem, onset_s, offset_s, midi[, detune_cents] | notes, of ``inspect --notes`` or references |
 | instrument, time_s, f0_hz, on[, stem] | the ``pitch.csv`` of a separation, instruments from 1 |
 | time_s, f0_hz[, confidence, voiced] | the pitch of one part |
 | time_s, f0_1, f0_2, ... | the pitches of several parts, 0 where one is silent |
@@ -36,7 +36,9 @@ def columns_of(path: Path) -> list[str]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return [name.strip() for name in next(csv.reader(file), [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as a table ({error}). Give a CSV file.") from error
+        raise InputError(
+            f"{path}: cannot be read as a table ({error}). Give a CSV file."
+        ) from error
 
 
 def numbers(*columns: str) -> Convert:
@@ -89,3 +91,13 @@ def _note(row: Row) -> tuple[str | float, ...]:
     detune_cents = float(row.get("detune_cents") or 0.0)
     f0_hz = frequency_hz(float(row["midi"]) + detune_cents / 100)
     return row["stem"], float(row["onset_s"]), float(row["offset_s"]), f0_hz
+
+
+def names_of_run(path: Path) -> dict[int, str]:
+    """Read the names of a separation's stems by their numbers from its ``pitch.csv``.
+
+    Raises:
+        InputError: the file has no rows, or a column or a number is missing.
+    """
+    pairs = read_rows(path, lambda row: (float(row["instrument"]), row["stem"]))
+    return {int(number): str(name) for number, name in pairs}

@@ -1,16 +1,17 @@
 """What the notes are worth: separation with and without them, as a Markdown table.
 
 ``python -m tests.benchmarks.known_pitch --duration 12``: BSS Eval v2 (gain only), means over the
-instruments, one seed of ``standard``; blind, with the notes or the pitch of the references, and with
-the same notes displaced at random. Nothing may be tuned to these recordings.
+instruments, one seed of ``standard``; blind, with the notes or the pitch of the references, and
+with the same notes displaced at random. Nothing may be tuned to these recordings.
 """
 
 import csv
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ import typer
 from musisep_cli.machine.process import keep_freed_memory
 from musisep_cli.run.in_memory import separate_recording
 from musisep_cli.run.settings.compose import compose, resolved
-from musisep_cli.score.part import KnownNote
+from musisep_cli.score.part import Part
 from musisep_cli.score.reading import read_score
 from musisep_cli.sound.recording import Recording
 from tests.benchmarks.quality import DATA, Stems, mean_scores, references
@@ -33,13 +34,17 @@ MOST_BLIND = 4
 """Largest number of instruments that ``standard`` serves without their notes."""
 DISPLACED_S, DISPLACED_CENTS = 0.03, 50.0
 """By how much onsets and pitches are displaced at random at most."""
+TRACK_HOP_S = 0.01
+"""Time from row to row of a displaced track, in seconds."""
 CPU = torch.device("cpu")
 
 
 def main(
     duration: float = 12.0,
     cases: str = ",".join(CASES),
-    ways: Annotated[str, typer.Option(help="Of blind, known, displaced.")] = "blind,known,displaced",
+    ways: Annotated[
+        str, typer.Option(help="Of blind, known, displaced.")
+    ] = "blind,known,displaced",
     preset: str = "standard",
 ) -> None:
     """Separate and score; one row per recording as soon as it is done."""
@@ -73,7 +78,9 @@ def scored(case: str, way: str, mix: Recording, reference: Stems, preset: str) -
 
 def stem_names(case: str) -> list[str]:
     """Names of the references, in the order of the score."""
-    return [Path(name).stem for name in json.loads((DATA / case / "meta.json").read_text())["stems"]]
+    return [
+        Path(name).stem for name in json.loads((DATA / case / "meta.json").read_text())["stems"]
+    ]
 
 
 def known(case: str) -> list[Path]:
@@ -84,23 +91,43 @@ def known(case: str) -> list[Path]:
 
 
 def displaced(case: str, path: Path) -> Path:
-    """Write the notes, each with another onset and pitch, as a list; a track's every note as one."""
+    """Write the notes as a list, each with another onset and another pitch; a track in columns."""
     draw: Callable[[float, float], float] = np.random.default_rng(0).uniform
+    score = read_score(known(case))
+    drawn = [
+        part.with_notes(
+            note.moved(partial(np.add, draw(-DISPLACED_S, DISPLACED_S))).transposed(
+                draw(-DISPLACED_CENTS, DISPLACED_CENTS) / 100
+            )
+            for note in part.notes
+        )
+        for part in score.parts
+    ]
+    write = write_tracks if drawn[0].is_contour else write_notes
     with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["stem", "onset_s", "offset_s", "midi", "detune_cents"])
-        for part in read_score(known(case)).parts:
-            for note in part.notes:
-                late_s = draw(-DISPLACED_S, DISPLACED_S)
-                cents = draw(-DISPLACED_CENTS, DISPLACED_CENTS)
-                row = moved(note, late_s)
-                writer.writerow([part.name, *row, note.middle_semitones, cents])
+        write(csv.writer(file), drawn)
     return path
 
 
-def moved(note: KnownNote, late_s: float) -> tuple[float, float]:
-    """Onset and offset of a note that is late."""
-    return max(note.onset_s + late_s, 0.0), note.offset_s + max(late_s, -note.onset_s)
+def write_notes(writer: Any, parts: Sequence[Part]) -> None:
+    """Write notes of one pitch each."""
+    writer.writerow(["stem", "onset_s", "offset_s", "midi"])
+    for part in parts:
+        for note in part.notes:
+            times = max(note.onset_s, 0.0), max(note.offset_s, 0.0)
+            writer.writerow([part.name, *times, note.middle_semitones])
+
+
+def write_tracks(writer: Any, parts: Sequence[Part]) -> None:
+    """Write the pitch of all parts on a grid."""
+    writer.writerow(["time_s", *(f"f0_{part.name}" for part in parts)])
+    times_s = np.arange(0, max(part.end_s for part in parts), TRACK_HOP_S)
+    tracks = np.zeros((len(times_s), len(parts)))
+    for column, part in enumerate(parts):
+        for note in part.notes:
+            here = (times_s >= note.onset_s) & (times_s < note.offset_s)
+            tracks[here, column] = 440 * 2 ** ((note.at(times_s[here]) - 69) / 12)
+    writer.writerows(np.column_stack([times_s, tracks]).tolist())
 
 
 if __name__ == "__main__":

@@ -95,11 +95,11 @@ class DecodingMethod(NetworkMethod):
         """Return in words how many steps are trained, or were."""
         return "no training" if is_given(settings) else super().training(settings, n_done)
 
-    def start(self, settings: DecodingSettings) -> str:
+    def start(self, settings: Any) -> str:
         """Return in words what it starts from."""
         return START if is_given(settings) else super().start(settings)
 
-    def check_files(self, settings: DecodingSettings, n_instruments: int) -> None:
+    def check_files(self, settings: Any, n_instruments: int) -> None:
         """Read the notes that are given, or the files that the network starts from."""
         if is_given(settings):
             check_parts(settings, n_instruments)

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from musisep_cli.errors import ConfigError
 from musisep_cli.frames.gabor import GaborFrame
-from musisep_cli.methods.learned_dictionary import shown_dictionary
 from musisep_cli.methods.given_pitch import (
     GIVEN_FLAGS,
     MAX_PARTS,
@@ -19,6 +18,7 @@ from musisep_cli.methods.given_pitch import (
     separate_given,
     trial_of_given,
 )
+from musisep_cli.methods.learned_dictionary import shown_dictionary
 from musisep_cli.methods.method import AsSettings, Method, Result, Shown, Trial, Work, setting
 from musisep_cli.methods.registry import presets_of
 from musisep_cli.methods.structures.separate import separate

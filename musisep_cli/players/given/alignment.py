@@ -90,7 +90,12 @@ class Alignment:
 
 
 def aligned(
-    parts: Sequence[Part], found: Map, grid: Grid, shifts_s: Sequence[float], *, is_whole: bool = True
+    parts: Sequence[Part],
+    found: Map,
+    grid: Grid,
+    shifts_s: Sequence[float],
+    *,
+    is_whole: bool = True,
 ) -> Alignment:
     """Return parts at the times, in the tuning and in the octaves of a recording.
 
@@ -102,6 +107,12 @@ def aligned(
         is_whole: whether the recording is all of what the parts tell of, not a part of it.
     """
     contrast = found - found.mean(1, keepdims=True)
+
+    def retuned(way: Alignment) -> Alignment:
+        """Return parts in the tuning that suits them best at the times at which they are."""
+        again = _shifted(way, contrast, grid, longest_s=0.0)
+        return replace(again, mistuning_cents=way.mistuning_cents + again.mistuning_cents)
+
     starts = [tuple(part.moved(_later(shift_s)) for part in parts) for shift_s in (0.0, *shifts_s)]
     begun = [(_fit(start, contrast, grid), start) for start in starts]
     first = max(range(len(begun)), key=lambda k: begun[k][0])
@@ -113,8 +124,12 @@ def aligned(
     is_late = abs(shifted.shift_s - best.shift_s) > LEAST_SHIFT_S
     if shifted_score > (SHIFT_GAIN if is_late else TUNING_GAIN) * max(score, 0):
         best, score = shifted, shifted_score
-    # A drift is looked for in the best tuning, and compared in the octaves that are best with it.
-    warped = _in_octaves(_warped(shifted, contrast, grid, is_whole=is_whole), contrast, grid)
+    # A drift is looked for in both tunings, and compared in the octaves that are best with it.
+    plain = Alignment(parts=given, shift_s=(0.0, *shifts_s)[first])
+    tunings = dict.fromkeys((0.0, shifted.mistuning_cents))
+    tried = [_warped(_tuned(plain, cents), contrast, grid, is_whole=is_whole) for cents in tunings]
+    tried = [_in_octaves(way, contrast, grid) for way in (*tried, *map(retuned, tried))]
+    warped = max(tried, key=lambda way: _fit(way.parts, contrast, grid))
     best = _in_octaves(best, contrast, grid)
     score = _fit(best.parts, contrast, grid)
     warped_score = _fit(warped.parts, contrast, grid)
@@ -142,19 +157,25 @@ def _fit(parts: Sequence[Part], contrast: Map, grid: Grid) -> float:
 def _inside_s(part: Part, grid: Grid) -> float:
     """Return how long a part's notes sound within the recording, in s."""
     last_s = float(grid.times_s[-1])
-    return sum(
-        max(min(note.offset_s, last_s) - max(note.onset_s, 0.0), 0.0) for note in part.notes
-    )
+    return sum(max(min(note.offset_s, last_s) - max(note.onset_s, 0.0), 0.0) for note in part.notes)
 
 
-def _shifted(given: Alignment, contrast: Map, grid: Grid) -> Alignment:
+def _tuned(given: Alignment, cents: float) -> Alignment:
+    """Return the parts higher by so many cents."""
+    parts = tuple(part.transposed(cents / 100) for part in given.parts)
+    return replace(given, parts=parts, mistuning_cents=given.mistuning_cents + cents)
+
+
+def _shifted(
+    given: Alignment, contrast: Map, grid: Grid, longest_s: float = LONGEST_SHIFT_S
+) -> Alignment:
     """Return the parts in the tuning and with the shift that make them most salient.
 
     The sums over all shifts at once are correlations, computed by Fourier transforms.
     """
     drawn = roll(list(given.parts), grid)
     n_frames = len(drawn)
-    most = min(int(LONGEST_SHIFT_S / grid.hop_s), n_frames - 1)
+    most = min(int(longest_s / grid.hop_s), n_frames - 1)
     transformed = np.fft.rfft(drawn, 2 * n_frames, axis=0)
     best = (-np.inf, 0, 0)
     for step in range(-LARGEST_MISTUNING, LARGEST_MISTUNING + 1):
@@ -182,10 +203,11 @@ def _shifted(given: Alignment, contrast: Map, grid: Grid) -> Alignment:
 def _between(contrast: Map, drawn: Map, step: int, lag: int) -> float:
     """Return the mistuning in semitones around a step, by the parabola through its neighbours."""
     n_frames = len(drawn)
-    here, there = slice(max(lag, 0), n_frames + min(lag, 0)), slice(max(-lag, 0), n_frames - max(lag, 0))
-    sums = [
-        float((_raised(contrast, -(step + k))[here] * drawn[there]).sum()) for k in (-1, 0, 1)
-    ]
+    here, there = (
+        slice(max(lag, 0), n_frames + min(lag, 0)),
+        slice(max(-lag, 0), n_frames - max(lag, 0)),
+    )
+    sums = [float((_raised(contrast, -(step + k))[here] * drawn[there]).sum()) for k in (-1, 0, 1)]
     curve = sums[0] - 2 * sums[1] + sums[2]
     offset = 0.5 * (sums[0] - sums[2]) / curve if curve < 0 else 0.0
     return (step + float(np.clip(offset, -0.5, 0.5))) / STEPS
@@ -202,7 +224,7 @@ def _raised(values: Map, steps: int) -> Map:
 
 
 def _classes(values: Map) -> Map:
-    """Return the strengths of the twelve pitch classes, and of silence, as unit rows ``[n, 13]``."""
+    """Return the strengths of the twelve pitch classes and of silence, unit rows ``[n, 13]``."""
     # A key's steps lie around it: those of the grid begin at a key, half a semitone goes each way.
     centred = np.roll(np.maximum(values, 0), STEPS // 2, axis=1)
     keys = centred.reshape(len(values), -1, STEPS).sum(2)
@@ -221,7 +243,8 @@ def _warped(given: Alignment, contrast: Map, grid: Grid, *, is_whole: bool) -> A
     end_s = max(part.end_s for part in given.parts)
     n_score = int(end_s / grid.hop_s) + 1
     n_most = 2 * len(contrast) + int(LONGEST_SHIFT_S / grid.hop_s)
-    own = Grid(grid.hop_s * np.arange(min(n_score, n_most)), grid.semitones)
+    times_s = np.arange(min(n_score, n_most), dtype=np.float64) * grid.hop_s
+    own = Grid(times_s, grid.semitones)
     path = _path(_classes(roll(list(given.parts), own)), _classes(contrast), is_whole=is_whole)
     if path is None:
         return given

@@ -5,7 +5,6 @@ Axes: ``n`` frames, ``k`` tones of a frame, ``i`` instruments, ``h`` harmonics.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from musisep_cli.players.decoded import dictionary_of_timbres
 from musisep_cli.players.given.alignment import aligned
 from musisep_cli.players.given.onsets import mended, without_overlaps
 from musisep_cli.players.given.salience import salience
-from musisep_cli.players.given.tones import KnownTones, SetTones, set_tones
-from musisep_cli.score.part import KnownNote, Part, Values
+from musisep_cli.players.given.tones import KnownTones, set_tones
+from musisep_cli.score.part import KnownNote, Part
 from musisep_cli.score.reading import Score, read_score
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.tones import Tones
@@ -33,6 +32,8 @@ MERGED_SEMITONES = 0.2
 """Semitones from a ratio of 1:1, 1:2 or 1:3 within which two tones count as merged."""
 MERGED_INTERVALS = (0.0, 12.0, 12 * float(np.log2(3)))
 """Intervals of these ratios in semitones: all harmonics of the higher tone meet the lower one's."""
+ROUNDED_SEMITONES = 0.01
+"""Distance from a key up to which a pitch counts as that of the key."""
 MANY_MERGED = 0.2
 """Share of merged frames, 0 to 1, from which on the user is warned."""
 
@@ -88,68 +89,88 @@ def known_tones(
     Raises:
         InputError: a file cannot be used, or tells nothing of this recording.
     """
-    score = score_of(config)
-    frame = spectra.frame
-    length_s = len(spectra.mean) / frame.sample_rate_hz
-    times_s = spectra.centres.cpu().numpy().astype(np.float64) / frame.sample_rate_hz
-    parts, said = _placed(score, spectra, start_s, length_s, align=config.align)
-    voices, contours, left = [], [], 0
-    for part in parts:
-        most = max(1, min(MOST_VOICES, MOST_TONES // len(parts)))
-        of_part, n_left = without_overlaps(part, most)
-        voices.append(mended(of_part, spectra) if config.align and not part.is_contour else of_part)
-        contours.append(part.is_contour)
-        left += n_left
-    if left:
-        said.append(f"{left} notes are left out: more sound at once in a part than are told apart")
-    known = KnownTones.of(voices, contours, times_s)
-    if not known.on.any():
+    parts, said = _placed(score_of(config), spectra, start_s, align=config.align)
+    voices, n_left = _voices(parts, spectra, align=config.align)
+    times_s = spectra.centres.cpu().numpy().astype(np.float64) / spectra.frame.sample_rate_hz
+    known = KnownTones.of(voices, [part.is_contour for part in parts], times_s)
+    if config.align and not known.on.any():
         raise InputError(
-            f"{', '.join(config.files)}: no note sounds in this recording of {length_s:.1f} s. "
-            "Give the notes of this recording, or of the part of it that is separated."
+            f"{', '.join(config.files)}: no note sounds in this recording of "
+            f"{_length_s(spectra):.1f} s. Give its own notes."
         )
     found = set_tones(known, spectra, len(parts), dictionary.n_harmonics)
-    said += _warnings(known, parts, times_s)
+    if n_left:
+        said.append(f"{n_left} given notes are left out: too many sound at once in one part")
+    merged = merged_share(known, len(parts))
+    if merged > MANY_MERGED:
+        said.append(
+            f"in {merged:.0%} of the frames two parts are in unison, an octave or a twelfth apart: "
+            "there the pitch does not tell them apart"
+        )
     timbres = dictionary_of_timbres(found.timbres, dictionary).to(spectra.mean)
     return Known(found.tones, timbres, tuple(said))
 
 
+def _length_s(spectra: Spectra) -> float:
+    """Return the length of a recording in s."""
+    return len(spectra.mean) / spectra.frame.sample_rate_hz
+
+
 def _placed(
-    score: Score, spectra: Spectra, start_s: float | None, length_s: float, *, align: bool
+    score: Score, spectra: Spectra, start_s: float | None, *, align: bool
 ) -> tuple[list[Part], list[str]]:
-    """Return the parts at the recording's times, and in words what was done to them."""
+    """Return the parts at the recording's times, and in words what the user should know.
+
+    Raises:
+        InputError: a track ends too early.
+    """
     # A file tells of the whole recording, what a run found of the part that was separated.
     before_s = 0.0 if score.is_of_run else start_s or 0.0
     parts = [part.moved(lambda times_s: times_s - before_s) for part in score.parts]
-    short = next((part for part in parts if part.until_s - before_s < length_s / 2), None)
-    if short is not None:
-        raise InputError(
-            f"the pitch track of {short.name} ends after {short.until_s - before_s:.1f} s of "
-            f"{length_s:.1f} s. Give the pitch of the whole recording."
-        )
+    length_s = _length_s(spectra)
+    for part in parts:
+        if align and part.until_s - before_s < length_s / 2:
+            raise InputError(
+                f"the pitch track of {part.name} ends after {part.until_s - before_s:.1f} s of "
+                f"{length_s:.1f} s. Give the pitch of the whole recording."
+            )
+    said = [
+        f"the pitch track of {part.name} is rounded to semitones: give the measured pitch, if "
+        "there is one"
+        for part in parts
+        if part.is_contour and is_rounded(part)
+    ]
     if not align:
-        return parts, []
+        return parts, said
     found, grid = salience(spectra)
     # Whichever of the two it is, the other is tried as well.
     shifts_s = () if not start_s else (before_s or -start_s,)
     placed = aligned(parts, found, grid, shifts_s, is_whole=start_s is None)
     words = placed.words()
-    return list(placed.parts), [f"the given pitch: {'; '.join(words)}"] if words else []
+    return list(placed.parts), said + [f"the given notes: {'; '.join(words)}"] * bool(words)
 
 
-def _warnings(known: KnownTones, parts: list[Part], times_s: Values) -> Iterator[str]:
-    """Yield what the user should know of the notes before trusting the stems."""
-    merged = merged_share(known, len(parts))
-    if merged > MANY_MERGED:
-        yield (
-            f"in {merged:.0%} of the frames two parts sound in unison, an octave or a twelfth "
-            "apart: there the pitch does not tell them apart"
-        )
-    del times_s
+def is_rounded(part: Part) -> bool:
+    """Return whether the pitch of a track is that of keys only."""
+    semitones = np.concatenate([note.semitones for note in part.notes])
+    return bool((np.abs(semitones - np.round(semitones)) < ROUNDED_SEMITONES).all())
+
+
+def _voices(
+    parts: list[Part], spectra: Spectra, *, align: bool
+) -> tuple[list[list[list[KnownNote]]], int]:
+    """Return the notes of every voice of every part, and how many notes are left out."""
+    most = max(1, min(MOST_VOICES, MOST_TONES // len(parts)))
+    voices, n_left = [], 0
+    for part in parts:
+        of_part, left = without_overlaps(part, most)
+        voices.append(mended(of_part, spectra) if align and not part.is_contour else of_part)
+        n_left += left
+    return voices, n_left
 
 
 def merged_share(known: KnownTones, n_instruments: int) -> float:
-    """Return the share of the frames with tones in which two parts cannot be told apart by pitch."""
+    """Return the share of the frames with tones in which pitch does not tell two parts apart."""
     on, semitones = known.on, known.semitones
     merged = np.zeros(len(on), bool)
     for a in range(on.shape[1]):
@@ -174,8 +195,7 @@ def of_loudest(transcript: Transcript, n_instruments: int) -> Transcript:
     chosen = voice * n_instruments + torch.arange(n_instruments, device=voice.device)
     rows = torch.arange(len(chosen), device=chosen.device)[:, None]
     return replace(
-        transcript, tones=transcript.tones[rows, chosen], amplitude=transcript.amplitude[rows, chosen]
+        transcript,
+        tones=transcript.tones[rows, chosen],
+        amplitude=transcript.amplitude[rows, chosen],
     )
-
-
-__all__ = ["Known", "KnownNote", "PitchConfig", "SetTones", "known_tones", "of_loudest", "score_of"]

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from musisep_cli.frames.spectra import Spectra
-from musisep_cli.players.given.salience import DECAY, N_HARMONICS
+from musisep_cli.players.given.salience import N_HARMONICS
 from musisep_cli.score.part import KnownNote, Part, Values
 from musisep_cli.tones.joint_fit import comb_strength
 from musisep_cli.tones.peaks import magnitude
@@ -34,18 +34,20 @@ LIKELY_S = 0.12
 LEAST_RISE, LEAST_GAIN = 0.35, 1.25
 """Least rise, relative to the note's own strength, and relative to the rise where it is written, by
 which an onset is moved."""
-LEAST_MOVE_S = 0.02
+LEAST_MOVE_S = 0.025
 """Moves up to this are not made, in s: frames tell times apart no better."""
 LONGEST_TAIL_S = 0.5
 """How long a note may sound on after its written end, in s."""
-TAIL_SHARE = 0.4
-"""Share of the note's strength above which it is taken to sound on."""
+TAIL_SHARE = 0.15
+"""Share of the note's strength above which it is taken to sound on: 16 dB below."""
 NEAR_SEMITONES = (-0.4, -0.2, 0.0, 0.2, 0.4)
 """Distances in semitones at which the pitch of a note may be found."""
 
 
 def mended(voices: list[list[KnownNote]], spectra: Spectra) -> list[list[KnownNote]]:
     """Return notes with their onsets where their sound begins, and with their tails.
+
+    Notes that lie outside of the recording are left out.
 
     Args:
         voices: of every voice the notes in order, none of which overlap.
@@ -93,13 +95,13 @@ class _Strength:
         times_s = centres.cpu().numpy().astype(np.float64) / frame.sample_rate_hz
         if not len(times_s):
             return cls(times_s, np.zeros(0))
-        lifted = magnitude(frame.analyse(spectra.mean, centres)[:, : frame.n_network_bins]).sqrt()
+        heard = magnitude(frame.analyse(spectra.mean, centres)[:, : frame.n_network_bins])
         semitones = note.at(times_s)[:, None] + np.array(NEAR_SEMITONES)
         f0_bins = 440 * 2 ** ((semitones - 69) / 12) / frame.bin_hz
-        pitches = torch.from_numpy(f0_bins).to(lifted)
+        pitches = torch.from_numpy(f0_bins).to(heard)
         n = min(N_HARMONICS, max(1, int(frame.n_network_bins / float(f0_bins.max()))))
-        none = torch.zeros(len(lifted), dtype=lifted.dtype, device=lifted.device)
-        total = comb_strength(lifted, pitches, none, n_harmonics=n)
+        none = heard.new_zeros(len(heard))
+        total = comb_strength(heard, pitches, none, n_harmonics=n)
         return cls(times_s, total.amax(1).cpu().numpy())
 
     def mean(self, first_s: float, last_s: float) -> float:
@@ -120,6 +122,8 @@ def _with_onset(note: KnownNote, spectra: Spectra, earliest_s: float) -> KnownNo
     rises = np.nan_to_num([_rise(strength, time_s) for time_s in tried], nan=-np.inf)
     likely = np.exp(-0.5 * np.square((tried - note.onset_s) / LIKELY_S))
     best = int((rises * np.where(rises > 0, likely, 1.0)).argmax())
+    while 0 < best < len(rises) - 1 and max(rises[best - 1], rises[best + 1]) > rises[best]:
+        best += 1 if rises[best + 1] > rises[best - 1] else -1  # to the top of that rise
     here = _rise(strength, note.onset_s)
     is_clear = rises[best] > LEAST_RISE * own and rises[best] > LEAST_GAIN * np.nan_to_num(here)
     if not is_clear or abs(tried[best] - note.onset_s) <= LEAST_MOVE_S:
@@ -156,7 +160,8 @@ def without_overlaps(part: Part, most: int) -> tuple[list[list[KnownNote]], int]
         part: notes in order of their onsets.
         most: largest number of voices.
 
-    >>> notes = [KnownNote.steady(0, 1.05, 60), KnownNote.steady(1, 2, 62), KnownNote.steady(1, 3, 69)]
+    >>> played = (0, 1.05, 60), (1, 2, 62), (1, 3, 69)
+    >>> notes = [KnownNote.steady(*each) for each in played]
     >>> voices, n_left = without_overlaps(Part(name="a", notes=tuple(notes)), 2)
     >>> [[(note.onset_s, note.offset_s) for note in voice] for voice in voices], n_left
     ([[(0, 1), (1, 2)], [(1, 3)]], 0)

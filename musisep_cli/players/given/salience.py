@@ -1,13 +1,15 @@
 """Salience: how strongly every pitch sounds in some frames of a recording.
 
-The salience of a pitch f is the sum of the lifted magnitudes at its harmonics, less that at the
-places halfway between them, both falling from harmonic to harmonic:
+Let A be the sum of the lifted magnitudes |Y|^(1/2) at the odd harmonics of a pitch f, B that at the
+even ones, and C that halfway between the harmonics, all falling by a factor d from harmonic to
+harmonic. The salience of the pitch is
 
-    S[n, q] = max(0, sum_{h = 1..8} d^(h - 1) (|Y_n[h f_q]|^(1/2) - |Y_n[(h - 1/2) f_q]|^(1/2))), (1)
+    S = max(0, A + min(A, B) - C).                                                              (1)
 
-on a grid q of equal steps in pitch. A pitch an octave too high has harmonics halfway between its
-own, and one an octave too low meets its harmonics only at every second number: both get less. Every
-frame is divided by its usual strength, so that a loud passage does not decide alone.
+A pitch an octave too low has nothing at its odd harmonics, so that A is 0. One an octave too high
+has the odd harmonics of the true one halfway between its own, so that C is large. A clarinet's B is
+small, and its A speaks for it. Every frame is divided by its usual strength, so that a loud passage
+does not decide alone.
 
 Axes: ``n`` frames, ``q`` pitches, ``f`` bins, ``h`` harmonics.
 """
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.frames.gabor import GaborFrame
-from musisep_cli.frames.spectra import Spectra
+from musisep_cli.frames.spectra import Spectra, audible
 from musisep_cli.score.part import Part
 from musisep_cli.tones.peaks import magnitude
 
@@ -34,7 +36,7 @@ LOWEST_SEMITONE, N_SEMITONES = 21, 88
 STEPS = 5
 """Steps of the grid in a semitone: 20 cents."""
 N_HARMONICS, DECAY = 8, 0.85
-"""Number of harmonics of (1), and d: the upper ones belong to others more often."""
+"""Number of harmonics that count, and d: the upper ones belong to others more often."""
 WIDTH_STEPS = 2.0
 """Standard deviation of a note on the grid, in steps: 40 cents, a vibrato and a mistuned string."""
 LEAST_STRENGTH = 0.1
@@ -71,7 +73,7 @@ def pitches() -> NDArray[np.float64]:
 
 
 def salience(spectra: Spectra) -> tuple[Map, Grid]:
-    """Return the salience of all pitches of a recording, ``[n, q]``, and the grid it is known on."""
+    """Return the salience of the pitches of a recording, ``[n, q]``, and the grid of both axes."""
     frame = spectra.frame
     hop_s = frame.hop_samples / frame.sample_rate_hz
     stride = max(round(LEAST_STRIDE_S / hop_s), -(-len(spectra) // MOST_FRAMES), 1)
@@ -79,7 +81,8 @@ def salience(spectra: Spectra) -> tuple[Map, Grid]:
     rows = []
     for part in centres.split(AT_ONCE):
         block = frame.analyse(spectra.mean, part)[:, : frame.n_network_bins]
-        rows.append(of_spectra(block, frame).cpu().numpy())
+        heard = audible(block)[:, None]
+        rows.append((of_spectra(block, frame) * heard).cpu().numpy())
     found = np.concatenate(rows)
     strength = np.sqrt(np.square(found).mean(1, keepdims=True))
     usual = float(np.sqrt(np.square(strength).mean()))
@@ -92,11 +95,13 @@ def of_spectra(spectra: Tensor, frame: GaborFrame) -> Tensor:
     """Return (1) of complex spectra ``[n, f]``, ``[n, q]``."""
     lifted = magnitude(spectra).sqrt()
     f0_bins = torch.from_numpy(440 * 2 ** ((pitches() - 69) / 12) / frame.bin_hz).to(lifted)
-    total = torch.zeros(len(lifted), len(f0_bins), dtype=lifted.dtype, device=lifted.device)
+    odd, even, between = lifted.new_zeros(3, len(lifted), len(f0_bins))
     for h in range(1, N_HARMONICS + 1):
         weight = DECAY ** (h - 1)
-        total += weight * (_at(lifted, h * f0_bins) - _at(lifted, (h - 0.5) * f0_bins))  # (1)
-    return total.clamp_min(0)
+        (odd if h % 2 else even).add_(_at(lifted, h * f0_bins), alpha=weight)
+        between += weight * _at(lifted, (h - 0.5) * f0_bins)
+    found: Tensor = (odd + torch.minimum(odd, even) - between).clamp_min(0)  # (1)
+    return found
 
 
 def _at(values: Tensor, positions: Tensor) -> Tensor:

@@ -6,12 +6,14 @@ instrument k mod i.
 
 A note is right to half a semitone or so. All tones of a frame are fitted to it at once
 (``joint_fit``), and for every tone the harmonics are added up at pitches around the known one, with
-the other tones removed. Of all pitches o within the tolerance, those are taken that cost least over
-the frames n of a note,
+the other tones removed. Harmonics that meet those of others do not count: they would pull the tone
+to an exact multiple. With the share s_n of a tone's strength that lies in the clear ones, those
+pitches o_n within the tolerance are taken that cost least over the frames n of a note,
 
-    sum_n (1 - strength[n, o_n] / max_o strength[n, o]) + (o_n / reach)^2 / 2 + rate (o_n - o_{n-1})^2, (1)
+    sum_n s_n (1 - strength[n, o_n] / max_o strength[n, o]) + prior (o_n / reach)^2 / 2
+          + rate (o_n - o_{n-1})^2,                                                             (1)
 
-by Viterbi's algorithm. So a vibrato is followed, and a note does not leap to another's harmonic.
+by Viterbi's algorithm. So a vibrato is followed, and a note goes straight on where it is hidden.
 
 Axes: ``n`` frames, ``k`` tones of a frame, ``i`` instruments, ``o`` offsets in pitch, ``h``
 harmonics.
@@ -70,7 +72,10 @@ class KnownTones:
 
     @classmethod
     def of(
-        cls, voices: Sequence[Sequence[Sequence[KnownNote]]], contours: Sequence[bool], times_s: Values
+        cls,
+        voices: Sequence[Sequence[Sequence[KnownNote]]],
+        contours: Sequence[bool],
+        times_s: Values,
     ) -> KnownTones:
         """Return the tones of notes.
 
@@ -135,7 +140,9 @@ def set_tones(
     moved = np.zeros(known.on.shape)
     for stretch in stretches(len(f0_bins), FOLLOWED_FRAMES):
         found = [
-            _strengths(tones[block], spectra.of_mean[block], frame.ideal_width_bins, offsets, n_harmonics)
+            _doubts(
+                tones[block], spectra.of_mean[block], frame.ideal_width_bins, offsets, n_harmonics
+            )
             for block in stretches(stretch, BLOCK_FRAMES)
         ]
         moved[stretch] = offsets[_followed(np.concatenate(found), known, stretch, offsets)]
@@ -153,10 +160,10 @@ def set_tones(
     )
 
 
-def _strengths(
+def _doubts(
     tones: Tones, spectra: Tensor, width: float, offsets: Values, n_harmonics: int
 ) -> NDArray[np.float32]:
-    """Return what speaks against pitches around that of every tone, 0 to 1, ``[n, k, o]``."""
+    """Return the first term of (1) for pitches around that of every tone, ``[n, k, o]``."""
     fit = JointFit.of(tones, spectra, n_harmonics=n_harmonics, width=width, tikhonov=TIKHONOV)
     fitted = fit.matched_spectra()
     rest = matched_filter(spectra, width) - fitted.sum(1)
@@ -178,8 +185,8 @@ def _strengths(
         most = of_clear.amax(1, keepdim=True)
         say = most / of_all.amax(1, keepdim=True).clamp_min(TINY)
         found.append(say.clamp_max(1) * (1 - of_clear / most.clamp_min(TINY)))
-    strengths: NDArray[np.float32] = torch.stack(found, 1).cpu().numpy()
-    return strengths
+    doubts: NDArray[np.float32] = torch.stack(found, 1).cpu().numpy()
+    return doubts
 
 
 def _clear_harmonics(tones: Tones, n_harmonics: int, width: float) -> Tensor:
@@ -196,10 +203,10 @@ def _clear_harmonics(tones: Tones, n_harmonics: int, width: float) -> Tensor:
 
 
 def _followed(
-    strengths: NDArray[np.float32], known: KnownTones, stretch: slice, offsets: Values
+    doubts: NDArray[np.float32], known: KnownTones, stretch: slice, offsets: Values
 ) -> NDArray[np.int64]:
     """Return the offset of every tone that (1) leads to, as its number, ``[n, k]``."""
-    cost = strengths + PRIOR * 0.5 * np.square(offsets / known.reach_cents[:, None])
+    cost = doubts + PRIOR * 0.5 * np.square(offsets / known.reach_cents[:, None])
     step = RATE * np.square(np.subtract.outer(offsets, offsets) / STEP_CENTS)  # o before, o after
     numbers = known.notes[stretch]
     same = (numbers[1:] == numbers[:-1]) & (numbers[1:] >= 0)
@@ -234,9 +241,8 @@ def _timbres(tones: Tones, spectra: Tensor, width: float, like: Tensor) -> Tenso
     A tone counts by the root of its loudness, as in the decoding.
     """
     n_instruments, n_harmonics = like.shape
-    fit = JointFit.of(
-        tones, spectra, n_harmonics=n_harmonics, width=width, tikhonov=TIKHONOV
-    )
+    fit = JointFit.of(tones, spectra, n_harmonics=n_harmonics, width=width, tikhonov=TIKHONOV)
     lifted = magnitude(fit.coefficients).sqrt() * (tones.on[..., None] > 0)
     by_tone = lifted.sum(0).unflatten(0, (-1, n_instruments))
-    return by_tone.sum(0).to(like)
+    summed: Tensor = by_tone.sum(0).to(like)
+    return summed

@@ -55,6 +55,7 @@ class RunFolder:
         template: path of a stem below ``out/musisep``, with {track}, {stem} and {ext}.
         sound: format of the stems.
         without: whether, for every instrument, the recording without it is written too.
+        parts: names of the instruments' stems, where they are known; counted without.
     """
 
     out: Path
@@ -62,6 +63,7 @@ class RunFolder:
     template: str = DEFAULT_TEMPLATE
     sound: SoundFormat = SoundFormat()
     without: bool = False
+    parts: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -78,13 +80,21 @@ class RunFolder:
         """Return the path of the file that says that the separation is complete."""
         return self.folder / MANIFEST
 
+    def names(self, n_instruments: int) -> list[str]:
+        """Return the names of the instruments' stems: those of the parts, or counted from 1.
+
+        >>> RunFolder(out=Path("separated"), track="mix", parts=("oboe",)).names(1)
+        ['oboe']
+        """
+        return list(self.parts) or instrument_names(n_instruments)
+
     def without_names(self, n_instruments: int) -> list[str]:
         """Return the names of the recordings without an instrument, if they are wanted.
 
         >>> RunFolder(out=Path("separated"), track="mix", without=True).without_names(1)
         ['without-instrument-1']
         """
-        names = instrument_names(n_instruments) if self.without else []
+        names = self.names(n_instruments) if self.without else []
         return [f"without-{name}" for name in names]
 
     def stem(self, name: str) -> Path:
@@ -149,7 +159,7 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
         OutputError: the file system refuses.
     """
     folder.check()
-    names = (*instrument_names(n_instruments), RESIDUAL, *folder.without_names(n_instruments))
+    names = (*folder.names(n_instruments), RESIDUAL, *folder.without_names(n_instruments))
     stems = [folder.stem(name) for name in names]
     for parent in {folder.folder, *(path.parent for path in stems)}:
         make_folder(parent)

@@ -172,7 +172,7 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
     refuse_other_seeds(wanted, folder)
     if manifest is not None or any(True for _ in folder.folder.glob("seeds/*/*")):
         return "unfinished"
-    for name in (*layout.instrument_names(run["instruments"]), layout.RESIDUAL):
+    for name in (*folder.names(run["instruments"]), layout.RESIDUAL):
         path = folder.stem(name)
         if os.path.lexists(path):
             raise OutputError(

@@ -123,8 +123,7 @@ class Given:
 
 
 def named_files(sections: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield section, key and value of every setting that can name a file, one for each of a list.
-    """
+    """Yield section, key and value of every setting that can name a file; of a list each."""
     for section in fields(sections):
         part = getattr(sections, section.name)
         for entry in fields(part):
@@ -135,8 +134,7 @@ def named_files(sections: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def given_files(sections: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield section, key and path of every file that settings name, those of a list in its order.
-    """
+    """Yield section, key and path of every file that settings name; of a list each in turn."""
     for section, key, value in named_files(sections):
         if value not in _metadata(sections, section, key)["no_file"]:
             yield section, key, value
