@@ -309,7 +309,10 @@ def _in_octaves(given: Alignment, contrast: Map, grid: Grid) -> Alignment:
     parts, octaves = [], {}
     for part in given.parts:
         own = _fit([part], contrast, grid)
-        scores = {n: _fit([part.transposed(12 * n)], contrast, grid) for n in OCTAVES}
+        # What another part is known to play does not speak for another octave of this one.
+        taken = roll([other for other in given.parts if other is not part], grid)
+        free = contrast * (1 - taken)
+        scores = {n: _fit([part.transposed(12 * n)], free, grid) for n in OCTAVES}
         most = max(scores.values())
         if most > 0 and most > OCTAVE_GAIN * own:
             # Of those nearly as good the nearest: two octaves lower every harmonic is met too.
