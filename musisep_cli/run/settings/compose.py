@@ -264,7 +264,7 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
     ):
         return value
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    wanted = names.get(kind, "a list of numbers")
+    wanted = names.get(kind, "a list of texts" if str in get_args(kind) else "a list of numbers")
     raise ConfigError(f"{name} = {value!r}: must be {wanted}")
 
 

@@ -60,3 +60,10 @@ def test_a_name_that_is_too_long_is_found_before_the_work(tmp_path: Path) -> Non
     folder = RunFolder(out=tmp_path, track="mix", template="{stem}" + "x" * 300 + ".{ext}")
     with pytest.raises(OutputError, match="cannot be written"):
         prepare(folder, 1, 1)
+
+
+def test_stems_have_the_names_of_parts_that_are_known() -> None:
+    folder = RunFolder(out=Path("out"), track="mix", without=True, parts=("oboe", "horn"))
+    assert folder.names(2) == ["oboe", "horn"]
+    assert folder.without_names(2) == ["without-oboe", "without-horn"]
+    assert RunFolder(out=Path("out"), track="mix").names(2) == ["instrument-1", "instrument-2"]
