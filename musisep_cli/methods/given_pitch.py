@@ -34,6 +34,9 @@ MAX_PARTS = 16
 """Largest number of parts: of that many a tone each is fitted to a frame."""
 
 
+WRITTEN_REACH = 8
+"""Frames to both sides, at least, from which a written note sounds into a frame: 85 ms. A decoded
+note begins and ends where its sound does, a written one somewhere near."""
 GIVEN_FLAGS: Mapping[str, AsSettings] = {"--pitch": setting("pitch", "files")}
 """The flag that every method heeds that ends in tones."""
 START = "from the notes that are given"
@@ -139,12 +142,14 @@ def separate_given(recording: Recording, settings: ToneSettings, work: Work, sta
         n_frames = len(spectra)
         known = known_tones(settings.pitch, spectra, recording.start_s, settings.dictionary)
         n_instruments = known.dictionary.shape[1]
+        least = WRITTEN_REACH if known.is_written else 0
+        reach = max(settings.decoding.note_reach, least)
         work.tell(stage, n_frames, n_frames)
         for note in known.notes:
             work.tell(stage, n_frames, n_frames, note=note)
         work.pause(stage, n_frames, n_frames)
         stems, transcript = of_tones(
-            NotesAround(known.tones, settings.decoding.note_reach, n_instruments),
+            NotesAround(known.tones, reach, n_instruments),
             spectra,
             known.dictionary,
             settings.resynthesis,

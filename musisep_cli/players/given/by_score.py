@@ -57,11 +57,13 @@ class Known:
     Attributes:
         tones: of all frames, ``[n, k]``; tone k is played by instrument k mod i.
         dictionary: D, ``[h, i]``.
+        is_written: whether notes were given, and not only pitch tracks that were measured.
         notes: sentences that the user should read.
     """
 
     tones: Tones
     dictionary: Tensor
+    is_written: bool
     notes: tuple[str, ...]
 
 
@@ -108,7 +110,8 @@ def known_tones(
             "there the pitch does not tell them apart"
         )
     timbres = dictionary_of_timbres(found.timbres, dictionary).to(spectra.mean)
-    return Known(found.tones, timbres, tuple(said))
+    is_written = not all(part.is_contour for part in parts)
+    return Known(found.tones, timbres, is_written, tuple(said))
 
 
 def _length_s(spectra: Spectra) -> float:

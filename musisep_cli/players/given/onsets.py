@@ -31,10 +31,10 @@ STEP_S = 0.1
 """w of (1), in s."""
 LIKELY_S = 0.12
 """Standard deviation in s of what an onset is expected to be off: far ones must rise more."""
-LEAST_RISE, LEAST_GAIN = 0.35, 1.25
+LEAST_RISE, LEAST_GAIN = 0.35, 1.5
 """Least rise, relative to the note's own strength, and relative to the rise where it is written, by
 which an onset is moved."""
-LEAST_MOVE_S = 0.025
+LEAST_MOVE_S = 0.05
 """Moves up to this are not made, in s: frames tell times apart no better."""
 LONGEST_TAIL_S = 0.5
 """How long a note may sound on after its written end, in s."""
