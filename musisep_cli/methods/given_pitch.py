@@ -140,7 +140,15 @@ def separate_given(recording: Recording, settings: ToneSettings, work: Work, sta
         spectra = Spectra(recording, frame)
         work.take_up()
         n_frames = len(spectra)
-        known = known_tones(settings.pitch, spectra, recording.start_s, settings.dictionary)
+
+        def reached(n_done: int) -> None:
+            """Tell how many frames are done, and end the work here if that is wanted."""
+            work.tell(stage, n_done, n_frames)
+            work.pause(stage, 0, n_frames)  # nothing of it is kept: it takes a moment
+
+        known = known_tones(
+            settings.pitch, spectra, recording.start_s, settings.dictionary, reached
+        )
         n_instruments = known.dictionary.shape[1]
         least = WRITTEN_REACH if known.is_written else 0
         reach = max(settings.decoding.note_reach, least)

@@ -5,7 +5,9 @@ Axes: ``n`` frames, ``k`` tones of a frame, ``i`` instruments, ``h`` harmonics.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +79,11 @@ def score_of(config: PitchConfig) -> Score:
 
 
 def known_tones(
-    config: PitchConfig, spectra: Spectra, start_s: float | None, dictionary: DictionaryConfig
+    config: PitchConfig,
+    spectra: Spectra,
+    start_s: float | None,
+    dictionary: DictionaryConfig,
+    reached: Callable[[int], None] = lambda _: None,
 ) -> Known:
     """Return the tones that files tell of, where they sound in a recording.
 
@@ -87,12 +93,13 @@ def known_tones(
         start_s: where the recording begins in the file that it is a part of, in s; None if it is
             all of it.
         dictionary: number of harmonics, and how a dictionary starts.
+        reached: called with the number of frames done, again and again; may raise to end the work.
 
     Raises:
         InputError: a file cannot be used, or tells nothing of this recording.
     """
     parts, said = _placed(score_of(config), spectra, start_s, align=config.align)
-    voices, n_left = _voices(parts, spectra, align=config.align)
+    voices, n_left = _voices(parts, spectra, partial(reached, 0), align=config.align)
     times_s = spectra.centres.cpu().numpy().astype(np.float64) / spectra.frame.sample_rate_hz
     known = KnownTones.of(voices, [part.is_contour for part in parts], times_s)
     if config.align and not known.on.any():
@@ -100,7 +107,7 @@ def known_tones(
             f"{', '.join(config.files)}: no note sounds in this recording of "
             f"{_length_s(spectra):.1f} s. Give its own notes."
         )
-    found = set_tones(known, spectra, len(parts), dictionary.n_harmonics)
+    found = set_tones(known, spectra, len(parts), dictionary.n_harmonics, reached)
     if n_left:
         said.append(f"{n_left} given notes are left out: too many sound at once in one part")
     merged = merged_share(known, len(parts))
@@ -160,14 +167,15 @@ def is_rounded(part: Part) -> bool:
 
 
 def _voices(
-    parts: list[Part], spectra: Spectra, *, align: bool
+    parts: list[Part], spectra: Spectra, pause: Callable[[], None], *, align: bool
 ) -> tuple[list[list[list[KnownNote]]], int]:
     """Return the notes of every voice of every part, and how many notes are left out."""
     most = max(1, min(MOST_VOICES, MOST_TONES // len(parts)))
     voices, n_left = [], 0
     for part in parts:
         of_part, left = without_overlaps(part, most)
-        voices.append(mended(of_part, spectra) if align and not part.is_contour else of_part)
+        is_exact = part.is_contour or not align
+        voices.append(of_part if is_exact else mended(of_part, spectra, pause))
         n_left += left
     return voices, n_left
 

@@ -13,6 +13,7 @@ Axes: ``n`` frames, ``o`` pitches around a note's, ``h`` harmonics.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.players.given.salience import N_HARMONICS
+from musisep_cli.players.path import go_on
 from musisep_cli.score.part import KnownNote, Part, Values
 from musisep_cli.tones.joint_fit import comb_strength
 from musisep_cli.tones.peaks import magnitude
@@ -44,7 +46,9 @@ NEAR_SEMITONES = (-0.4, -0.2, 0.0, 0.2, 0.4)
 """Distances in semitones at which the pitch of a note may be found."""
 
 
-def mended(voices: list[list[KnownNote]], spectra: Spectra) -> list[list[KnownNote]]:
+def mended(
+    voices: list[list[KnownNote]], spectra: Spectra, pause: Callable[[], None] = go_on
+) -> list[list[KnownNote]]:
     """Return notes with their onsets where their sound begins, and with their tails.
 
     Notes that lie outside of the recording are left out.
@@ -52,17 +56,19 @@ def mended(voices: list[list[KnownNote]], spectra: Spectra) -> list[list[KnownNo
     Args:
         voices: of every voice the notes in order, none of which overlap.
         spectra: of the recording.
+        pause: called note after note; may raise to end the work.
     """
-    return [_voice(notes, spectra) for notes in voices]
+    return [_voice(notes, spectra, pause) for notes in voices]
 
 
-def _voice(notes: list[KnownNote], spectra: Spectra) -> list[KnownNote]:
+def _voice(notes: list[KnownNote], spectra: Spectra, pause: Callable[[], None]) -> list[KnownNote]:
     """Return the notes of one voice, mended one after another."""
     found: list[KnownNote] = []
     length_s = len(spectra.mean) / spectra.frame.sample_rate_hz
     for k, note in enumerate(notes):
         if note.offset_s <= 0 or note.onset_s >= length_s:
             continue
+        pause()
         earliest_s = notes[k - 1].onset_s if k else -np.inf
         begun = _with_onset(note, spectra, earliest_s)
         if found and begun.onset_s < found[-1].offset_s:

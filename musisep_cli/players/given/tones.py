@@ -21,7 +21,7 @@ harmonics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,7 +118,11 @@ class SetTones:
 
 
 def set_tones(
-    known: KnownTones, spectra: Spectra, n_instruments: int, n_harmonics: int
+    known: KnownTones,
+    spectra: Spectra,
+    n_instruments: int,
+    n_harmonics: int,
+    reached: Callable[[int], None] = lambda _: None,
 ) -> SetTones:
     """Return the tones at the pitches at which they sound.
 
@@ -127,6 +131,7 @@ def set_tones(
         spectra: of the recording.
         n_instruments: number of instruments.
         n_harmonics: of every tone.
+        reached: called with the number of frames done; may raise to end the work.
     """
     frame = spectra.frame
     f0_hz = 440 * 2 ** ((known.semitones.astype(np.float64) - 69) / 12)
@@ -139,6 +144,7 @@ def set_tones(
     timbres = torch.zeros(n_instruments, n_harmonics, dtype=torch.float64)
     moved = np.zeros(known.on.shape)
     for stretch in stretches(len(f0_bins), FOLLOWED_FRAMES):
+        reached(stretch.start)
         found = [
             _doubts(
                 tones[block], spectra.of_mean[block], frame.ideal_width_bins, offsets, n_harmonics
