@@ -48,6 +48,10 @@ REFINEMENTS = 2
 cents are coarse for upper harmonics."""
 CLEAR_WIDTHS = 2.0
 """Widths of a peak between two harmonics from which on they are seen apart."""
+TOO_FAR = 1e3
+"""Cost of a pitch beyond the tolerance: more than any path within pays."""
+FOLLOWED = 2
+"""How often (1) is solved: which harmonics meet is known better once the notes are in tune."""
 FOLLOWED_FRAMES = 1024
 """Frames over which a pitch is followed at once: of an hour they all would not fit into memory."""
 TINY = 1e-12
@@ -140,20 +144,14 @@ def set_tones(
     # What lies above all bins cannot be seen and is no tone.
     on = on * (f0_bins < frame.n_network_bins - 4)
     tones = Tones(on, f0_bins, torch.zeros_like(on))
-    offsets = np.arange(-TOLERANCE_CENTS, TOLERANCE_CENTS + 1, STEP_CENTS)
     timbres = torch.zeros(n_instruments, n_harmonics, dtype=torch.float64)
     moved = np.zeros(known.on.shape)
     for stretch in stretches(len(f0_bins), FOLLOWED_FRAMES):
-        reached(stretch.start)
-        found = [
-            _doubts(
-                tones[block], spectra.of_mean[block], frame.ideal_width_bins, offsets, n_harmonics
-            )
-            for block in stretches(stretch, BLOCK_FRAMES)
-        ]
-        moved[stretch] = offsets[_followed(np.concatenate(found), known, stretch, offsets)]
-    factors = torch.from_numpy(2 ** (moved / 1200)).to(f0_bins)
-    tones = replace(tones, f0_bins=f0_bins * factors)
+        for _ in range(FOLLOWED):
+            reached(stretch.start)
+            base = _by_note(moved[stretch], known.notes[stretch])
+            moved[stretch] = _moved(tones[stretch], base, known, stretch, spectra, n_harmonics)
+    tones = replace(tones, f0_bins=_higher(f0_bins, moved))
     for _ in range(REFINEMENTS):
         tones = replace(tones, f0_bins=_refined(tones, spectra, n_harmonics))
     for block in stretches(len(f0_bins), BLOCK_FRAMES):
@@ -164,6 +162,50 @@ def set_tones(
         timbres / timbres.norm(dim=1, keepdim=True).clamp_min(TINY),
         float(np.abs(moved[known.on]).mean()) if sounding else 0.0,
     )
+
+
+def _higher(f0_bins: Tensor, cents: Values) -> Tensor:
+    """Return pitches higher by so many cents, of the same shape."""
+    return f0_bins * torch.from_numpy(2 ** (cents / 1200)).to(f0_bins)
+
+
+def _by_note(cents: Values, numbers: NDArray[np.int64]) -> Values:
+    """Return how far the notes of frames are off, medians over each note, ``[n, k]``."""
+    found = np.zeros_like(cents)
+    for k in range(cents.shape[1]):
+        for number in np.unique(numbers[:, k]):
+            of_note = numbers[:, k] == number
+            found[of_note, k] = np.median(cents[of_note, k])
+    return found
+
+
+def _moved(
+    tones: Tones,
+    base: Values,
+    known: KnownTones,
+    stretch: slice,
+    spectra: Spectra,
+    n_harmonics: int,
+) -> Values:
+    """Return by how many cents tones are to be moved, by (1), ``[n, k]``.
+
+    Args:
+        tones: of a stretch of frames, as they are known.
+        base: how far their notes are thought to be off: there the others are removed, ``[n, k]``.
+        known: all of the known tones.
+        stretch: which frames these are.
+        spectra: of the recording.
+        n_harmonics: of every tone.
+    """
+    offsets = np.arange(-TOLERANCE_CENTS, TOLERANCE_CENTS + 1, STEP_CENTS)
+    near = replace(tones, f0_bins=_higher(tones.f0_bins, base))
+    doubts = []
+    for block in stretches(len(base), BLOCK_FRAMES):
+        frames = slice(stretch.start + block.start, stretch.start + block.stop)
+        spectrum, width = spectra.of_mean[frames], spectra.frame.ideal_width_bins
+        doubts.append(_doubts(near[block], spectrum, width, offsets, n_harmonics))
+    path = _followed(np.concatenate(doubts), base, known, stretch, offsets)
+    return base + offsets[path]
 
 
 def _doubts(
@@ -209,10 +251,16 @@ def _clear_harmonics(tones: Tones, n_harmonics: int, width: float) -> Tensor:
 
 
 def _followed(
-    doubts: NDArray[np.float32], known: KnownTones, stretch: slice, offsets: Values
+    doubts: NDArray[np.float32],
+    base: Values,
+    known: KnownTones,
+    stretch: slice,
+    offsets: Values,
 ) -> NDArray[np.int64]:
     """Return the offset of every tone that (1) leads to, as its number, ``[n, k]``."""
-    cost = doubts + PRIOR * 0.5 * np.square(offsets / known.reach_cents[:, None])
+    cents = base[..., None] + offsets  # from the pitch that is known
+    cost = doubts + PRIOR * 0.5 * np.square(cents / known.reach_cents[:, None])
+    cost = np.where(np.abs(cents) > TOLERANCE_CENTS + STEP_CENTS / 2, TOO_FAR, cost)
     step = RATE * np.square(np.subtract.outer(offsets, offsets) / STEP_CENTS)  # o before, o after
     numbers = known.notes[stretch]
     same = (numbers[1:] == numbers[:-1]) & (numbers[1:] >= 0)
