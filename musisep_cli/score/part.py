@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values: TypeAlias = NDArray[np.floating[Any]]
+LARGEST_STEP = 1.5
+"""Semitones from one frame of a track to the next beyond which another note begins."""
 RESERVED = ("residual", "mix", "dictionary", "pitch", "manifest")
 """Names that other files of a separation have: a part of such a name gets another."""
 LONGEST_NAME = 60
@@ -147,10 +149,6 @@ def notes_of_track(times_s: Values, semitones: Values) -> list[KnownNote]:
             )
         )
     return notes
-
-
-LARGEST_STEP = 1.5
-"""Semitones from one frame of a track to the next beyond which another note begins."""
 
 
 def stem_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -24,16 +24,21 @@ from musisep_cli.score.part import Part
 from musisep_cli.score.reading import read_score
 from musisep_cli.sound.recording import Recording
 from tests.benchmarks.quality import DATA, Stems, mean_scores, references
+from tests.signals import singers
 
 CASES = (
     "choir-2", "gm-recorder-violin", "gm-clarinet-piano", "gm-piccolo-organ",
     "gm-piccolo-organ-oboe", "gm-two-flutes", "gm-viola-contrabass", "gm-oboe-piano-chords",
     "gm-flute-guitar-chords", "gm-string-quartet", "gm-wind-quartet", "gm-wind-quintet",
 )  # fmt: skip
+SINGERS = "four-singers"
+"""The case that is made up: ``tests.signals.singers``."""
 MOST_BLIND = 4
 """Largest number of instruments that ``standard`` serves without their notes."""
 DISPLACED_S, DISPLACED_CENTS = 0.03, 50.0
 """By how much onsets and pitches are displaced at random at most."""
+SINGERS_HZ = 16_000
+"""Sample rate of the four simulated singers."""
 TRACK_HOP_S = 0.01
 """Time from row to row of a displaced track, in seconds."""
 CPU = torch.device("cpu")
@@ -52,7 +57,7 @@ def main(
     print(f"| case | {' | '.join(f'{way}: SDR / SIR / SAR, dB' for way in ways.split(','))} |")
     print(f"| --- |{' --- |' * len(ways.split(','))}")
     for case in cases.split(","):
-        mix, reference = references(case, duration)
+        mix, reference = made(duration) if case == SINGERS else references(case, duration)
         cells = [scored(case, way, mix, reference, preset) for way in ways.split(",")]
         print(f"| {case} | {' | '.join(cells)} |", flush=True)
 
@@ -61,11 +66,9 @@ def scored(case: str, way: str, mix: Recording, reference: Stems, preset: str) -
     """One cell: the scores of a recording in one way, and the time over its length."""
     if way == "blind" and len(reference) > MOST_BLIND:
         return "not served"
-    with tempfile.TemporaryDirectory() as folder:
-        files = {"blind": list, "known": lambda: known(case), "displaced": lambda: [
-            displaced(case, Path(folder) / "notes.csv")
-        ]}  # fmt: skip
-        settings = {"pitch": {"files": [str(path) for path in files[way]()]}}
+    with tempfile.TemporaryDirectory() as name:
+        files = given(case, way, Path(name), mix.duration_s)
+        settings = {"pitch": {"files": [str(path) for path in files]}}
         run = {"run": {"instruments": len(reference)}}
         config = resolved(compose(preset, settings, run), CPU)
         result = separate_recording(mix, config, device=CPU)
@@ -74,6 +77,32 @@ def scored(case: str, way: str, mix: Recording, reference: Stems, preset: str) -
     order = slice(None) if way == "blind" else np.flatnonzero(sounds)
     sdr, sir, sar = mean_scores(reference[sounds], stems[order])
     return f"{sdr:.1f} / {sir:.1f} / {sar:.1f}, {result.wall_s / mix.duration_s:.1f}"
+
+
+def given(case: str, way: str, folder: Path, duration_s: float) -> list[Path]:
+    """The files with the notes, none if it goes without."""
+    if way == "blind":
+        return []
+    files = [write_singers(folder, duration_s)] if case == SINGERS else known(case)
+    return files if way == "known" else [displaced(files, folder / "displaced.csv")]
+
+
+def made(duration_s: float) -> tuple[Recording, Stems]:
+    """The mixture of four simulated singers, and their stems ``[i, t]``."""
+    stems = np.stack([voice for voice, _ in singers(duration_s=duration_s).values()])
+    mix = stems.sum(0)[:, None].astype(np.float32)
+    return Recording(samples=mix, sample_rate_hz=SINGERS_HZ), stems
+
+
+def write_singers(folder: Path, duration_s: float) -> Path:
+    """Write the pitch of the four singers, in columns."""
+    path, every = folder / "singers.csv", round(TRACK_HOP_S * SINGERS_HZ)
+    tracks = [f0_hz[::every] for _, f0_hz in singers(duration_s=duration_s).values()]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["time_s", "f0_1", "f0_2", "f0_3", "f0_4"])
+        writer.writerows([n * TRACK_HOP_S, *row] for n, row in enumerate(np.transpose(tracks)))
+    return path
 
 
 def stem_names(case: str) -> list[str]:
@@ -90,10 +119,10 @@ def known(case: str) -> list[Path]:
     return contours if contours[0].is_file() else [folder / "notes.csv"]
 
 
-def displaced(case: str, path: Path) -> Path:
+def displaced(files: Sequence[Path], path: Path) -> Path:
     """Write the notes as a list, each with another onset and another pitch; a track in columns."""
     draw: Callable[[float, float], float] = np.random.default_rng(0).uniform
-    score = read_score(known(case))
+    score = read_score(files)
     drawn = [
         part.with_notes(
             note.moved(partial(np.add, draw(-DISPLACED_S, DISPLACED_S))).transposed(

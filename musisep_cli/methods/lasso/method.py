@@ -17,6 +17,7 @@ from musisep_cli.methods.given_pitch import (
     part_names,
     separate_given,
     trial_of_given,
+    without_effect,
 )
 from musisep_cli.methods.lasso.detector import FRAMES_AT_ONCE
 from musisep_cli.methods.lasso.separate import given_dictionary, separate
@@ -129,6 +130,10 @@ class LassoMethod(Method):
             f"{n_seeds} seeds take {n_seeds} times the time for the same: nothing here depends on "
             "the seed"
         ]
+
+    def without_effect(self, settings: LassoSettings) -> Mapping[str, str]:
+        """Return the flags that change nothing with these settings."""
+        return without_effect(("--init-dictionary",)) if is_given(settings) else {}
 
     def trial(self, settings: LassoSettings, sample_rate_hz: int, n_threads: int) -> Trial:
         """Return the separation of as many frames as are worked on at once."""

@@ -86,6 +86,11 @@ class StructuresMethod(Method):
                 "[dictionary] init_file: the structures method learns the dictionary from the "
                 "recording; leave it out, or use --preset standard"
             )
+        if is_given(settings) and settings.structures.sound == "faithful":
+            raise ConfigError(
+                "[structures] sound = 'faithful': the paper's sound takes the pitches that it "
+                "finds itself; leave --pitch out, or use sound = 'decoded'"
+            )
         first = settings.first_pass
         if first.lowest_hz >= first.highest_hz:
             raise ConfigError(

@@ -107,36 +107,53 @@ def aligned(
         is_whole: whether the recording is all of what the parts tell of, not a part of it.
     """
     contrast = found - found.mean(1, keepdims=True)
-
-    def retuned(way: Alignment) -> Alignment:
-        """Return parts in the tuning that suits them best at the times at which they are."""
-        again = _shifted(way, contrast, grid, longest_s=0.0)
-        return replace(again, mistuning_cents=way.mistuning_cents + again.mistuning_cents)
-
-    starts = [tuple(part.moved(_later(shift_s)) for part in parts) for shift_s in (0.0, *shifts_s)]
-    begun = [(_fit(start, contrast, grid), start) for start in starts]
-    first = max(range(len(begun)), key=lambda k: begun[k][0])
-    reference, given = begun[first]
-    best = Alignment(parts=given, shift_s=(0.0, *shifts_s)[first])
-    score = reference
-    shifted = _shifted(best, contrast, grid)
-    shifted_score = _fit(shifted.parts, contrast, grid)
-    is_late = abs(shifted.shift_s - best.shift_s) > LEAST_SHIFT_S
-    if shifted_score > (SHIFT_GAIN if is_late else TUNING_GAIN) * max(score, 0):
-        best, score = shifted, shifted_score
-    # A drift is looked for in both tunings, and compared in the octaves that are best with it.
-    plain = Alignment(parts=given, shift_s=(0.0, *shifts_s)[first])
-    tunings = dict.fromkeys((0.0, shifted.mistuning_cents))
-    tried = [_warped(_tuned(plain, cents), contrast, grid, is_whole=is_whole) for cents in tunings]
-    tried = [_in_octaves(way, contrast, grid) for way in (*tried, *map(retuned, tried))]
-    warped = max(tried, key=lambda way: _fit(way.parts, contrast, grid))
-    best = _in_octaves(best, contrast, grid)
-    score = _fit(best.parts, contrast, grid)
-    warped_score = _fit(warped.parts, contrast, grid)
-    if warped.drift_s > LEAST_DRIFT_S and warped_score > WARP_GAIN * max(score, 0):
-        best = warped
+    start = _started(parts, (0.0, *shifts_s), contrast, grid)
+    reference = _fit(start.parts, contrast, grid)
+    shifted = _shifted(start, contrast, grid)
+    is_moved = abs(shifted.shift_s - start.shift_s) > LEAST_SHIFT_S
+    needed = (SHIFT_GAIN if is_moved else TUNING_GAIN) * max(reference, 0)
+    steady = shifted if _fit(shifted.parts, contrast, grid) > needed else start
+    steady = _in_octaves(steady, contrast, grid)
+    # A drift is compared with what is best without it, both in the octaves that suit them.
+    warped = _best_warped(start, shifted.mistuning_cents, contrast, grid, is_whole=is_whole)
+    needed = WARP_GAIN * max(_fit(steady.parts, contrast, grid), 0)
+    drifts = warped.drift_s > LEAST_DRIFT_S and _fit(warped.parts, contrast, grid) > needed
+    best = warped if drifts else steady
     gain = _fit(best.parts, contrast, grid) / reference if reference > 0 else np.inf
     return replace(best, gain=float(gain))
+
+
+def _started(
+    parts: Sequence[Part], shifts_s: Sequence[float], contrast: Map, grid: Grid
+) -> Alignment:
+    """Return the parts with that of a few likely shifts with which they are most salient."""
+    tried = [
+        Alignment(parts=tuple(part.moved(_later(shift_s)) for part in parts), shift_s=shift_s)
+        for shift_s in shifts_s
+    ]
+    return max(tried, key=lambda way: _fit(way.parts, contrast, grid))
+
+
+def _best_warped(
+    start: Alignment, cents: float, contrast: Map, grid: Grid, *, is_whole: bool
+) -> Alignment:
+    """Return the parts that follow the recording, from the tuning with which that goes best.
+
+    Args:
+        start: the parts, as they were given.
+        cents: a mistuning that is tried besides none.
+        contrast: salience less its mean in every frame, ``[n, q]``.
+        grid: what that is known on.
+        is_whole: as of ``aligned``.
+    """
+    tried = [
+        _warped(_tuned(start, mistuning), contrast, grid, is_whole=is_whole)
+        for mistuning in dict.fromkeys((0.0, cents))
+    ]
+    # At the right times the tuning is seen better than before.
+    retuned = [_shifted(way, contrast, grid, longest_s=0.0) for way in tried]
+    in_octaves = [_in_octaves(way, contrast, grid) for way in (*tried, *retuned)]
+    return max(in_octaves, key=lambda way: _fit(way.parts, contrast, grid))
 
 
 def _later(shift_s: float) -> Callable[[Values], Values]:
@@ -196,7 +213,7 @@ def _shifted(
         given,
         parts=moved_parts,
         shift_s=given.shift_s + shift_s,
-        mistuning_cents=100 * semitones,
+        mistuning_cents=given.mistuning_cents + 100 * semitones,
     )
 
 

@@ -42,6 +42,8 @@ LONGEST_TAIL_S = 0.5
 """How long a note may sound on after its written end, in s."""
 TAIL_SHARE = 0.15
 """Share of the note's strength above which it is taken to sound on: 16 dB below."""
+LEGATO_S = 0.12
+"""Overlap in s up to which two notes are one after the other, not together."""
 NEAR_SEMITONES = (-0.4, -0.2, 0.0, 0.2, 0.4)
 """Distances in semitones at which the pitch of a note may be found."""
 
@@ -194,7 +196,3 @@ def without_overlaps(part: Part, most: int) -> tuple[list[list[KnownNote]], int]
         else:
             n_left += 1
     return voices, n_left
-
-
-LEGATO_S = 0.12
-"""Overlap in s up to which two notes are one after the other, not together."""

@@ -113,12 +113,10 @@ class SetTones:
     Attributes:
         tones: of all frames, ``[n, k]``.
         timbres: unit vectors of lifted harmonic amplitudes, ``[i, h]``.
-        moved_cents: how far pitches were moved, the mean over all tones that sound.
     """
 
     tones: Tones
     timbres: Tensor
-    moved_cents: float
 
 
 def set_tones(
@@ -156,12 +154,7 @@ def set_tones(
         tones = replace(tones, f0_bins=_refined(tones, spectra, n_harmonics))
     for block in stretches(len(f0_bins), BLOCK_FRAMES):
         timbres += _timbres(tones[block], spectra.of_mean[block], frame.ideal_width_bins, timbres)
-    sounding = known.on.sum()
-    return SetTones(
-        tones,
-        timbres / timbres.norm(dim=1, keepdim=True).clamp_min(TINY),
-        float(np.abs(moved[known.on]).mean()) if sounding else 0.0,
-    )
+    return SetTones(tones, timbres / timbres.norm(dim=1, keepdim=True).clamp_min(TINY))
 
 
 def _higher(f0_bins: Tensor, cents: Values) -> Tensor:

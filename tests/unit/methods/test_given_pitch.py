@@ -63,3 +63,12 @@ def test_a_missing_file_is_an_input_error() -> None:
     settings = compose("lasso", {"pitch": {"files": ["/nowhere/notes.csv"]}}).settings
     with pytest.raises(InputError, match="cannot be read"):
         part_names(settings)
+
+
+def test_what_the_notes_leave_no_room_for_is_refused_or_told() -> None:
+    given = {"pitch": {"files": ["notes.csv"]}}
+    with pytest.raises(ConfigError, match="sound = 'faithful'"):
+        compose("structures", {**given, "structures": {"sound": "faithful"}})
+    told = registry.get("lasso").without_effect(compose("lasso", given).settings)
+    assert told.keys() == {"--init-dictionary"}
+    assert not registry.get("lasso").without_effect(compose("lasso").settings)
