@@ -108,6 +108,44 @@ def duet(*, duration_s: float = 10.0, sample_rate_hz: int = 16_000) -> dict[str,
     }
 
 
+# A phrase of four simulated singers: pitches, seconds of a note, formants in Hz, vibrato in Hz.
+SINGERS = {
+    "soprano": ((72, 74, 76, 74, 71), 0.8, (850, 1200, 2800), 5.8),
+    "alto": ((67, 65, 67, 69, 67), 0.8, (600, 1700, 2700), 5.3),
+    "tenor": ((60, 62, 60, 57, 59), 1.0, (450, 800, 2500), 5.0),
+    "bass": ((48, 50, 52, 53, 43), 1.2, (350, 640, 2300), 4.7),
+}
+
+
+def singers(
+    *, duration_s: float = 4.0, sample_rate_hz: int = 16_000
+) -> dict[str, tuple[Signal, Signal]]:
+    """Four voices, each [t] with peak 0.2, and their pitch in Hz [t].
+
+    Harmonics fall by 6 dB an octave, and every formant raises those near it by a Lorentzian; notes
+    are joined by glides of 60 ms, with vibrato of 40 cents and a little breath.
+    """
+    t = time_axis_s(duration_s, sample_rate_hz)
+    voices = {}
+    for number, (name, (pitches, note_s, formants_hz, vibrato_hz)) in enumerate(SINGERS.items()):
+        keys = np.array(pitches, float)[(t / note_s).astype(int) % len(pitches)]
+        n_glide = round(0.06 * sample_rate_hz)
+        padded = np.pad(keys, (n_glide // 2, n_glide - 1 - n_glide // 2), mode="edge")
+        glided = np.convolve(padded, np.full(n_glide, 1 / n_glide), "valid")
+        semitones = glided + 0.4 * np.sin(2 * np.pi * vibrato_hz * t + number)
+        f0_hz = 440 * 2 ** ((semitones - 69) / 12)
+        phase = 2 * np.pi * np.cumsum(f0_hz) / sample_rate_hz
+        voice = 2e-3 * np.random.default_rng(number).standard_normal(len(t))
+        for h in range(1, 60):
+            gain = 0.05 + sum(
+                0.7**k / (1 + ((h * f0_hz - formant_hz) / 90) ** 2)
+                for k, formant_hz in enumerate(formants_hz)
+            )
+            voice += (h * f0_hz < sample_rate_hz / 2) * gain / h * np.cos(h * phase + h * h)
+        voices[name] = 0.2 * voice / np.abs(voice).max(), f0_hz
+    return voices
+
+
 def _ramps(n_note: int, *, n_ramp: int) -> Signal:
     rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(n_ramp) / n_ramp)
     envelope = np.ones(n_note)

@@ -4,29 +4,30 @@
 | --- | --- |
 | ``notes.csv`` beside the references | stem, onset_s, offset_s, midi, velocity, detune_cents |
 | ``<reference>_f0.csv`` beside the references | time_s, f0_hz, confidence, voiced |
-| ``pitch.csv`` beside the stems | instrument (from 1), time_s, f0_hz, amplitude, on |
+| ``pitch.csv`` beside the stems | instrument (from 1), time_s, f0_hz, amplitude, on[, stem] |
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.errors import InputError
 from musisep_cli.evaluation.metrics import PitchTrack
-from musisep_cli.sound.pitch import frequency_hz
+from musisep_cli.score.tables import (
+    ListedNote,
+    columns_of,
+    names_of_run,
+    numbers,
+    read_notes,
+    read_rows,
+)
 
 GRID_S = 0.01
 """Distance in s between the frames of a track that is made from notes, as in the evaluation of
 melodies (MIREX)."""
-Note = tuple[float, float, float]
-"""Onset in s, offset in s, and pitch in Hz of a note."""
-Convert = Callable[[dict[str, str]], tuple[str | float, ...]]
-"""Turns a row of a CSV file, by names of columns, into values."""
 
 
 def annotated_tracks(references: Sequence[Path], duration_s: float) -> dict[str, PitchTrack]:
@@ -59,31 +60,13 @@ def read_contour(path: Path) -> PitchTrack:
     Raises:
         InputError: the file has no rows, or a column or a number is missing.
     """
-    rows = _read(path, _numbers("time_s", "f0_hz", "voiced"))
+    rows = read_rows(path, numbers("time_s", "f0_hz", "voiced"))
     time_s, f0_hz, voiced = np.array(rows, dtype=np.float64).T
     f0_hz[voiced <= 0] = 0.0
     return PitchTrack(time_s, f0_hz[:, None])
 
 
-def read_notes(path: Path) -> dict[str, list[Note]]:
-    """Read a ``notes.csv``, and return the notes of every stem by its name.
-
-    Raises:
-        InputError: the file has no rows, or a column or a number is missing.
-    """
-    notes: dict[str, list[Note]] = {}
-    for stem, *note in _read(path, _note):
-        notes.setdefault(str(stem), []).append((float(note[0]), float(note[1]), float(note[2])))
-    return notes
-
-
-def _note(row: dict[str, str]) -> tuple[str | float, ...]:
-    """Return stem, onset in s, offset in s and pitch in Hz of one row."""
-    f0_hz = frequency_hz(float(row["midi"]) + float(row["detune_cents"]) / 100)
-    return row["stem"], float(row["onset_s"]), float(row["offset_s"]), f0_hz
-
-
-def sample_notes(notes: Sequence[Note], duration_s: float) -> PitchTrack:
+def sample_notes(notes: Sequence[ListedNote], duration_s: float) -> PitchTrack:
     """Return a track with the notes on a grid of ``GRID_S``, 0 where none sounds.
 
     Notes that sound at the same time stand in different columns.
@@ -123,7 +106,8 @@ def found_tracks(folder: Path) -> dict[int, PitchTrack]:
     path = folder / "pitch.csv"
     if not path.is_file():
         return {}
-    table = np.array(_read(path, _numbers("instrument", "time_s", "f0_hz", "on")), dtype=np.float64)
+    rows = read_rows(path, numbers("instrument", "time_s", "f0_hz", "on"))
+    table = np.array(rows, dtype=np.float64)
     tracks = {}
     for instrument in np.unique(table[:, 0]):
         _, time_s, f0_hz, on = table[table[:, 0] == instrument].T
@@ -133,22 +117,17 @@ def found_tracks(folder: Path) -> dict[int, PitchTrack]:
     return tracks
 
 
-def _numbers(*columns: str) -> Convert:
-    """Return a function that turns a row into the numbers of some columns."""
-    return lambda row: tuple(float(row[name]) for name in columns)
+def found_names(folder: Path) -> dict[str, int]:
+    """Read the numbers of the instruments by the names of their stems, from a ``pitch.csv``.
 
+    Returns:
+        Names of stems to numbers, from 1; empty if there is no such file, or it names none: the
+        stems are counted then.
 
-def _read(path: Path, convert: Convert) -> list[tuple[str | float, ...]]:
-    """Read the rows of a CSV file, each converted; an error names the line."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        try:
-            rows = [convert(row) for row in reader]
-        except (KeyError, TypeError, ValueError, csv.Error) as error:
-            raise InputError(
-                f"{path}, line {reader.line_num}: a column or a number is missing"
-                f" ({type(error).__name__}: {error}). Correct the file or move it away."
-            ) from error
-    if not rows:
-        raise InputError(f"{path}: holds no rows. Correct the file or move it away.")
-    return rows
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / "pitch.csv"
+    if not path.is_file() or "stem" not in columns_of(path):
+        return {}
+    return {name: number for number, name in names_of_run(path).items()}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from musisep_cli.evaluation.annotations import annotated_tracks, found_tracks
+from musisep_cli.evaluation.annotations import annotated_tracks, found_names, found_tracks
 from musisep_cli.evaluation.metrics import (
     MelodyScores,
     MultipitchScores,
@@ -42,7 +42,8 @@ def score_pitch(signals: Signals, pairs: Sequence[tuple[int, int]]) -> TakePitch
     Raises:
         InputError: a file of pitches is damaged.
     """
-    found = found_tracks(signals.stems[0].path.parent)
+    folder = signals.stems[0].path.parent
+    found, names = found_tracks(folder), found_names(folder)
     if not found:
         return TakePitch()
     paths = [track.path for track in signals.references]
@@ -53,7 +54,7 @@ def score_pitch(signals: Signals, pairs: Sequence[tuple[int, int]]) -> TakePitch
         reference, stem = signals.references[i].name, signals.stems[j].name
         if reference not in annotated:
             continue
-        if (number := _instrument(stem)) not in found:
+        if (number := _instrument(stem, names)) not in found:
             unknown.append(stem)
         elif scores := melody_scores(reference=annotated[reference], estimate=found[number]):
             melody[i] = scores
@@ -66,11 +67,19 @@ def score_pitch(signals: Signals, pairs: Sequence[tuple[int, int]]) -> TakePitch
     return TakePitch(melody=melody, multipitch=multipitch, notices=tuple(notices))
 
 
-def _instrument(stem: str) -> int:
-    """Return the number at the end of a stem's name, 0 if there is none.
+def _instrument(stem: str, names: Mapping[str, int]) -> int:
+    """Return the number of the instrument of a stem, 0 if it is not known.
 
-    >>> _instrument("instrument-12"), _instrument("flute")
+    It is that of the longest known name at the end of the stem's; where no names are known the
+    number at its end.
+
+    >>> _instrument("instrument-12", {}), _instrument("flute", {})
     (12, 0)
+    >>> _instrument("mix-violin1", {"violin1": 2, "violin2": 1, "n1": 4})
+    2
     """
+    known = [name for name in names if stem.endswith(name)]
+    if names:
+        return names[max(known, key=len)] if known else 0
     number = re.search(r"\d+$", stem)
     return int(number.group()) if number else 0

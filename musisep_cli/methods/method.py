@@ -279,6 +279,20 @@ class Method(ABC):
         """
         raise ConfigError(f"method {self.name} does not count lines: give a number as -n")
 
+    def parts(self, settings: Any) -> Sequence[str]:
+        """Return the names of the instruments' parts where the settings' files tell them.
+
+        There are as many instruments then, and the stems take these names; () if no file does.
+
+        Raises:
+            MusisepError: a file cannot be used.
+        """
+        return ()
+
+    def most(self, settings: Any) -> int:
+        """Return the largest number of instruments that can be separated with these settings."""
+        return self.most_instruments
+
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
         """Return the settings with those filled in that depend on N and the machine.
 

@@ -29,6 +29,7 @@ from musisep_cli.run.folder import differences, layout, made_seeds, make_seed, m
 from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder
 from musisep_cli.run.ranking import CRITERION, CRITERION_BY_HAND, SeedScore, best_first
+from musisep_cli.run.settings.compose import given_files
 from musisep_cli.run.settings.config import Config, largest
 from musisep_cli.run.workers import Make, run_seeds
 from musisep_cli.sound import audio_file
@@ -62,16 +63,34 @@ def look(folder: RunFolder, recording: Recording, config: Config, *, overwrite: 
 
     Raises:
         ConfigError: a file that settings name cannot be read.
-        OutputError: the folder holds another separation, and ``overwrite`` is not asked for.
+        OutputError: the folder holds another separation, and ``overwrite`` is not asked for; or a
+            file that settings name would be removed with it.
     """
     content = manifest.identity(recording, config, folder)
+    state: Found = "replaced"
     try:
         state = manifest.state(content, folder)
     except OutputError:
         if not overwrite:
             raise
-        return Look(content, "replaced")
-    return Look(content, "replaced" if overwrite and state != "new" else state)
+    if overwrite and state != "new":
+        _refuse_own_files(folder, config)
+        state = "replaced"
+    return Look(content, state)
+
+
+def _refuse_own_files(folder: RunFolder, config: Config) -> None:
+    """Refuse to remove a separation that holds a file from which the new one is to start.
+
+    Raises:
+        OutputError: there is such a file.
+    """
+    for _, _, path in given_files(config.settings):
+        if folder.folder.resolve() in Path(path).resolve().parents:
+            raise OutputError(
+                f"{path}: would be removed with the separation that --overwrite replaces, and the "
+                "new one starts from it. Copy it to another folder first, or choose another --out."
+            )
 
 
 def separate_into(
@@ -249,7 +268,7 @@ def deliver(
         folder.page.unlink()
     chosen = ranking[0].seed if by_hand is None else by_hand.seed
     stems = made_seeds.stems(folder, chosen)
-    names = layout.instrument_names(len(stems)) if by_hand is None else by_hand.names
+    names = folder.names(len(stems)) if by_hand is None else by_hand.names
     parts: dict[str, Blockwise] = dict(zip(names, stems, strict=True))
     parts[layout.RESIDUAL] = Difference(recording.samples, stems)
     subtype, rate_hz = folder.sound.subtype, recording.sample_rate_hz

@@ -153,7 +153,12 @@ def pitches_near(f0_bins: Tensor) -> Tensor:
 
 
 def comb_strength(
-    strength: Tensor, pitches: Tensor, inharmonicity: Tensor, *, n_harmonics: int
+    strength: Tensor,
+    pitches: Tensor,
+    inharmonicity: Tensor,
+    *,
+    n_harmonics: int,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Return the sum of the strengths of all harmonics at several pitches, ``[k, o]``.
 
@@ -166,21 +171,23 @@ def comb_strength(
         pitches: f_1 in bins, ``[k, o]``.
         inharmonicity: b, ``[k]``.
         n_harmonics: how many count.
+        weights: how much every harmonic counts, ``[k, h]``; None for all alike.
     """
     positions = harmonic_positions(pitches, inharmonicity[:, None].expand_as(pitches), n_harmonics)
     last = strength.shape[-1] - 1
     below = positions.clamp(1, last - 2).floor().long()  # k, o, h
     t = (positions - below).clamp(-1, 2)  # place between the bins at 0 and 1
-    weights = (  # Lagrange's polynomials of the bins at -1, 0, 1 and 2
+    cubic = (  # Lagrange's polynomials of the bins at -1, 0, 1 and 2
         -t * (t - 1) * (t - 2) / 6,
         (t + 1) * (t - 1) * (t - 2) / 2,
         -(t + 1) * t * (t - 2) / 2,
         (t + 1) * t * (t - 1) / 6,
     )
     found = torch.zeros_like(positions)
-    for offset, weight in enumerate(weights, -1):
-        found += weight * strength.gather(1, (below + offset).flatten(1)).view_as(positions)
-    return found.masked_fill(positions > last, 0.0).sum(-1)
+    for offset, part in enumerate(cubic, -1):
+        found += part * strength.gather(1, (below + offset).flatten(1)).view_as(positions)
+    found = found.masked_fill(positions > last, 0.0)
+    return found.sum(-1) if weights is None else (found * weights[:, None]).sum(-1)
 
 
 def matched_filter(spectra: Tensor, width: float) -> Tensor:

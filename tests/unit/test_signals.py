@@ -32,3 +32,14 @@ def test_the_duet_has_two_lines_within_full_scale() -> None:
     for line in duet.values():
         assert line.shape == (18_000,)
         assert np.abs(line).max() == pytest.approx(0.4)
+
+
+def test_singers_sing_the_pitch_that_is_told() -> None:
+    for voice, f0_hz in signals.singers(duration_s=0.5).values():
+        assert np.abs(voice).max() == pytest.approx(0.2)
+        middle = slice(2000, 6000)  # a quarter of a second
+        spectrum = np.abs(np.fft.rfft(voice[middle] * np.hanning(4000), 2**16))
+        bins = np.arange(1, 5) * f0_hz[middle].mean() / 16_000 * 2**16
+        near = [spectrum[int(0.97 * b) : int(1.03 * b)].max() for b in bins]
+        between = [spectrum[int(b - bins[0] / 2)] for b in bins]
+        assert min(np.divide(near, between)) > 5

@@ -65,7 +65,8 @@ def separate(
             metavar="N",
             parser=_instruments,
             help="Number of melodic instruments in the recording; there is a stem for each. Needed"
-            " here or in --config. auto counts up to 3 lines, in every recording.",
+            " here or in --config, but for --pitch, whose parts are counted; auto counts up to 3"
+            " lines, in every recording.",
         ),
     ] = None,
     seeds: Annotated[
@@ -104,6 +105,15 @@ def separate(
             metavar="FILE",
             help="Settings on top of the preset: a TOML file, or the manifest.json of a run, to"
             " make it again. Flags win over it.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    pitch: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="The notes, where they are known: MIDI, a notes.csv, the pitch.csv of a run, or"
+            " CSV files of pitch tracks (then once for each). Stems take the parts' names.",
             rich_help_panel=_METHOD,
         ),
     ] = None,
@@ -376,6 +386,7 @@ def separate(
         "threads": threads,
     }
     method_flags: dict[str, Any] = {
+        "--pitch": [str(path.absolute()) for path in pitch] if pitch else None,
         "--iterations": iterations,
         "--batch-size": batch_size,
         "--sampling": sampling,

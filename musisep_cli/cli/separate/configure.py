@@ -46,8 +46,11 @@ def configure(
     in_flags: Settings = {"run": of_run}
     try:
         asked = preset or given.preset or _of_method(in_file.get("method"))
-        n_known = instruments if isinstance(instruments, int) else 1
+        n_known = instruments if isinstance(instruments, int) and "--pitch" not in wanted else 1
         chosen = asked or registry.default_preset(n_known)
+        if instruments is None:  # perhaps a file among the settings says it
+            instruments = _counted(chosen, given, wanted, in_flags, device)
+            of_run |= {} if instruments is None else {"instruments": instruments}
         config = _composed(chosen, given, wanted, in_flags, device)
     except ConfigError as error:
         # The file is named only if it alone causes the error: else a flag may be to blame.
@@ -105,6 +108,18 @@ def _composed(
     heeded = [method.flags[flag](value) for flag, value in wanted.items() if flag in method.flags]
     on_gpu = device.type == "cuda"
     return resolved(compose(preset, given.anchored(preset), *heeded, run, on_gpu=on_gpu), device)
+
+
+def _counted(
+    preset: str, given: Given, wanted: Mapping[str, Any], run: Settings, device: torch.device
+) -> int | None:
+    """Return the number of parts that files among the settings hold; None if none tells it.
+
+    Raises:
+        MusisepError: a file cannot be used.
+    """
+    config = _composed(preset, given, wanted, run, device)
+    return len(registry.get(config.run.method).parts(config.settings)) or None
 
 
 def _of_method(name: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -11,6 +12,7 @@ import torch
 
 from musisep_cli.cli.inputs import Source
 from musisep_cli.inspection.estimate import Estimate
+from musisep_cli.methods import registry
 from musisep_cli.run.folder.differences import Manifest
 from musisep_cli.run.folder.layout import RunFolder, SoundFormat
 from musisep_cli.run.in_folder import Found
@@ -73,7 +75,13 @@ class Job:
             template=self.template,
             sound=self.sound,
             without=self.without,
+            parts=self.parts,
         )
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """Return the names of the instruments' parts; none if the settings' files tell none."""
+        return tuple(registry.get(self.config.run.method).parts(self.config.settings))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,11 @@ def check(settings: DecodingSettings, n_instruments: int) -> None:
     Raises:
         ConfigError: names the setting, its value and what is needed.
     """
-    check_network(settings, n_instruments)
-    if n_instruments > MAX_INSTRUMENTS:
+    if settings.pitch.files:
+        check_network(settings, min(n_instruments, MAX_INSTRUMENTS))  # the network has no say
+    else:
+        check_network(settings, n_instruments)
+    if n_instruments > MAX_INSTRUMENTS and not settings.pitch.files:
         raise ConfigError(
             f"[run] instruments = {n_instruments}: decoding weighs all their orders in every frame "
             f"and serves up to {MAX_INSTRUMENTS}; use --preset quick"

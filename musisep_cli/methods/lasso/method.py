@@ -8,6 +8,17 @@ from typing import ClassVar
 
 from musisep_cli.errors import ConfigError
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.methods.given_pitch import (
+    GIVEN_FLAGS,
+    MAX_PARTS,
+    START,
+    check_parts,
+    is_given,
+    part_names,
+    separate_given,
+    trial_of_given,
+    without_effect,
+)
 from musisep_cli.methods.lasso.detector import FRAMES_AT_ONCE
 from musisep_cli.methods.lasso.separate import given_dictionary, separate
 from musisep_cli.methods.lasso.settings import LassoSettings
@@ -40,6 +51,7 @@ class LassoMethod(Method):
     flags: ClassVar[Mapping[str, AsSettings]] = {
         "--harmonics": setting("dictionary", "n_harmonics"),
         "--init-dictionary": setting("dictionary", "init_file"),
+        **GIVEN_FLAGS,
     }
     most_instruments = MAX_INSTRUMENTS
 
@@ -47,11 +59,21 @@ class LassoMethod(Method):
         self, recording: Recording, n_instruments: int, settings: LassoSettings, work: Work
     ) -> Result:
         """Find what every instrument plays by the certificate, and turn it into stems."""
+        if is_given(settings):
+            return separate_given(recording, settings, work, "listening")
         return separate(recording, n_instruments, settings, work)
+
+    def parts(self, settings: LassoSettings) -> Sequence[str]:
+        """Return the names of the parts that are given, if they are."""
+        return part_names(settings)
+
+    def most(self, settings: LassoSettings) -> int:
+        """Return the largest number of instruments: of given parts no orders are weighed."""
+        return MAX_PARTS if is_given(settings) else MAX_INSTRUMENTS
 
     def check(self, settings: LassoSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
-        if n_instruments > MAX_INSTRUMENTS:
+        if n_instruments > self.most(settings):
             raise ConfigError(
                 f"[run] instruments = {n_instruments}: all orders of the tones are weighed in "
                 f"every frame, and that serves up to {MAX_INSTRUMENTS}; use --preset quick"
@@ -87,12 +109,16 @@ class LassoMethod(Method):
             )
 
     def check_files(self, settings: LassoSettings, n_instruments: int) -> None:
-        """Read the dictionary to start from, if one is named."""
+        """Read the notes that are given, and the dictionary to start from, if one is named."""
+        if is_given(settings):
+            check_parts(settings, n_instruments)
         if settings.dictionary.init_file:
             given_dictionary(settings, n_instruments)
 
     def start(self, settings: LassoSettings) -> str:
         """Return in words what the method starts from."""
+        if is_given(settings):
+            return START
         given = ", from a given dictionary" if settings.dictionary.init_file else ""
         return f"without a network{given}"
 
@@ -105,8 +131,14 @@ class LassoMethod(Method):
             "the seed"
         ]
 
+    def without_effect(self, settings: LassoSettings) -> Mapping[str, str]:
+        """Return the flags that change nothing with these settings."""
+        return without_effect(("--init-dictionary",)) if is_given(settings) else {}
+
     def trial(self, settings: LassoSettings, sample_rate_hz: int, n_threads: int) -> Trial:
         """Return the separation of as many frames as are worked on at once."""
+        if is_given(settings):
+            return trial_of_given(settings, sample_rate_hz, n_threads)
         frame = GaborFrame(settings.frame, sample_rate_hz)
         return Trial(
             settings=settings,

@@ -8,6 +8,16 @@ from typing import ClassVar
 
 from musisep_cli.errors import ConfigError
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.methods.given_pitch import (
+    GIVEN_FLAGS,
+    MAX_PARTS,
+    START,
+    check_parts,
+    is_given,
+    part_names,
+    separate_given,
+    trial_of_given,
+)
 from musisep_cli.methods.learned_dictionary import shown_dictionary
 from musisep_cli.methods.method import AsSettings, Method, Result, Shown, Trial, Work, setting
 from musisep_cli.methods.registry import presets_of
@@ -37,7 +47,8 @@ class StructuresMethod(Method):
         "resynthesis": "resynthesis of frame",
     }
     flags: ClassVar[Mapping[str, AsSettings]] = {
-        "--harmonics": setting("dictionary", "n_harmonics")
+        "--harmonics": setting("dictionary", "n_harmonics"),
+        **GIVEN_FLAGS,
     }
     most_instruments = MAX_INSTRUMENTS
 
@@ -45,11 +56,21 @@ class StructuresMethod(Method):
         self, recording: Recording, n_instruments: int, settings: StructuresSettings, work: Work
     ) -> Result:
         """Find what every instrument plays by its structure, and turn it into stems."""
+        if is_given(settings):
+            return separate_given(recording, settings, work, "listening")
         return separate(recording, n_instruments, settings, work)
+
+    def parts(self, settings: StructuresSettings) -> Sequence[str]:
+        """Return the names of the parts that are given, if they are."""
+        return part_names(settings)
+
+    def most(self, settings: StructuresSettings) -> int:
+        """Return the largest number of instruments: of given parts no orders are weighed."""
+        return MAX_PARTS if is_given(settings) else MAX_INSTRUMENTS
 
     def check(self, settings: StructuresSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
-        if n_instruments > MAX_INSTRUMENTS:
+        if n_instruments > self.most(settings):
             raise ConfigError(
                 f"[run] instruments = {n_instruments}: all orders of the tones are weighed in "
                 f"every frame, and that serves up to {MAX_INSTRUMENTS}; use --preset quick"
@@ -65,6 +86,11 @@ class StructuresMethod(Method):
                 "[dictionary] init_file: the structures method learns the dictionary from the "
                 "recording; leave it out, or use --preset standard"
             )
+        if is_given(settings) and settings.structures.sound == "faithful":
+            raise ConfigError(
+                "[structures] sound = 'faithful': the paper's sound takes the pitches that it "
+                "finds itself; leave --pitch out, or use sound = 'decoded'"
+            )
         first = settings.first_pass
         if first.lowest_hz >= first.highest_hz:
             raise ConfigError(
@@ -77,8 +103,15 @@ class StructuresMethod(Method):
                 "between frames would be lost"
             )
 
+    def check_files(self, settings: StructuresSettings, n_instruments: int) -> None:
+        """Read the notes, if they are given."""
+        if is_given(settings):
+            check_parts(settings, n_instruments)
+
     def start(self, settings: StructuresSettings) -> str:
         """Return what it starts from."""
+        if is_given(settings):
+            return START
         sound = ", the paper's own sound" if settings.structures.sound == "faithful" else ""
         return f"without a network{sound}"
 
@@ -97,6 +130,8 @@ class StructuresMethod(Method):
 
     def trial(self, settings: StructuresSettings, sample_rate_hz: int, n_threads: int) -> Trial:
         """Return the separation of as many frames as are followed at once."""
+        if is_given(settings):
+            return trial_of_given(settings, sample_rate_hz, n_threads)
         frame = GaborFrame(settings.frame, sample_rate_hz)
         return Trial(
             settings=settings,

@@ -63,6 +63,7 @@ class RunFolder:
         sound: format of the stems.
         without: whether, for every instrument, the recording without it is written too.
         group: name of the folder below ``out``; another only where somebody moved a run.
+        parts: names of the instruments' stems, where they are known; counted without.
     """
 
     out: Path
@@ -71,6 +72,7 @@ class RunFolder:
     sound: SoundFormat = SoundFormat()
     without: bool = False
     group: str = METHOD
+    parts: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -91,6 +93,14 @@ class RunFolder:
     def page(self) -> Path:
         """Return the path of the listening page."""
         return self.folder / PAGE
+
+    def names(self, n_instruments: int) -> list[str]:
+        """Return the names of the instruments' stems: those of the parts, or counted from 1.
+
+        >>> RunFolder(out=Path("separated"), track="mix", parts=("oboe",)).names(1)
+        ['oboe']
+        """
+        return list(self.parts) or instrument_names(n_instruments)
 
     def without_names(self, names: Sequence[str]) -> list[str]:
         """Return the names of the recordings without an instrument, if they are wanted.
@@ -193,7 +203,7 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
         OutputError: the file system refuses.
     """
     folder.check()
-    instruments = instrument_names(n_instruments)
+    instruments = folder.names(n_instruments)
     names = (*instruments, RESIDUAL, *folder.without_names(instruments))
     stems = [folder.stem(name) for name in names]
     places = (*stems, folder.picture("mix"))

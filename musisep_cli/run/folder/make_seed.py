@@ -172,7 +172,7 @@ def write(
                 subtype=folder.sound.subtype,
                 gain=content["gain"],
             )
-        paths += write_learned(target, result)
+        paths += write_learned(target, result, folder.parts)
         if method.terms:
             paths.append(target / CURVE)
             write_curve(paths[-1], result.curve, method.terms)

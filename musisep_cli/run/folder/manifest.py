@@ -85,7 +85,9 @@ def _given_files(config: Config) -> Manifest:
     """Return hashes of the files that settings name; what comes with musisep is the version's."""
     digests: Manifest = {}
     for section, key, path in given_files(config.settings):
-        digests.setdefault(section, {})[key] = _digest(f"[{section}] {key}", path)
+        digest, of_section = _digest(f"[{section}] {key}", path), digests.setdefault(section, {})
+        # Of a list of files all count, in its order.
+        of_section[key] = f"{of_section[key]} {digest}" if key in of_section else digest
     return digests
 
 
@@ -168,7 +170,7 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
     refuse_other_seeds(wanted, folder)
     if manifest is not None or any(True for _ in folder.folder.glob("seeds/*/*")):
         return "unfinished"
-    for name in (*layout.instrument_names(run["instruments"]), layout.RESIDUAL):
+    for name in (*folder.names(run["instruments"]), layout.RESIDUAL):
         path = folder.stem(name)
         if os.path.lexists(path):
             raise OutputError(

@@ -24,14 +24,19 @@ DICTIONARY, PITCH, CURVE = "dictionary.json", "pitch.csv", "metrics.csv"
 """Names of the files of the learned dictionary, the pitch tracks and the training curve."""
 
 
-def write_learned(target: Path, result: Result) -> list[Path]:
+def write_learned(target: Path, result: Result, parts: Sequence[str] = ()) -> list[Path]:
     """Write pitch tracks and, if there is one, the dictionary into a folder.
+
+    Args:
+        target: the folder.
+        result: what was found.
+        parts: names of the instruments' stems, where they are not counted.
 
     Returns:
         The files that were written.
     """
     paths = [target / PITCH]
-    _write_pitch(paths[0], result.tracks)
+    _write_pitch(paths[0], result.tracks, parts)
     if result.dictionary is not None:
         paths.append(target / DICTIONARY)
         write_json_atomic(paths[1], dictionary.to_json(torch.from_numpy(result.dictionary)))
@@ -86,8 +91,11 @@ def _cell(value: float) -> float | str:
     return value if math.isfinite(value) else ""
 
 
-def _write_pitch(path: Path, pitch: PitchTracks) -> None:
-    """Write pitch tracks, one row per frame and instrument, instruments counted from 1."""
+def _write_pitch(path: Path, pitch: PitchTracks, parts: Sequence[str]) -> None:
+    """Write pitch tracks, one row per frame and instrument, instruments counted from 1.
+
+    Where stems have the names of parts, a last column holds them.
+    """
     rows = (
         (
             i + 1,
@@ -95,11 +103,13 @@ def _write_pitch(path: Path, pitch: PitchTracks) -> None:
             f"{pitch.f0_hz[i, n]:.3f}",
             f"{pitch.amplitude[i, n]:.6g}",
             int(pitch.on[i, n]),
+            *parts[i : i + 1],
         )
         for n, time_s in enumerate(pitch.times_s)
         for i in range(len(pitch.f0_hz))
     )
-    _write_csv(path, ["instrument", "time_s", "f0_hz", "amplitude", "on"], rows)
+    names = ["stem"] if parts else []
+    _write_csv(path, ["instrument", "time_s", "f0_hz", "amplitude", "on", *names], rows)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

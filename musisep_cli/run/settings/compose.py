@@ -56,10 +56,11 @@ def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
         config = replace(config, settings=completed)
     check_numbers(config)
     method.check(config.settings, n_instruments)
-    if n_instruments > method.most_instruments:
+    most = method.most(config.settings)
+    if n_instruments > most:
         raise ConfigError(
             f"[run] instruments = {n_instruments}: preset {preset} serves 1 to "
-            f"{method.most_instruments} instruments; choose another with --preset"
+            f"{most} instruments; choose another with --preset"
         )
     return config
 
@@ -113,24 +114,27 @@ class Given:
 
     def _anchored(self, sections: Any, section: str, key: str, value: Any) -> Any:
         """Return the value of one setting, made absolute if it is the path of a file."""
-        named = {(at, name) for at, name, _ in named_files(sections)}
         metadata = _metadata(sections, section, key)
-        if (section, key) not in named or not isinstance(value, str):
+        if isinstance(value, list | tuple):
+            return [self._anchored(sections, section, key, entry) for entry in value]
+        if "no_file" not in metadata or not isinstance(value, str):
             return value
         return value if value in metadata["no_file"] else str((self.folder / value).absolute())
 
 
 def named_files(sections: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield section, key and value of every setting that can name a file."""
+    """Yield section, key and value of every setting that can name a file; of a list each."""
     for section in fields(sections):
         part = getattr(sections, section.name)
         for entry in fields(part):
             if "no_file" in entry.metadata:
-                yield section.name, entry.name, getattr(part, entry.name)
+                value = getattr(part, entry.name)
+                for name in value if isinstance(value, tuple) else (value,):
+                    yield section.name, entry.name, name
 
 
 def given_files(sections: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield section, key and path of every file that settings name."""
+    """Yield section, key and path of every file that settings name; of a list each in turn."""
     for section, key, value in named_files(sections):
         if value not in _metadata(sections, section, key)["no_file"]:
             yield section, key, value
@@ -260,7 +264,7 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
     ):
         return value
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    wanted = names.get(kind, "a list of numbers")
+    wanted = names.get(kind, "a list of texts" if str in get_args(kind) else "a list of numbers")
     raise ConfigError(f"{name} = {value!r}: must be {wanted}")
 
 

@@ -11,6 +11,7 @@ from musisep_cli.errors import InputError
 from musisep_cli.evaluation.annotations import (
     GRID_S,
     annotated_tracks,
+    found_names,
     found_tracks,
     read_contour,
     read_notes,
@@ -88,3 +89,11 @@ def test_damaged_notes_name_the_line(tmp_path: Path, text: str, words: str) -> N
     with pytest.raises(InputError, match=words) as caught:
         read_notes(path)
     assert str(path) in str(caught.value)
+
+
+def test_names_of_stems_are_known_where_the_table_has_them(tmp_path: Path) -> None:
+    assert found_names(tmp_path) == {}
+    (tmp_path / "pitch.csv").write_text("instrument,time_s,f0_hz,amplitude,on\n1,0,100,1,1\n")
+    assert found_names(tmp_path) == {}
+    (tmp_path / "pitch.csv").write_text("instrument,time_s,f0_hz,on,stem\n2,0,100,1,violin1\n")
+    assert found_names(tmp_path) == {"violin1": 2}

@@ -19,6 +19,7 @@ VALUES: dict[str, Any] = {
     "--batch-size": 3,
     "--harmonics": 12,
     "--init-dictionary": "d.json",
+    "--pitch": ["score.mid"],
     "--freeze-dictionary": True,
     "--no-decode": True,
 }

@@ -93,3 +93,10 @@ def test_the_tones_are_what_was_decoded_of_the_hypotheses() -> None:
             assert float(played.on[k, instrument]) == float(found.tones.on[place])
             assert played.f0_bins[k, instrument] == found.tones.f0_bins[place]
             assert played.inharmonicity[k, instrument] == found.tones.inharmonicity[place]
+
+
+def test_voices_of_an_instrument_are_its_tones() -> None:
+    blank = torch.zeros(3, 4)
+    notes = NotesAround(Tones(blank, blank, blank), 1, 2)
+    assert notes.instruments.tolist() == [0, 1, 0, 1] * 3
+    assert NotesAround(Tones(blank, blank, blank), 1).instruments.tolist() == [0, 1, 2, 3] * 3

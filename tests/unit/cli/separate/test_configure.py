@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from musisep_cli.cli.separate.configure import configure
-from musisep_cli.errors import ConfigError
+from musisep_cli.errors import ConfigError, InputError
 from musisep_cli.run.settings.config import Config
 
 
@@ -66,3 +66,17 @@ def test_a_mistake_is_said_of_the_file_only_if_it_is_the_file_s(tmp_path: Path) 
 def test_flags_in_vain_are_told() -> None:
     _, warnings = configured(2, {"--no-decode": True}, preset="quick")
     assert warnings[0].startswith("--no-decode has no effect: preset quick does not decode")
+
+
+def test_the_parts_of_a_file_say_how_many_instruments_there_are(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.csv"
+    rows = [f"part{number},0,1,{60 + number}" for number in range(5)]
+    notes.write_text("\n".join(["stem,onset_s,offset_s,midi", *rows]))
+    config, warnings = configured(None, {"--pitch": [str(notes)]})
+    assert (config.preset, config.run.instruments, warnings) == ("standard", 5, [])
+    assert config.settings.pitch.files == (str(notes),)
+    assert configured(5, {"--pitch": [str(notes)]})[0] == config
+    _, warnings = configured(2, {"--pitch": [str(notes)]}, preset="quick")
+    assert warnings == ["--pitch has no effect: preset quick has no such setting"]
+    with pytest.raises(InputError, match="cannot be read"):
+        configured(None, {"--pitch": [str(tmp_path / "none.csv")]})

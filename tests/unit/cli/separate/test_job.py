@@ -39,3 +39,11 @@ def test_a_track_s_folder_has_the_names_and_the_format_that_were_asked_for() -> 
     assert folder.stem("residual") == Path("out/musisep/residual.flac")
     assert folder.without_names(["instrument-1"]) == ["without-instrument-1"]
     assert folder.folder == Path("out/musisep/mix")
+
+
+def test_stems_take_the_names_of_the_parts(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.csv"
+    notes.write_text("stem,onset_s,offset_s,midi\noboe,0,1,60\n")
+    known = job(config=compose("lasso", {"pitch": {"files": [str(notes)]}}))
+    assert known.folder("mix").names(1) == ["oboe"]
+    assert job().folder("mix").parts == ()

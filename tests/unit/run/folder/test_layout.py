@@ -81,3 +81,10 @@ def test_a_finished_run_is_found_from_its_folder(tmp_path: Path, track: str, tem
     assert [found.stem(name) for name in names] == [folder.stem(name) for name in names]
     assert (found.folder, found.sound) == (folder.folder, sound)
     assert found_at(folder.folder, {**manifest, "files": ["elsewhere/a.flac"]}) is None
+
+
+def test_stems_have_the_names_of_parts_that_are_known() -> None:
+    folder = RunFolder(out=Path("out"), track="mix", without=True, parts=("oboe", "horn"))
+    assert folder.names(2) == ["oboe", "horn"]
+    assert folder.without_names(folder.names(2)) == ["without-oboe", "without-horn"]
+    assert RunFolder(out=Path("out"), track="mix").names(2) == ["instrument-1", "instrument-2"]

@@ -51,3 +51,16 @@ def test_of_a_file_with_another_name_only_the_name_is_told(tmp_path: Path) -> No
 
 def test_the_weights_inside_the_package_are_no_given_file() -> None:
     assert identity(compose("standard"))["given_files"] == {}
+
+
+def test_of_several_files_all_count_in_their_order(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "ab"]
+    for path in paths:
+        path.write_text(path.name)
+    config = compose("standard", {"pitch": {"files": [str(path) for path in paths]}})
+    then = identity(config)
+    for path, other in zip(paths, reversed(paths), strict=True):
+        path.write_text(other.name)  # the two change places
+    assert differences.differences(then, identity(config)) == [
+        "[pitch] files holds something else than then"
+    ]

@@ -39,3 +39,10 @@ def test_a_term_that_was_never_finite_stays_empty(tmp_path: Path) -> None:
         ["iteration", "loss", "pitch", "n_skipped"],
         ["3", "0.5", "", "1"],
     ]
+
+
+def test_the_names_of_parts_stand_beside_their_pitch(tmp_path: Path) -> None:
+    write_learned(tmp_path, result(), ("oboe", "horn"))
+    found = rows(tmp_path / "pitch.csv")
+    assert found[0] == ["instrument", "time_s", "f0_hz", "amplitude", "on", "stem"]
+    assert [row[5] for row in found[1:]] == ["oboe", "horn", "oboe", "horn"]

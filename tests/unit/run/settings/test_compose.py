@@ -134,3 +134,14 @@ def test_a_file_that_holds_no_settings_is_refused(
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read \(No such file.*give a TOML file"):
         read_settings(tmp_path / "nowhere.toml")
+
+
+def test_of_a_list_of_files_each_is_meant_from_the_file_that_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[pitch]\nfiles = ["a.csv", "/b.csv"]\n')
+    anchored = read_settings(path).anchored("standard")
+    assert anchored == {"pitch": {"files": [str(tmp_path / "a.csv"), "/b.csv"]}}
+    named = list(given_files(compose("standard", anchored).settings))
+    assert named == [("pitch", "files", str(tmp_path / "a.csv")), ("pitch", "files", "/b.csv")]
+    with pytest.raises(ConfigError, match=r"\[pitch\] files = 'a': must be a list of texts"):
+        compose("standard", {"pitch": {"files": "a"}})

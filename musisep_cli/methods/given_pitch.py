@@ -1,0 +1,179 @@
+"""Given pitch: separation where the notes are known, for all methods that end in tones.
+
+Nothing is listened to and nothing decided: the tones are there, and become stems.
+
+Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from musisep_cli.errors import ConfigError
+from musisep_cli.frames.gabor import FrameConfig, GaborFrame
+from musisep_cli.frames.spectra import Spectra
+from musisep_cli.machine.threads import Threads, threads_of_operations
+from musisep_cli.methods.method import AsSettings, Result, Trial, Work, setting
+from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.players.given.by_score import PitchConfig, known_tones, of_loudest, score_of
+from musisep_cli.sound.recording import Recording
+from musisep_cli.stems.fitting import FOLLOWED_FRAMES
+from musisep_cli.stems.of_tones import of_tones
+from musisep_cli.stems.one_window import ResynthesisConfig
+from musisep_cli.tones.dictionary import DictionaryConfig
+from musisep_cli.tones.notes import NotesAround
+from musisep_cli.tones.objective import ObjectiveConfig
+from musisep_cli.tones.tracks import pitch_tracks
+
+MAX_PARTS = 16
+"""Largest number of parts: of that many a tone each is fitted to a frame."""
+
+
+WRITTEN_REACH = 8
+"""Frames to both sides, at least, from which a written note sounds into a frame: 85 ms. A decoded
+note begins and ends where its sound does, a written one somewhere near."""
+GIVEN_FLAGS: Mapping[str, AsSettings] = {"--pitch": setting("pitch", "files")}
+"""The flag that every method heeds that ends in tones."""
+START = "from the notes that are given"
+"""What such a method starts from, in words."""
+
+
+class ToneSettings(Protocol):
+    """The sections that every method has that ends in tones."""
+
+    @property
+    def pitch(self) -> PitchConfig:
+        """What is known beforehand."""
+
+    @property
+    def frame(self) -> FrameConfig:
+        """The representation."""
+
+    @property
+    def dictionary(self) -> DictionaryConfig:
+        """How the dictionary starts."""
+
+    @property
+    def objective(self) -> ObjectiveConfig:
+        """How well the recording is explained."""
+
+    @property
+    def decoding(self) -> DecodingConfig:
+        """How far notes reach into the frames around."""
+
+    @property
+    def resynthesis(self) -> ResynthesisConfig:
+        """How tones become stems."""
+
+
+def is_given(settings: ToneSettings) -> bool:
+    """Return whether settings name files with the notes."""
+    return bool(settings.pitch.files)
+
+
+def part_names(settings: ToneSettings) -> tuple[str, ...]:
+    """Return the names of the parts that the files of the settings hold; none without files.
+
+    Raises:
+        InputError: one of the files cannot be used.
+    """
+    return score_of(settings.pitch).names if is_given(settings) else ()
+
+
+def check_parts(settings: ToneSettings, n_instruments: int) -> None:
+    """Refuse a number of instruments that is not that of the parts.
+
+    Raises:
+        ConfigError: it is another one.
+        InputError: one of the files cannot be used.
+    """
+    names = part_names(settings)
+    if names and len(names) != n_instruments:
+        raise ConfigError(
+            f"--pitch holds {len(names)} parts ({', '.join(names)}), and the number of instruments "
+            f"is {n_instruments}: leave -n out, or give the notes of as many parts"
+        )
+
+
+def trial_of_given(settings: Any, sample_rate_hz: int, n_threads: int) -> Trial:
+    """Return a trial of as many frames as are followed at once.
+
+    It is of made-up sound: the notes are taken as they are, whether they fit or not.
+    """
+    frame = GaborFrame(settings.frame, sample_rate_hz)
+    return Trial(
+        settings=replace(settings, pitch=replace(settings.pitch, align=False)),
+        hop_s=frame.hop_samples / sample_rate_hz,
+        n_frames=min(n_threads, 2) * FOLLOWED_FRAMES,
+        n_steps=0,
+        may_stop=False,
+    )
+
+
+def without_effect(flags: Sequence[str]) -> dict[str, str]:
+    """Return the flags that change nothing where the notes are given, each with the reason."""
+    return dict.fromkeys(flags, "neither listens nor decides where the notes are given")
+
+
+def separate_given(recording: Recording, settings: ToneSettings, work: Work, stage: str) -> Result:
+    """Turn the notes that files tell of into stems.
+
+    Args:
+        recording: what is separated.
+        settings: of the method.
+        work: what the run lends.
+        stage: the stage before the stems, to which an interrupted run goes back.
+
+    Raises:
+        KeyboardInterrupt: the work was stopped.
+        InputError: a file cannot be used, or tells nothing of this recording.
+        OutputError: the disk is full.
+    """
+    n_threads = work.n_threads if work.device.type == "cpu" else 1
+    with threads_of_operations(1), closing(Threads(n_threads)) as threads, torch.no_grad():
+        frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
+        spectra = Spectra(recording, frame)
+        work.take_up()
+        n_frames = len(spectra)
+
+        def reached(n_done: int) -> None:
+            """Tell how many frames are done, and end the work here if that is wanted."""
+            work.tell(stage, n_done, n_frames)
+            work.pause(stage, 0, n_frames)  # nothing of it is kept: it takes a moment
+
+        known = known_tones(
+            settings.pitch, spectra, recording.start_s, settings.dictionary, reached
+        )
+        n_instruments = known.dictionary.shape[1]
+        # Column k holds a voice of instrument k mod their number.
+        players = np.arange(known.tones[:1].on.shape[1]) % n_instruments
+        least = WRITTEN_REACH if known.is_written else 0
+        reach = max(settings.decoding.note_reach, least)
+        work.tell(stage, n_frames, n_frames)
+        for note in known.notes:
+            work.tell(stage, n_frames, n_frames, note=note)
+        work.pause(stage, n_frames, n_frames)
+        stems, transcript = of_tones(
+            NotesAround(known.tones, reach, players),
+            spectra,
+            known.dictionary,
+            settings.resynthesis,
+            objective=settings.objective,
+            threads=threads,
+            shelve=work.shelve,
+            offer=work.hold(stage, n_frames, n_frames),
+            reached=lambda n_done: work.tell("resynthesis", n_done, n_frames),
+        )
+    played = of_loudest(transcript, n_instruments)
+    return Result(
+        stems=stems,
+        tracks=pitch_tracks(played, frame, recording.n_samples, spectra.gain),
+        objective=float(transcript.objective.to(torch.float64).mean()),
+        dictionary=known.dictionary.cpu().numpy(),
+    )

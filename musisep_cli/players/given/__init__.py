@@ -1,0 +1,1 @@
+"""Given: from the notes that are known beforehand to the tones of every frame."""
