@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.evaluation.metrics import PitchTrack
-from musisep_cli.score.tables import (
+from musisep_cli.sound.score.tables import (
     ListedNote,
     columns_of,
     names_of_run,

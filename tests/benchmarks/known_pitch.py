@@ -20,9 +20,9 @@ import typer
 from musisep_cli.machine.process import keep_freed_memory
 from musisep_cli.run.in_memory import separate_recording
 from musisep_cli.run.settings.compose import compose, resolved
-from musisep_cli.score.part import Part
-from musisep_cli.score.reading import read_score
 from musisep_cli.sound.recording import Recording
+from musisep_cli.sound.score.part import Part
+from musisep_cli.sound.score.reading import read_score
 from tests.benchmarks.quality import DATA, Stems, mean_scores, references
 from tests.signals import singers
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.players.given.salience import LOWEST_SEMITONE, STEPS, Grid, Map, roll
-from musisep_cli.score.part import Part, Values
+from musisep_cli.sound.score.part import Part, Values
 
 LARGEST_MISTUNING = 7
 """Steps of the grid up and down within which the tuning is looked for: 1.4 semitones, for A = 415

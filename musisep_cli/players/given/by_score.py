@@ -21,8 +21,8 @@ from musisep_cli.players.given.alignment import aligned
 from musisep_cli.players.given.onsets import mended, without_overlaps
 from musisep_cli.players.given.salience import salience
 from musisep_cli.players.given.tones import KnownTones, set_tones
-from musisep_cli.score.part import KnownNote, Part
-from musisep_cli.score.reading import Score, read_score
+from musisep_cli.sound.score.part import KnownNote, Part
+from musisep_cli.sound.score.reading import Score, read_score
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.tones import Tones
 from musisep_cli.tones.tracks import Transcript

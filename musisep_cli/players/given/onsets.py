@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.players.given.salience import N_HARMONICS
 from musisep_cli.players.path import go_on
-from musisep_cli.score.part import KnownNote, Part, Values
+from musisep_cli.sound.score.part import KnownNote, Part, Values
 from musisep_cli.tones.joint_fit import comb_strength
 from musisep_cli.tones.peaks import magnitude
 

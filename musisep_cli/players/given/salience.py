@@ -26,7 +26,7 @@ from torch import Tensor
 
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra, audible
-from musisep_cli.score.part import Part
+from musisep_cli.sound.score.part import Part
 from musisep_cli.tones.peaks import magnitude
 
 Map: TypeAlias = NDArray[np.floating[Any]]

@@ -32,7 +32,7 @@ from torch import Tensor
 from musisep_cli.frames.framewise import BLOCK_FRAMES, stretches
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.players.hypotheses import TIKHONOV
-from musisep_cli.score.part import KnownNote, Values
+from musisep_cli.sound.score.part import KnownNote, Values
 from musisep_cli.tones.joint_fit import (
     LOWEST_WIDTHS,
     JointFit,

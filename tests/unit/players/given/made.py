@@ -6,8 +6,8 @@ import numpy as np
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.spectra import Spectra
-from musisep_cli.score.part import KnownNote, Part
 from musisep_cli.sound.recording import Recording
+from musisep_cli.sound.score.part import KnownNote, Part
 from tests.signals import (
     CLARINET_MELODY,
     CLARINET_NOTE_S,

@@ -5,7 +5,7 @@ import pytest
 
 from musisep_cli.players.given.alignment import Alignment, aligned
 from musisep_cli.players.given.salience import salience
-from musisep_cli.score.part import Part, Values
+from musisep_cli.sound.score.part import Part, Values
 from tests.unit.players.given.made import LENGTH_S, parts, spectra
 
 

@@ -16,7 +16,7 @@ from musisep_cli.players.given.by_score import (
     of_loudest,
 )
 from musisep_cli.players.given.tones import KnownTones
-from musisep_cli.score.part import KnownNote, Part
+from musisep_cli.sound.score.part import KnownNote, Part
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.tones import Tones
 from musisep_cli.tones.tracks import Transcript

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musisep_cli.players.given.onsets import LEGATO_S, mended, without_overlaps
-from musisep_cli.score.part import KnownNote, Part
+from musisep_cli.sound.score.part import KnownNote, Part
 from tests.signals import CLARINET, harmonic_tone
 from tests.unit.players.given.made import RATE_HZ, spectra_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musisep_cli.players.given.salience import STEPS, Grid, pitches, roll, salience
-from musisep_cli.score.part import KnownNote, Part
+from musisep_cli.sound.score.part import KnownNote, Part
 from tests.signals import CLARINET, FLUTE, harmonic_tone
 from tests.unit.players.given.made import RATE_HZ, spectra_of
 

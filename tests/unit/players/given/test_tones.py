@@ -6,7 +6,7 @@ import torch
 
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.players.given.tones import KnownTones, set_tones
-from musisep_cli.score.part import KnownNote, Values
+from musisep_cli.sound.score.part import KnownNote, Values
 from musisep_cli.tones.tones import pitch_semitones
 from tests.signals import CLARINET, FLUTE, Signal, harmonic_tone, time_axis_s
 from tests.unit.players.given.made import RATE_HZ, spectra_of

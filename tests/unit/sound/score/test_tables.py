@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from musisep_cli.errors import InputError
-from musisep_cli.score.tables import columns_of, names_of_run, numbers, read_notes, read_rows
+from musisep_cli.sound.score.tables import columns_of, names_of_run, numbers, read_notes, read_rows
 
 
 def written(folder: Path, text: str) -> Path:

@@ -16,7 +16,7 @@ import numpy as np
 from mido.midifiles.meta import KeySignatureError
 
 from musisep_cli.errors import InputError
-from musisep_cli.score.part import KnownNote, Part
+from musisep_cli.sound.score.part import KnownNote, Part
 
 DRUMS = 9
 """Channel of the drums, counted from 0."""

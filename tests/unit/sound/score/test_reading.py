@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from musisep_cli.errors import InputError
-from musisep_cli.score.reading import read_score
+from musisep_cli.sound.score.reading import read_score
 
 NOTES = "stem,onset_s,offset_s,midi\nflute,0,1,69\ncello,0.5,2,45\nflute,1,2,71\n"
 RUN = """instrument,time_s,f0_hz,amplitude,on

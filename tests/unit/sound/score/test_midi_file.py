@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from musisep_cli.errors import InputError
 from musisep_cli.inspection.midi import to_midi
 from musisep_cli.inspection.note_list import Note
-from musisep_cli.score.midi_file import read_midi
+from musisep_cli.sound.score.midi_file import read_midi
 
 
 def saved(folder: Path, *tracks: list[mido.Message], quarter: int = 480) -> Path:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from musisep_cli.errors import InputError
-from musisep_cli.score.midi_file import read_midi
-from musisep_cli.score.part import KnownNote, Part, Values, notes_of_track, stem_names
-from musisep_cli.score.tables import columns_of, names_of_run, numbers, read_notes, read_rows
 from musisep_cli.sound.pitch import midi_number
+from musisep_cli.sound.score.midi_file import read_midi
+from musisep_cli.sound.score.part import KnownNote, Part, Values, notes_of_track, stem_names
+from musisep_cli.sound.score.tables import columns_of, names_of_run, numbers, read_notes, read_rows
 
 LOWEST_HZ, HIGHEST_HZ = 20.0, 4000.0
 """Bounds of a pitch in Hz; the frequencies beyond are none of a melody, and mostly a mistake."""
