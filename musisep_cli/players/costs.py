@@ -10,9 +10,14 @@ w = min(1, sqrt(x)) at the level x relative to the usual one, and 0 where it is 
                           + weight_rest sum_m (1 - w_m)),                                       (1)
     timbre   = weight_timbre (d / 2) (min(e / r, 8) - 1),                                       (2)
     register = weight_register min(z^2 / 2 + log(s / 4), 8),  z = (pitch - mean) / s,          (3)
-    order    = -weight_order sum_(m above m') min(w_m, w_m') log q[i_m, i_m'],                  (4)
+    order    = -weight_order sum_(m above m') min(w_m, w_m') log q[i_m, i_m'] / (v - 1),        (4)
     state    = evidence + sum_m w_m (timbre + register) + order,                                (5)
     leap     = weight_leap min(w, w') min(log(1 + semitones / leap_scale), leap_limit).         (6)
+
+The rest of the timbre's -log p is the same for all tones. It does not count in the choice of a path,
+but does where paths with other instruments are compared, for each tone w times
+
+    unlikeness = weight_timbre (3 / 2) log r.                                                   (7)
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``v`` voices (as
 many), ``i`` instruments, ``a`` assignments of tones to voices, ``h`` harmonics, those of all
@@ -33,8 +38,10 @@ MOST_NATS = 8.0
 """Most that a tone's register counts before its weight, and how many times as far as usual its
 timbre may be at most: a few tones unlike the instrument's others are allowed."""
 USUAL_SPREAD = 4.0
-"""Standard deviation of an instrument's pitch in semitones at which a tone at its mean costs nothing:
-with a register that is narrower a tone is rather taken for real, with a wider one for none."""
+"""Standard deviation of an instrument's pitch, in semitones, at which a tone at its mean costs
+nothing: in a narrower register it is rather taken for real, in a wider one rather for none."""
+USUAL_DIMENSIONS = 3.0
+"""d where different instruments are compared: with their own, those of many dimensions would win."""
 TINY = 1e-12
 """Least loudness by which anything is divided."""
 
@@ -176,6 +183,12 @@ def of_tones(frames: Weighed, instruments: Instruments, config: DecodingConfig) 
     trusted = config.weight_register * instruments.trust_in_lines
     cost: Array = config.weight_timbre * timbre + trusted * register
     return frames.weights[..., None] * cost
+
+
+def unlikeness(instruments: Instruments, config: DecodingConfig) -> float:
+    """Return (7), the cost of a tone that follows from how unlike an instrument's tones are."""
+    spread = instruments.timbre_spread
+    return config.weight_timbre * 0.5 * USUAL_DIMENSIONS * float(np.log(spread))
 
 
 def distances(timbres: Array, of_instruments: Array) -> Array:

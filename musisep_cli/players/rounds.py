@@ -52,6 +52,9 @@ from musisep_cli.tones.timbre import Timbres, comb_of, learn_timbres
 N_ROUNDS = 3
 """Number of rounds that are reported: decoded, further hypotheses found, decoded again."""
 
+JUDGED_TRUST = 0.7
+"""Trust in lines with which decodings are compared that were made with different ones."""
+
 Widen: TypeAlias = Callable[[Framewise[Hypotheses], Decoding], Framewise[Hypotheses]]
 """Takes hypotheses and what was chosen of them, and returns the hypotheses with further ones."""
 
@@ -151,7 +154,7 @@ class Rounds:
         for part in excerpt.parts:
             kept.add(found[part].only(excerpt.hypotheses[part]))
         chosen, heard = kept.joined(), torch.cat([spectra[part] for part in excerpt.parts])
-        tried = [self._again(chosen, heard, first.trusting(1.0)) for first in decodings]
+        tried = [self._again(chosen, heard, first.trusting(JUDGED_TRUST)) for first in decodings]
         best = min(range(len(tried)), key=lambda number: tried[number].cost)
         return tried[best].trusting(decodings[best].instruments.trust_in_lines)
 

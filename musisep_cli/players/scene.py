@@ -17,7 +17,7 @@ import numpy as np
 
 from musisep_cli.frames.framewise import Derived, Framewise, stretches
 from musisep_cli.frames.spool import Spool
-from musisep_cli.players.costs import Candidates, DecodingConfig, Weighed, distances
+from musisep_cli.players.costs import Candidates, DecodingConfig, Weighed, distances, unlikeness
 from musisep_cli.players.instruments import (
     Array,
     Choice,
@@ -124,7 +124,11 @@ class Scene:
             heard = frames.timbres[frame, 0, way].astype(np.float64)
             misfit = distances(frames.timbres, timbres_of(self._by_instrument(heard)))
             tones.append(ways[by_assignment(misfit, self.voices)[:, 0].argmin(1)])
-        return [self._learn(first, choice, trust) for trust in TRUST_IN_LINES for choice in tones]
+        return [
+            self._learn(first, choice, self._played(first, choice), trust)
+            for trust in TRUST_IN_LINES
+            for choice in tones
+        ]
 
     def path_of_anyone(self) -> Choice:
         """Return the hypotheses of the cheapest path as if one instrument played all, ``[n]``."""
@@ -177,7 +181,10 @@ class Scene:
         path, cost = self._cheapest(states, self.voices)
         hypotheses, assignments = np.divmod(path, len(self.voices.assignments))
         tones = self.voices.assignments[assignments]
-        learned = self._learn(hypotheses, tones, instruments.trust_in_lines)
+        played = self._played(hypotheses, tones)
+        # What the path could not choose, but tells one set of instruments from another.
+        cost += unlikeness(instruments, self.config) * float(played[0].sum())
+        learned = self._learn(hypotheses, tones, played, instruments.trust_in_lines)
         return Decoding(hypotheses, tones, self.voices, learned, cost)
 
     def stranded(self, found: Decoding) -> Decoding:
@@ -197,10 +204,12 @@ class Scene:
         with closing(self.scratch()) as before:
             return cheapest_path(Derived(range(self.n_frames), stretch), before)
 
-    def _learn(self, hypotheses: Choice, tones: Choice, trust: float) -> Instruments:
-        """Learn what every instrument is like from what its voices play; lines as trusted."""
+    def _learn(
+        self, hypotheses: Choice, tones: Choice, played: tuple[Array, Array, Array], trust: float
+    ) -> Instruments:
+        """Learn what every instrument is like from what is ``_played``; lines as trusted."""
         players = self.voices.players
-        weights, semitones, sums = self._played(hypotheses, tones)
+        weights, semitones, sums = played
         timbres = timbres_of(sums)
         distance = self._distances(hypotheses, tones, timbres)
 

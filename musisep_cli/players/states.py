@@ -79,7 +79,8 @@ def states_of(
     names = _least(costs, FIRST_KEPT * config.states)
     states = States.named(frames, voices, names, np.take_along_axis(costs, names, 1))
     order = of_order(states.pitch, states.weights, voices.players, instruments.above)
-    trusted = config.weight_order * instruments.trust_in_lines
+    # Every tone is in a pair with every other: it counts once, however many there are.
+    trusted = config.weight_order * instruments.trust_in_lines / max(voices.n_voices - 1, 1)
     return states.plus(trusted * order).cheapest(config.states)
 
 
