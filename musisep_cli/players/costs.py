@@ -14,8 +14,8 @@ w = min(1, sqrt(x)) at the level x relative to the usual one, and 0 where it is 
     state    = evidence + sum_m w_m (timbre + register) + order,                                (5)
     leap     = weight_leap min(w, w') min(log(1 + semitones / leap_scale), leap_limit).         (6)
 
-The rest of the timbre's -log p is the same for all tones. It does not count in the choice of a path,
-but does where paths with other instruments are compared, for each tone w times
+The rest of the timbre's -log p is the same for all tones. It has no say in the choice of a path,
+but has where paths with other instruments are compared, for each tone w times
 
     unlikeness = weight_timbre (3 / 2) log r.                                                   (7)
 
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ USUAL_SPREAD = 4.0
 """Standard deviation of an instrument's pitch, in semitones, at which a tone at its mean costs
 nothing: in a narrower register it is rather taken for real, in a wider one rather for none."""
 USUAL_DIMENSIONS = 3.0
-"""d where different instruments are compared: with their own, those of many dimensions would win."""
+"""d where other instruments are compared: with their own d, those of many dimensions would win."""
 TINY = 1e-12
 """Least loudness by which anything is divided."""
 
@@ -241,7 +242,7 @@ def of_leaps(pitch: Array, weights: Array, config: DecodingConfig, players: Choi
     scale, limit = np.float32(config.leap_scale_semitones), np.float32(config.leap_limit)
     pitch, weights = pitch.astype(np.float32), weights.astype(np.float32)
 
-    def leap(before: int, after: int) -> Array:
+    def leap(before: Any, after: Any) -> Array:
         """Return the leap between two voices, ``[n - 1, p, p]``."""
         semitones = pitch[:-1, :, None, before] - pitch[1:, None, :, after]
         size: Array = np.minimum(np.log1p(np.abs(semitones, out=semitones) / scale), limit)
@@ -253,7 +254,7 @@ def of_leaps(pitch: Array, weights: Array, config: DecodingConfig, players: Choi
             (voice,) = voices
             # A leap to or from a tone that is hardly heard costs little.
             heard = np.minimum(weights[:-1, :, None, voice], weights[1:, None, :, voice])
-            total += leap(voice, voice) * heard
+            total = total + leap(voice, voice) * heard
             continue
         from_nearest = np.full((len(voices), *total.shape), limit, np.float32)
         to_nearest = from_nearest.copy()

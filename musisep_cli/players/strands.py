@@ -10,6 +10,7 @@ Axes: ``n`` frames, ``v`` voices of all instruments in a row.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from musisep_cli.players.instruments import Array, Choice
@@ -43,7 +44,7 @@ def strands(semitones: Array, weights: Array, players: Choice) -> Choice:
     return order
 
 
-def _of_instrument(semitones: Array, sounding: Array) -> Choice:
+def _of_instrument(semitones: Array, sounding: NDArray[np.bool_]) -> Choice:
     """Return the same for the voices of one instrument, ``[n, v]``."""
     n_frames, n_voices = semitones.shape
     order = np.tile(np.arange(n_voices), (n_frames, 1))

@@ -20,6 +20,7 @@ from musisep_cli.players.held_notes import Held, held_tones, with_held
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.players.rounds import Rounds
 from musisep_cli.players.scene import Decoding
+from musisep_cli.players.voices import Voices
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.objective import ObjectiveConfig
@@ -105,6 +106,7 @@ def test_a_note_that_its_frames_do_not_show_is_held() -> None:
     def on(widen: object) -> np.ndarray:
         rounds = Rounds(
             frame=FRAME,
+            voices=Voices.single(2),
             config=DecodingConfig(),
             dictionary=DictionaryConfig(n_harmonics=8),
             seed=0,

@@ -200,7 +200,7 @@ def one_register(seed: int) -> tuple[Hypotheses, Tensor, NDArray[np.int64]]:
     return found, torch.from_numpy(spectra.sum(1)).to(torch.complex64), order
 
 
-@pytest.mark.parametrize("seed", [7, 8, 13])
+@pytest.mark.parametrize("seed", [11, 14])
 def test_labels_that_mix_up_two_instruments_of_one_register_are_told_by_their_timbres(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,9 +11,9 @@ from torch.testing import assert_close
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.decoded import Decoded
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses
-from musisep_cli.players.path import Decoding
 from musisep_cli.players.worth import LEAST_WORTH, Worth, n_with_own_tones, of_fewer, with_silent
 from musisep_cli.tones.tones import Tones
+from tests import decodings
 
 CONFIG = DecodingConfig(least_own=0.35)
 N_FRAMES, N_HARMONICS = 400, 3
@@ -105,18 +105,13 @@ def test_sets_of_fewer_tones_keep_those_that_sound() -> None:
 
 def test_silent_instruments_play_nothing() -> None:
     found = of_fewer(hypotheses(torch.tensor([0.5, 0.01, 0.01]), n_frames=5), 1)
-    decoding = Decoding(
-        hypotheses=np.ones(5, np.int64),
-        tones=np.zeros((5, 1), np.int64),
-        timbres=np.ones((1, N_HARMONICS)),
-        register_semitones=np.array([60.0]),
-        spread_semitones=np.array([2.0]),
-        cost=1.0,
+    decoding = decodings.decoding(
+        np.ones(5, np.int64), np.zeros((5, 1), np.int64), np.ones((1, N_HARMONICS))
     )
     wide, padded = with_silent(found, decoding, 3)
     played = Decoded(wide, padded)
     assert_array_equal(played[:].on.numpy(), [[1.0, 0.0, 0.0]] * 5)
     assert_array_equal(played.loudness(slice(None)).numpy(), [[1.0, 0.0, 0.0]] * 5)
-    assert padded.timbres.shape == (3, N_HARMONICS)
-    assert not padded.timbres[1:].any()
+    assert padded.instruments.timbres.shape == (3, N_HARMONICS)
+    assert not padded.instruments.timbres[1:].any()
     assert_array_equal(padded.ordered(np.array([2, 0, 1])).tones[:, 1], decoding.tones[:, 0])

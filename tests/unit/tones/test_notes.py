@@ -97,6 +97,6 @@ def test_the_tones_are_what_was_decoded_of_the_hypotheses() -> None:
 
 def test_voices_of_an_instrument_are_its_tones() -> None:
     blank = torch.zeros(3, 4)
-    notes = NotesAround(Tones(blank, blank, blank), 1, 2)
+    notes = NotesAround(Tones(blank, blank, blank), 1, np.array([0, 1, 0, 1]))
     assert notes.instruments.tolist() == [0, 1, 0, 1] * 3
     assert NotesAround(Tones(blank, blank, blank), 1).instruments.tolist() == [0, 1, 2, 3] * 3

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from musisep_cli.players.costs import Costs, DecodingConfig, Weighed
+from musisep_cli.players.costs import DecodingConfig, Weighed, of_leaps
 from musisep_cli.run.in_memory import separate
 from tests.signals import harmonic_tone
 from tests.unit.players.test_path import candidates, label_tones
@@ -36,8 +36,10 @@ def test_leaps_cost_nothing_without_time_and_something_with_it() -> None:
     generator = np.random.default_rng(0)
     given = candidates(generator.uniform(40, 90, (6, 2)), generator.random((6, 2, 8)))
     weighed = Weighed.of(given, CONFIG, 1.0)
-    with_time = Costs(CONFIG, 2).of_leaps(weighed)
-    without = Costs(replace(CONFIG, over_time=False), 2).of_leaps(weighed)
+    with_time, without = (
+        of_leaps(weighed.pitch, weighed.weights, config, np.arange(2))
+        for config in (CONFIG, replace(CONFIG, over_time=False))
+    )
     assert without.shape == with_time.shape
     assert not without.any()
     assert with_time.max() > 0
