@@ -18,7 +18,11 @@ opposite polarity."""
 
 @pytest.mark.parametrize(
     ("gains", "min_sdr_db", "min_sir_db"),
-    [(MONO, 9.0, 20.0), (PANNED, 22.0, 42.0), (OPPOSITE, 30.0, 50.0)],
+    [
+        (MONO, 9.0, 20.0),
+        (PANNED, 22.0, 42.0),
+        pytest.param(OPPOSITE, 30.0, 50.0, marks=pytest.mark.slow),
+    ],
 )
 def test_a_recorder_and_a_violin_are_separated(
     repository: Path, gains: list[list[float]], min_sdr_db: float, min_sir_db: float
