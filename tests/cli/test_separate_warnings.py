@@ -130,7 +130,7 @@ def test_threads_that_do_not_train_do_not_crowd(
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
     run = {"instruments": 2, "seeds": 2, "threads": 2}
     config = compose("standard", {"run": run, "training": {"iterations": iterations}})
-    job = SimpleNamespace(jobs=2, device=torch.device("cpu"), config=config)
+    job = SimpleNamespace(jobs=2, device=torch.device("cpu"), config=config, where="")
     assert len(of_crowding(job)) == iterations
 
 
