@@ -34,6 +34,7 @@ from musisep_cli.players.held_notes import Held, with_held
 from musisep_cli.players.hypotheses import Hypotheses
 from musisep_cli.players.rounds import Rounds
 from musisep_cli.players.scene import Decoding
+from musisep_cli.players.voices import Voices
 from musisep_cli.run.settings.compose import compose, resolved
 from musisep_cli.run.settings.config import Config
 from musisep_cli.stems.fitting import Fitter
@@ -156,6 +157,7 @@ class _Scene:
             started = time.monotonic()
             rounds = Rounds(
                 frame=self.frame,
+                voices=Voices.single(len(self.reference)),
                 config=config.settings.decoding,
                 dictionary=config.settings.dictionary,
                 seed=seed,
