@@ -18,6 +18,8 @@ from musisep_cli.tones.tones import NOTE_SEMITONES
 
 TAKEN_OVER = 100.0
 """Semitones by which a voice that holds a note is further away from every other note."""
+AS_GIVEN = 1e-6
+"""Semitones by which a voice is nearer to the tone in its own column, taken among equals."""
 
 
 def strands(semitones: Array, weights: Array, players: Choice) -> Choice:
@@ -49,12 +51,12 @@ def _of_instrument(semitones: Array, sounding: NDArray[np.bool_]) -> Choice:
     n_frames, n_voices = semitones.shape
     order = np.tile(np.arange(n_voices), (n_frames, 1))
     last = np.full(n_voices, semitones[sounding].mean() if sounding.any() else 0.0)
-    held = np.zeros(n_voices, bool)
+    held, elsewhere = np.zeros(n_voices, bool), ~np.eye(n_voices, dtype=bool)
     for frame in range(n_frames):
         now, on = semitones[frame], sounding[frame]
         distance = np.abs(now - last[:, None])  # voices, tones
         another = held[:, None] & (distance > NOTE_SEMITONES)
-        cost = np.where(on, distance + TAKEN_OVER * another, 0.0)
+        cost = np.where(on, distance + TAKEN_OVER * another, 0.0) + AS_GIVEN * elsewhere
         _, order[frame] = linear_sum_assignment(cost)
         held = on[order[frame]]
         last = np.where(held, now[order[frame]], last)
