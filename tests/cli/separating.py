@@ -14,10 +14,9 @@ from typer.testing import CliRunner, Result
 
 from musisep_cli import pictures
 from musisep_cli.cli.app import app
-from musisep_cli.cli.separate import run
+from musisep_cli.cli.separate import run, units
 from musisep_cli.inspection.estimate import Measured
 from musisep_cli.methods import registry
-from musisep_cli.run.folder.layout import PAGE
 from musisep_cli.run.settings.config import Config
 from tests.signals import pure_tone
 
@@ -95,7 +94,8 @@ def invoke(
         if not drawn:
             patches.enter_context(patch.object(pictures, "write_spectrogram", _draw_nothing))
         if not paged:
-            patches.enter_context(patch.object(run, "write_page", _write_nothing))
+            for place in (run, units):
+                patches.enter_context(patch.object(place, "write_page", _write_nothing))
         if not timed:
             patches.enter_context(patch.object(Measured, "of", _measure_nothing))
         return CliRunner().invoke(app, ["separate", *map(str, arguments)])
@@ -152,17 +152,12 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, without the times taken and the input's place.
-
-    Of a listening page only that it is there: most tests have a stub in its place.
-    """
+    """Every file below a folder, without the times taken and the input's place."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): _without_times(path) for path in files}
 
 
 def _without_times(path: Path) -> bytes:
-    if path.name == PAGE:
-        return b""
     if path.name not in ("manifest.json", "seed.json"):
         return path.read_bytes()
     document: dict[str, Any] = json.loads(path.read_text())

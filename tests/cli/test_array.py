@@ -56,7 +56,7 @@ def start(
 def alone(folder: Path, *, seeds: int) -> dict[str, bytes]:
     """Every file that one command for all writes."""
     flags = ("-n", 2, "--preset", PacedMethod.name, "--cpu", "--threads", 1, "--seeds", seeds)
-    result = invoke(folder / "songs", *flags, "-o", folder / "alone", drawn=True)
+    result = invoke(folder / "songs", *flags, "-o", folder / "alone", drawn=True, paged=True)
     assert result.exit_code == 0, result.output
     return contents(folder / "alone")
 

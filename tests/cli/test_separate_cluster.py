@@ -84,7 +84,7 @@ def machines(repository: Path) -> Iterator[Machines]:
 def on(machines: Machines, songs: Path, *arguments: object) -> Result:
     """A run on the cluster into the folder `out` beside the songs."""
     out = ("-o", songs.parent / "out", "--cluster", "auto")
-    return invoke(songs, *FLAGS, *out, *arguments, drawn=True)
+    return invoke(songs, *FLAGS, *out, *arguments, drawn=True, paged=True)
 
 
 def expected(songs: Path, *arguments: object) -> dict[str, bytes]:
@@ -92,7 +92,7 @@ def expected(songs: Path, *arguments: object) -> dict[str, bytes]:
     kept = {path.name: path.read_bytes() for path in (songs / "log").iterdir()}
     for name in kept:
         (songs / "log" / name).unlink()
-    result = invoke(songs, *FLAGS, "-o", songs.parent / "alone", *arguments, drawn=True)
+    result = invoke(songs, *FLAGS, "-o", songs.parent / "alone", *arguments, drawn=True, paged=True)
     assert result.exit_code == 0, result.output
     for path in (songs / "log").iterdir():
         path.unlink()

@@ -177,7 +177,7 @@ def one_register(seed: int) -> tuple[Hypotheses, Tensor, NDArray[np.int64]]:
     f0_bins[f0_bins[:, 0] == f0_bins[:, 1], 1] *= 2 ** (1 / 12)
     n = len(f0_bins)
     sounds = np.stack(
-        [[formant(f0, c) for f0, c in zip(f0s, (150, 300), strict=True)] for f0s in f0_bins]
+        [[formant(f0, c) for f0, c in zip(f0s, (150, 240), strict=True)] for f0s in f0_bins]
     )
     spectra = np.stack(
         [spectrum(f0_bins[k, i], sounds[k, i], i * n + k) for k in range(n) for i in range(2)]
@@ -200,7 +200,7 @@ def one_register(seed: int) -> tuple[Hypotheses, Tensor, NDArray[np.int64]]:
     return found, torch.from_numpy(spectra.sum(1)).to(torch.complex64), order
 
 
-@pytest.mark.parametrize("seed", [11, 14])
+@pytest.mark.parametrize("seed", [6, 7])
 def test_labels_that_mix_up_two_instruments_of_one_register_are_told_by_their_timbres(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

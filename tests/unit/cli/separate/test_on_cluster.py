@@ -108,8 +108,7 @@ def test_the_files_are_those_of_one_process_and_paths_are_as_given(
     write_songs(tmp_path, "a", "b", "c")
     monkeypatch.chdir(tmp_path)
     crew = hire(as_it_is)
-    # Pages aside: they name where the recording lies, which workers are told in full.
-    flags = ("--seeds", 2, "-v", "--no-page")
+    flags = ("--seeds", 2, "-v")
     result = invoke("songs", *FLAGS, *flags, "-o", "out", "--cluster", "auto")
     assert result.exit_code == 0, result.output
     assert "on cluster auto (1 node, 4 CPUs), each seed on cpu, 1 thread; preset" in result.stderr
