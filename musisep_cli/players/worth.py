@@ -31,6 +31,7 @@ from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses
 from musisep_cli.players.scene import Decoding
 from musisep_cli.players.voices import Voices
+from musisep_cli.tones.tone_count import second_highest
 
 LEAST_WORTH = 1.0
 """Least worth of a tone of its own, in units of cost; below that of a rest, 1.5."""
@@ -88,14 +89,10 @@ class Worth:
         says = (self.loudness / usual.clamp_min(1e-12)).sqrt() > LEAST_SAY
         own = (self.of_tones[:, k - 2] > LEAST_WORTH) & says
         n_stretches = int(np.clip(len(own) // STRETCH_FRAMES, FEWEST_STRETCHES, N_STRETCHES))
-        shares = sorted(
-            float(part.sum() / heard.sum())
-            for part, heard in zip(
-                own.tensor_split(n_stretches), says.tensor_split(n_stretches), strict=True
-            )
-            if heard.any()
+        parts = zip(own.tensor_split(n_stretches), says.tensor_split(n_stretches), strict=True)
+        return second_highest(
+            [float(part.sum() / heard.sum()) for part, heard in parts if heard.any()]
         )
-        return shares[-2] if len(shares) > 1 else sum(shares)
 
 
 def n_with_own_tones(found: Framewise[Hypotheses], config: DecodingConfig) -> int:

@@ -87,8 +87,16 @@ def share_of_stretches(counts: Sequence[Counts], n_tones: int) -> float:
     0.5
     """
     heard = [of_stretch for of_stretch in counts if len(of_stretch)]
-    shares = sorted(float((of_stretch >= n_tones).mean()) for of_stretch in heard)
-    return shares[-2] if len(shares) > 1 else sum(shares)
+    return second_highest([float((of_stretch >= n_tones).mean()) for of_stretch in heard])
+
+
+def second_highest(shares: Sequence[float]) -> float:
+    """Return the second highest of the shares of stretches; of one that one, of none 0.
+
+    >>> second_highest([0.2, 0.9, 0.4]), second_highest([0.9]), second_highest([])
+    (0.4, 0.9, 0)
+    """
+    return sorted(shares)[-2] if len(shares) > 1 else sum(shares)
 
 
 def lines_at_once(counts: Sequence[Counts], most: int) -> int:

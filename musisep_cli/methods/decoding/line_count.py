@@ -20,8 +20,7 @@ from musisep_cli.frames.spectra import Spectra
 from musisep_cli.machine.threads import threads_of_operations
 from musisep_cli.methods.decoding.search import FRAMES_AT_ONCE, Searcher
 from musisep_cli.methods.decoding.settings import DecodingSettings
-from musisep_cli.methods.policy import warmstart
-from musisep_cli.methods.policy.separate import new_policy
+from musisep_cli.methods.policy.separate import started_policy
 from musisep_cli.players.hypotheses import Hypotheses
 from musisep_cli.players.worth import Worth
 from musisep_cli.sound.recording import Recording
@@ -65,9 +64,7 @@ def listened(
     """Return what up to ``MOST_LINES`` tones are worth in some frames; arguments of ``n_lines``."""
     frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=device)
     spectra = Spectra(recording, frame)
-    policy = new_policy(settings, MOST_LINES, frame, precision).to(device)
-    if settings.warmstart.weights:
-        warmstart.load(policy, settings.warmstart)
+    policy = started_policy(settings, MOST_LINES, frame, device, precision)
     chosen = np.linspace(0, len(spectra) - 1, min(N_FRAMES, len(spectra))).round().astype(int)
     found = Frames(Hypotheses, len(chosen))
     searcher = Searcher(policy, settings.dictionary.n_harmonics, settings.search, found.add)

@@ -143,7 +143,7 @@ class _Scene:
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
         spectra = Spectra(recording, frame)
         voices = Voices.single(n_instruments)
-        policy = started_policy(settings, voices.n_voices, frame, work)
+        policy = started_policy(settings, voices.n_voices, frame, work.device, work.precision)
         return cls(settings, voices, work, spectra, policy, threads)
 
     @property

@@ -41,7 +41,7 @@ def separate(
     with threads_of_operations(work.n_threads):
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
         spectra = Spectra(recording, frame)
-        policy = started_policy(settings, n_instruments, frame, work)
+        policy = started_policy(settings, n_instruments, frame, work.device, work.precision)
         trainer = _trainer(settings, n_instruments, policy, spectra)
         state = work.take_up()
         if state:
@@ -116,10 +116,14 @@ def result_of(
 
 
 def started_policy(
-    settings: NetworkSettings, n_instruments: int, frame: GaborFrame, work: Work
+    settings: NetworkSettings,
+    n_instruments: int,
+    frame: GaborFrame,
+    device: torch.device,
+    precision: str,
 ) -> Policy:
     """Return the network for a recording, with random weights or those of the warm start."""
-    policy = new_policy(settings, n_instruments, frame, work.precision).to(work.device)
+    policy = new_policy(settings, n_instruments, frame, precision).to(device)
     if settings.warmstart.weights:
         warmstart.load(policy, settings.warmstart)
     return policy
