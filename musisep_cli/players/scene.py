@@ -189,6 +189,8 @@ class Scene:
 
     def stranded(self, found: Decoding) -> Decoding:
         """Return a decoding in which every note stays with one voice of its instrument."""
+        if max(self.voices.of_instruments) == 1:
+            return found
         weights, semitones, _ = self._played(found.hypotheses, found.tones)
         order = strands(semitones, weights, self.voices.players)
         return replace(found, tones=np.take_along_axis(found.tones, order, 1))
