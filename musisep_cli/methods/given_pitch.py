@@ -7,7 +7,7 @@ Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from musisep_cli.errors import ConfigError
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.machine.threads import Threads, threads_of_operations
-from musisep_cli.methods.method import AsSettings, Result, Trial, Work, setting
+from musisep_cli.methods.method import Result, Trial, Work
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.given.by_score import PitchConfig, known_tones, of_loudest, score_of
 from musisep_cli.sound.recording import Recording
@@ -33,13 +33,9 @@ from musisep_cli.tones.tracks import pitch_tracks
 
 MAX_PARTS = 16
 """Largest number of parts: of that many a tone each is fitted to a frame."""
-
-
 WRITTEN_REACH = 8
 """Frames to both sides, at least, from which a written note sounds into a frame: 85 ms. A decoded
 note begins and ends where its sound does, a written one somewhere near."""
-GIVEN_FLAGS: Mapping[str, AsSettings] = {"--pitch": setting("pitch", "files")}
-"""The flag that every method heeds that ends in tones."""
 START = "from the notes that are given"
 """What such a method starts from, in words."""
 

@@ -18,6 +18,11 @@ import numpy as np
 
 from musisep_cli.players.instruments import Choice
 
+MOST_INSTRUMENTS = 4
+"""Largest number of instruments that tones are shared out among: in every frame 24 orders of four
+tones are weighed before the likely ones are followed, 120 of five, and the network that finds the
+tones has learned up to four."""
+
 
 @dataclass(frozen=True)
 class Voices:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from musisep_cli.errors import ConfigError
 from musisep_cli.frames.framewise import BLOCK_FRAMES
 from musisep_cli.stems import levels
 from musisep_cli.stems.partials import Complex, Heard
@@ -77,6 +78,23 @@ class ResynthesisConfig:
     places: bool = True
     """Where tones are decoded: whether in stereo every instrument is taken from where it sounds.
     Without, each channel is separated by itself."""
+
+
+def check_window(hop_zetas: float, config: ResynthesisConfig) -> None:
+    """Refuse windows between which the signal would be lost.
+
+    Args:
+        hop_zetas: distance between frames, relative to the width of the frame's own windows.
+        config: tells how much shorter windows get.
+
+    Raises:
+        ConfigError: they are too short.
+    """
+    if hop_zetas > 3 * config.change_window:
+        raise ConfigError(
+            "[resynthesis] change_window is too short for [frame] hop_zetas: the signal between "
+            "frames would be lost"
+        )
 
 
 def window_scales(tones: NeighbourTones, config: ResynthesisConfig) -> Tensor:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.methods.decoding import line_count
-from musisep_cli.methods.decoding.limits import MAX_INSTRUMENTS, check
+from musisep_cli.methods.decoding.limits import check
 from musisep_cli.methods.decoding.separate import separate
 from musisep_cli.methods.decoding.settings import DecodingSettings
-from musisep_cli.methods.given_pitch import (
-    GIVEN_FLAGS,
-    MAX_PARTS,
-    START,
-    check_parts,
-    is_given,
-    part_names,
-    separate_given,
-    trial_of_given,
-    without_effect,
-)
+from musisep_cli.methods.given_pitch import is_given, without_effect
 from musisep_cli.methods.method import AsSettings, Result, Settings, Trial, Work
 from musisep_cli.methods.policy.method import NETWORK_FLAGS, TRIAL_STEPS, NetworkMethod
 from musisep_cli.methods.registry import presets_of
+from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 
@@ -44,7 +35,7 @@ EVERY_FRAME_BY_ITSELF: Settings = {
 """Settings by which every frame gets its most probable tones, whatever the frames around it."""
 
 
-class DecodingMethod(NetworkMethod):
+class DecodingMethod(ToneMethod, NetworkMethod):
     """Find tones by the network, and decode over time which of them sound and who plays them."""
 
     name = "decoding"
@@ -62,14 +53,11 @@ class DecodingMethod(NetworkMethod):
         **GIVEN_FLAGS,
         "--no-decode": lambda wanted: EVERY_FRAME_BY_ITSELF if wanted else {},
     }
-    most_instruments = MAX_INSTRUMENTS
 
-    def separate(
+    def separate_found(
         self, recording: Recording, n_instruments: int, settings: DecodingSettings, work: Work
     ) -> Result:
         """Find what every instrument plays over all frames, and turn it into stems."""
-        if is_given(settings):
-            return separate_given(recording, settings, work, "listening")
         return separate(recording, n_instruments, settings, work)
 
     def n_lines(
@@ -78,14 +66,6 @@ class DecodingMethod(NetworkMethod):
         """Return how many melodic lines a recording speaks for, up to ``line_count.MOST_LINES``."""
         precision = self.precision(settings, "auto", device)
         return line_count.n_lines(recording, settings, device, precision)
-
-    def parts(self, settings: DecodingSettings) -> Sequence[str]:
-        """Return the names of the parts that are given, if they are."""
-        return part_names(settings)
-
-    def most(self, settings: DecodingSettings) -> int:
-        """Return the largest number of instruments: of given parts no orders are weighed."""
-        return MAX_PARTS if is_given(settings) else MAX_INSTRUMENTS
 
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
         """Return the settings with training on the recording where a GPU makes that cheap."""
@@ -97,25 +77,6 @@ class DecodingMethod(NetworkMethod):
     def check(self, settings: DecodingSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
         check(settings, n_instruments)
-
-    def n_steps(self, settings: DecodingSettings) -> int:
-        """Return the number of training steps; none where the notes are given."""
-        return 0 if is_given(settings) else super().n_steps(settings)
-
-    def training(self, settings: DecodingSettings, n_done: int | None = None) -> str:
-        """Return in words how many steps are trained, or were."""
-        return "no training" if is_given(settings) else super().training(settings, n_done)
-
-    def start(self, settings: Any) -> str:
-        """Return in words what it starts from."""
-        return START if is_given(settings) else super().start(settings)
-
-    def check_files(self, settings: Any, n_instruments: int) -> None:
-        """Read the notes that are given, or the files that the network starts from."""
-        if is_given(settings):
-            check_parts(settings, n_instruments)
-        else:
-            super().check_files(settings, n_instruments)
 
     def warnings(self, settings: DecodingSettings, n_seeds: int) -> list[str]:
         """Return a warning where several seeds are hardly worth their time."""
@@ -141,10 +102,8 @@ class DecodingMethod(NetworkMethod):
         yield "--sampling", "does not learn by exploring (quick and paper do)"
         yield "--freeze-dictionary", "keeps the decoded dictionary (quick and paper learn theirs)"
 
-    def trial(self, settings: DecodingSettings, sample_rate_hz: int, n_threads: int) -> Trial:
+    def trial_found(self, settings: DecodingSettings, sample_rate_hz: int, n_threads: int) -> Trial:
         """Return a few training steps, and as many frames as are followed at once."""
-        if is_given(settings):
-            return trial_of_given(settings, sample_rate_hz, n_threads)
         training = settings.training
         n_steps = min(TRIAL_STEPS, training.iterations)
         frame = GaborFrame(settings.frame, sample_rate_hz)

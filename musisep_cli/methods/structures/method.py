@@ -8,33 +8,19 @@ from typing import ClassVar
 
 from musisep_cli.errors import ConfigError
 from musisep_cli.frames.gabor import GaborFrame
-from musisep_cli.methods.given_pitch import (
-    GIVEN_FLAGS,
-    MAX_PARTS,
-    START,
-    check_parts,
-    is_given,
-    part_names,
-    separate_given,
-    trial_of_given,
-)
+from musisep_cli.methods.given_pitch import is_given
 from musisep_cli.methods.learned_dictionary import shown_dictionary
 from musisep_cli.methods.method import AsSettings, Method, Result, Shown, Trial, Work, setting
 from musisep_cli.methods.registry import presets_of
 from musisep_cli.methods.structures.separate import separate
 from musisep_cli.methods.structures.settings import StructuresSettings
+from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
-
-MAX_INSTRUMENTS = 4
-"""Largest number of instruments. Every order of the tones among them is weighed in every frame: 24
-orders for four instruments, 120 for five, which takes too long."""
-MIN_HARMONICS, MAX_HARMONICS = 2, 256
-"""Bounds of the number of harmonics: the nearest one is looked up between two of them, and its
-number is kept in one byte."""
+from musisep_cli.stems.one_window import check_window
 
 
-class StructuresMethod(Method):
+class StructuresMethod(ToneMethod):
     """Find tones by spectral peaks, and instruments by how alike harmonic structures are."""
 
     name = "structures"
@@ -50,37 +36,16 @@ class StructuresMethod(Method):
         "--harmonics": setting("dictionary", "n_harmonics"),
         **GIVEN_FLAGS,
     }
-    most_instruments = MAX_INSTRUMENTS
 
-    def separate(
+    def separate_found(
         self, recording: Recording, n_instruments: int, settings: StructuresSettings, work: Work
     ) -> Result:
         """Find what every instrument plays by its structure, and turn it into stems."""
-        if is_given(settings):
-            return separate_given(recording, settings, work, "listening")
         return separate(recording, n_instruments, settings, work)
-
-    def parts(self, settings: StructuresSettings) -> Sequence[str]:
-        """Return the names of the parts that are given, if they are."""
-        return part_names(settings)
-
-    def most(self, settings: StructuresSettings) -> int:
-        """Return the largest number of instruments: of given parts no orders are weighed."""
-        return MAX_PARTS if is_given(settings) else MAX_INSTRUMENTS
 
     def check(self, settings: StructuresSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
-        if n_instruments > self.most(settings):
-            raise ConfigError(
-                f"[run] instruments = {n_instruments}: all orders of the tones are weighed in "
-                f"every frame, and that serves up to {MAX_INSTRUMENTS}; use --preset quick"
-            )
-        n_harmonics = settings.dictionary.n_harmonics
-        if not MIN_HARMONICS <= n_harmonics <= MAX_HARMONICS:
-            raise ConfigError(
-                f"[dictionary] n_harmonics = {n_harmonics}: must be {MIN_HARMONICS} to "
-                f"{MAX_HARMONICS}"
-            )
+        super().check(settings, n_instruments)
         if settings.dictionary.init_file:
             raise ConfigError(
                 "[dictionary] init_file: the structures method learns the dictionary from the "
@@ -97,21 +62,10 @@ class StructuresMethod(Method):
                 f"[first_pass] lowest_hz = {first.lowest_hz}: must be below highest_hz = "
                 f"{first.highest_hz}"
             )
-        if settings.frame.hop_zetas > 3 * settings.resynthesis.change_window:
-            raise ConfigError(
-                "[resynthesis] change_window is too short for [frame] hop_zetas: the signal "
-                "between frames would be lost"
-            )
+        check_window(settings.frame.hop_zetas, settings.resynthesis)
 
-    def check_files(self, settings: StructuresSettings, n_instruments: int) -> None:
-        """Read the notes, if they are given."""
-        if is_given(settings):
-            check_parts(settings, n_instruments)
-
-    def start(self, settings: StructuresSettings) -> str:
+    def start_found(self, settings: StructuresSettings) -> str:
         """Return what it starts from."""
-        if is_given(settings):
-            return START
         sound = ", the paper's own sound" if settings.structures.sound == "faithful" else ""
         return f"without a network{sound}"
 
@@ -128,10 +82,10 @@ class StructuresMethod(Method):
             "in the random starts of decoding"
         ]
 
-    def trial(self, settings: StructuresSettings, sample_rate_hz: int, n_threads: int) -> Trial:
+    def trial_found(
+        self, settings: StructuresSettings, sample_rate_hz: int, n_threads: int
+    ) -> Trial:
         """Return the separation of as many frames as are followed at once."""
-        if is_given(settings):
-            return trial_of_given(settings, sample_rate_hz, n_threads)
         frame = GaborFrame(settings.frame, sample_rate_hz)
         return Trial(
             settings=settings,

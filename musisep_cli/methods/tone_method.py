@@ -1,0 +1,109 @@
+"""Tone method: what methods have in common that end in tones, whose notes may be given instead."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from musisep_cli.errors import ConfigError
+from musisep_cli.methods.given_pitch import (
+    MAX_PARTS,
+    START,
+    check_parts,
+    is_given,
+    part_names,
+    separate_given,
+    trial_of_given,
+)
+from musisep_cli.methods.method import AsSettings, Method, Result, Trial, Work, setting
+from musisep_cli.players.voices import MOST_INSTRUMENTS
+from musisep_cli.sound.recording import Recording
+
+GIVEN_FLAGS: Mapping[str, AsSettings] = {"--pitch": setting("pitch", "files")}
+"""The flag that every method heeds that ends in tones."""
+MOST_HARMONICS = 256
+"""Largest number of harmonics: that of the nearest one is kept in one byte."""
+
+
+class ToneMethod(Method):
+    """A method that finds tones, or takes those that ``--pitch`` gives.
+
+    A method says what is done where tones are to be found: ``separate_found``, ``start_found`` and
+    ``trial_found``. If it inherits from another class besides, that one comes after this.
+
+    Attributes:
+        least_harmonics: smallest number of harmonics of a tone.
+    """
+
+    most_instruments = MOST_INSTRUMENTS
+    least_harmonics: ClassVar[int] = 2
+    """The nearest harmonic is looked up between two of them."""
+
+    @abstractmethod
+    def separate_found(
+        self, recording: Recording, n_instruments: int, settings: Any, work: Work
+    ) -> Result:
+        """Find the tones, and separate as ``separate`` says."""
+
+    @abstractmethod
+    def trial_found(self, settings: Any, sample_rate_hz: int, n_threads: int) -> Trial:
+        """Return the ``trial`` of a separation whose tones are to be found."""
+
+    def start_found(self, settings: Any) -> str:
+        """Return in words what is started from where the tones are to be found."""
+        return super().start(settings)
+
+    def separate(
+        self, recording: Recording, n_instruments: int, settings: Any, work: Work
+    ) -> Result:
+        """Turn the notes that are given into stems, or find the tones first."""
+        if is_given(settings):
+            return separate_given(recording, settings, work, "listening")
+        return self.separate_found(recording, n_instruments, settings, work)
+
+    def parts(self, settings: Any) -> Sequence[str]:
+        """Return the names of the parts that are given, if they are."""
+        return part_names(settings)
+
+    def most(self, settings: Any) -> int:
+        """Return the largest number of instruments: of given parts no orders are weighed."""
+        return MAX_PARTS if is_given(settings) else self.most_instruments
+
+    def check(self, settings: Any, n_instruments: int) -> None:
+        """Refuse more instruments, and fewer or more harmonics, than can be served."""
+        if n_instruments > self.most(settings):
+            raise ConfigError(
+                f"[run] instruments = {n_instruments}: all orders of the tones are weighed in "
+                f"every frame, and that serves up to {self.most_instruments}; use --preset quick"
+            )
+        n_harmonics = settings.dictionary.n_harmonics
+        if not self.least_harmonics <= n_harmonics <= MOST_HARMONICS:
+            raise ConfigError(
+                f"[dictionary] n_harmonics = {n_harmonics}: must be {self.least_harmonics} to "
+                f"{MOST_HARMONICS}"
+            )
+
+    def check_files(self, settings: Any, n_instruments: int) -> None:
+        """Read the notes that are given, or the files that finding tones starts from."""
+        if is_given(settings):
+            check_parts(settings, n_instruments)
+        else:
+            super().check_files(settings, n_instruments)
+
+    def n_steps(self, settings: Any) -> int:
+        """Return the number of training steps; none where the notes are given."""
+        return 0 if is_given(settings) else super().n_steps(settings)
+
+    def training(self, settings: Any, n_done: int | None = None) -> str:
+        """Return in words how many steps are trained, or were."""
+        return "no training" if is_given(settings) else super().training(settings, n_done)
+
+    def start(self, settings: Any) -> str:
+        """Return in words what it starts from."""
+        return START if is_given(settings) else self.start_found(settings)
+
+    def trial(self, settings: Any, sample_rate_hz: int, n_threads: int) -> Trial:
+        """Return a trial of what will be done with these settings."""
+        trial = trial_of_given if is_given(settings) else self.trial_found
+        return trial(settings, sample_rate_hz, n_threads)

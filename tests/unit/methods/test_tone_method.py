@@ -1,0 +1,73 @@
+"""Tone method: what a method says of itself where the notes are given, and where they are not."""
+
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from musisep_cli.errors import ConfigError
+from musisep_cli.methods import registry, tone_method
+from musisep_cli.methods.given_pitch import MAX_PARTS, START, check_parts, is_given, part_names
+from musisep_cli.run.settings.compose import compose
+
+PRESETS = ("standard", "structures", "lasso")
+
+
+def settings_of(preset: str, folder: Path, n_parts: int = 6) -> object:
+    path = folder / "notes.csv"
+    rows = [f"part{number},0,1,{60 + number}" for number in range(n_parts)]
+    path.write_text("\n".join(["stem,onset_s,offset_s,midi", *rows]))
+    run = {"run": {"instruments": n_parts}, "pitch": {"files": [str(path)]}}
+    return compose(preset, run).settings
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_methods_take_as_many_parts_as_are_given(preset: str, tmp_path: Path) -> None:
+    method = registry.get(registry.preset(preset).method)
+    settings = settings_of(preset, tmp_path)
+    names = [f"part{number}" for number in range(6)]
+    assert list(method.parts(settings)) == names
+    assert method.most(settings) == MAX_PARTS > method.most_instruments
+    assert method.start(settings) == START
+    assert method.n_steps(settings) == 0
+    method.check_files(settings, 6)
+    with pytest.raises(ConfigError, match="--pitch holds 6 parts"):
+        method.check_files(settings, 5)
+    trial = method.trial(settings, 16_000, 2)
+    assert not trial.settings.pitch.align
+    assert trial.n_steps == 0
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_without_files_nothing_changes(preset: str) -> None:
+    method = registry.get(registry.preset(preset).method)
+    settings = compose(preset, {"run": {"instruments": 2}}).settings
+    assert not is_given(settings)
+    assert method.parts(settings) == ()
+    assert method.most(settings) == method.most_instruments
+    assert part_names(settings) == ()
+    check_parts(settings, 2)
+    with pytest.raises(ConfigError, match=r"\[run\] instruments = 6"):
+        compose(preset, {"run": {"instruments": 6}})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_only_notes_that_are_given_are_taken_as_they_are(
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = registry.get(registry.preset(preset).method)
+    given, found = Mock(), Mock()
+    monkeypatch.setattr(tone_method, "separate_given", given)
+    monkeypatch.setattr(type(method), "separate_found", found)
+    method.separate(Mock(), 2, compose(preset).settings, Mock())
+    assert (given.call_count, found.call_count) == (0, 1)
+    method.separate(Mock(), 6, settings_of(preset, tmp_path), Mock())
+    assert (given.call_count, found.call_count) == (1, 1)
+
+
+def test_the_network_s_own_words_are_kept_where_tones_are_found() -> None:
+    settings = compose("standard").settings
+    assert registry.get("decoding").start(settings) == "from the weights that come with it"
+    trained = compose("standard", {"training": {"iterations": 7}}).settings
+    assert registry.get("decoding").n_steps(trained) == 7
+    assert registry.get("decoding").training(trained).startswith("7 iterations")
