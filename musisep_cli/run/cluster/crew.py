@@ -243,6 +243,9 @@ class Crew:
         for reference in ended:
             key = self._keys.pop(reference)
             found = self._outcome(key, reference)
+            if found is not None and found.how in ("bug", "unfit") and key in self._stopped:
+                # An interrupt within an import, say, comes out as an error of another kind.
+                found = Ended(key=key, how="stopped")
             if found is not None:
                 del self._units[key]
                 self._stopped.discard(key)

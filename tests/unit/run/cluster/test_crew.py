@@ -169,6 +169,30 @@ def test_who_is_stopped_puts_its_work_down_and_who_waits_does_not_begin(
     assert kept <= {"kept-0", "kept-1"}
 
 
+def torn(folder: Path) -> Work:
+    """Is interrupted where that comes out as another error, as in the import of a library."""
+
+    def work(on_progress: OnProgress, again: bool) -> None:
+        (folder / "begun").touch()
+        deadline_s = time.monotonic() + PATIENCE_S
+        try:
+            while time.monotonic() < deadline_s:
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            raise ImportError("partially initialised") from None
+
+    return work
+
+
+def test_what_an_interrupt_tears_apart_is_no_bug(crew: Crew, tmp_path: Path) -> None:
+    crew.give("torn", torn(tmp_path), ONE)
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline_s:
+        list(crew.news())
+    crew.stop()
+    assert all_news(crew)["torn"].how == "stopped"
+
+
 def test_a_driver_of_another_version_is_refused_with_both_named(
     connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
