@@ -80,7 +80,7 @@ def find_missed(separation: Separation) -> MissedTones | None:
 
 
 def played_at(tracks: PitchTracks, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the pitches of all instruments at some times, 0 where they rest, ``[i, n]``."""
+    """Return the pitches of all voices at some times, 0 where they rest, ``[v, n]``."""
     if not len(tracks.times_s):
         return np.zeros((len(tracks.f0_hz), len(times_s)))
     after = np.searchsorted(tracks.times_s, times_s).clip(1, max(len(tracks.times_s) - 1, 1))

@@ -120,8 +120,14 @@ class Note:
 
 
 def find_notes(tracks: PitchTracks) -> list[list[Note]]:
-    """Return the notes of every instrument, in order of time."""
-    return [_notes_of(tracks, number) for number in range(len(tracks.f0_hz))]
+    """Return the notes of every instrument, in order of time; of a chord the lowest first."""
+    return [
+        sorted(
+            (note for voice in tracks.voices(number) for note in _notes_of(tracks, voice)),
+            key=lambda note: (note.onset_s, note.f0_hz),
+        )
+        for number in range(tracks.n_instruments)
+    ]
 
 
 def loudest_db(notes: Sequence[Sequence[Note]]) -> float:
@@ -153,24 +159,24 @@ def to_csv(notes: Sequence[Sequence[Note]], names: Sequence[str]) -> str:
 
 
 def sounding(tracks: PitchTracks) -> NDArray[np.bool_]:
-    """Return in which frames each instrument sounds (rule 1), ``[i, n]``."""
+    """Return in which frames each voice sounds (rule 1), ``[v, n]``."""
     heard: NDArray[np.bool_] = tracks.on & (tracks.f0_hz > 0) & (tracks.amplitude > 0)
     loudest = np.where(heard, tracks.amplitude, 0.0).max(axis=1, keepdims=True, initial=0.0)
     heard &= tracks.amplitude > loudest * 10 ** (-RANGE_DB / 20)
     return heard
 
 
-def _notes_of(tracks: PitchTracks, number: int) -> list[Note]:
-    """Return the notes of one instrument, counted from 0."""
+def _notes_of(tracks: PitchTracks, voice: int) -> list[Note]:
+    """Return the notes of one voice, by its row."""
     hop_s = tracks.hop_s
-    heard = sounding(tracks)[number]
+    heard = sounding(tracks)[voice]
     if not heard.any():
         return []
-    f0_hz = np.where(heard, tracks.f0_hz[number], np.nan)
+    f0_hz = np.where(heard, tracks.f0_hz[voice], np.nan)
     pitch = _smoothed(midi_number(f0_hz), _frames(SMOOTHING_S, hop_s))
     pitch = _closed(pitch, _frames(LONGEST_GAP_S, hop_s))
     # A sine has twice the amplitude of its peak in the spectrum. Silence is NaN, not a low level.
-    level_db = decibels_of(np.where(heard, 2 * tracks.amplitude[number], np.nan))
+    level_db = decibels_of(np.where(heard, 2 * tracks.amplitude[voice], np.nan))
     shortest = _frames(SHORTEST_S, hop_s)
     notes = []
     steady_db = _smoothed(level_db, _frames(SMOOTHING_S, hop_s))

@@ -103,8 +103,10 @@ def agreement_of(tracks: Mapping[int, PitchTracks]) -> SeedAgreement | None:
     """Return how far seeds agree; None for fewer than two seeds, or where none finds a pitch.
 
     Args:
-        tracks: seed -> what its instruments play; all of them in the same frames.
+        tracks: seed -> what its instruments play; all of them in the same frames. Of a chord the
+            loudest tone counts.
     """
+    tracks = {seed: each.of_loudest() for seed, each in tracks.items()}
     first, *_ = tracks.values()
     if any(each.f0_hz.shape != first.f0_hz.shape for each in tracks.values()):
         return None

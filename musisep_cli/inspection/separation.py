@@ -122,7 +122,7 @@ def read_separation(folder: Path) -> Separation:
         tracks=read_pitch(folder / PITCH),
         curves=_read_curves(folder, seeds, registry.get(config.run.method).terms),
     )
-    counts = {MANIFEST: len(separation.instruments), PITCH: len(separation.tracks.f0_hz)}
+    counts = {MANIFEST: len(separation.instruments), PITCH: separation.tracks.n_instruments}
     if separation.dictionary is not None:
         counts[DICTIONARY] = separation.dictionary.shape[1]
     if len(set(counts.values())) > 1:
@@ -212,28 +212,46 @@ def _touch(manifest: dict[str, Any]) -> None:
 def read_pitch(path: Path) -> PitchTracks:
     """Read the pitch tracks in a ``pitch.csv``.
 
+    Of several rows of an instrument at a time, each belongs to a voice, in their order.
+
     Raises:
-        InputError: the file is missing or damaged, or instruments have different frames.
+        InputError: the file is missing or damaged, or not every voice has the same frames.
     """
     rows = [list(row.values()) for row in _read_table(path, PITCH_COLUMNS)]
     if not rows:
         raise InputError(f"{path}: holds no rows. Restore it, or separate again with --overwrite.")
     table = np.array(rows)
-    order = np.lexsort((table[:, 1], table[:, 0]))
-    instruments, counts = np.unique(table[:, 0], return_counts=True)
-    by_instrument = table[order].reshape(len(instruments), -1, 5) if _equal(counts) else None
-    if by_instrument is None or np.ptp(by_instrument[:, :, 1], axis=0).any():
+    n_frames = len(np.unique(table[:, 1]))
+    table = table[np.lexsort((table[:, 1], table[:, 0]))]
+    _, counts = np.unique(table[:, 0], return_counts=True)
+    by_voice = _by_voice(table, counts, n_frames) if not (counts % n_frames).any() else None
+    if by_voice is None or np.ptp(by_voice[:, :, 1], axis=0).any():
         raise InputError(
             f"{path}: has not the same frames for every instrument; it is cut off or was changed. "
             "Restore it, or separate again with --overwrite."
         )
-    _, times_s, f0_hz, amplitude, on = np.moveaxis(by_instrument, 2, 0)
-    return PitchTracks(times_s=times_s[0], f0_hz=f0_hz, amplitude=amplitude, on=on > 0)
+    _, times_s, f0_hz, amplitude, on = np.moveaxis(by_voice, 2, 0)
+    return PitchTracks(
+        times_s=times_s[0],
+        f0_hz=f0_hz,
+        amplitude=amplitude,
+        on=on > 0,
+        players=tuple(np.repeat(np.arange(len(counts)), counts // n_frames).tolist()),
+    )
 
 
-def _equal(counts: NDArray[np.intp]) -> bool:
-    """Return whether all counts are the same."""
-    return bool((counts == counts[0]).all())
+def _by_voice(
+    table: NDArray[np.float64], counts: NDArray[np.intp], n_frames: int
+) -> NDArray[np.float64]:
+    """Return the rows of every voice, ``[v, n, 5]``.
+
+    Args:
+        table: rows in the order of their instruments, and of their times.
+        counts: number of rows of every instrument.
+        n_frames: number of frames.
+    """
+    of_instruments = np.split(table, np.cumsum(counts)[:-1])
+    return np.concatenate([rows.reshape(n_frames, -1, 5).swapaxes(0, 1) for rows in of_instruments])
 
 
 def _read_curves(folder: Path, seeds: list[int], terms: Sequence[str]) -> dict[int, list[CurveRow]]:

@@ -21,7 +21,7 @@ from musisep_cli.frames.spectra import Spectra
 from musisep_cli.machine.threads import Threads, threads_of_operations
 from musisep_cli.methods.method import Result, Trial, Work
 from musisep_cli.players.costs import DecodingConfig
-from musisep_cli.players.given.by_score import PitchConfig, known_tones, of_loudest, score_of
+from musisep_cli.players.given.by_score import PitchConfig, known_tones, score_of
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 from musisep_cli.stems.of_tones import of_tones
@@ -166,10 +166,9 @@ def separate_given(recording: Recording, settings: ToneSettings, work: Work, sta
             offer=work.hold(stage, n_frames, n_frames),
             reached=lambda n_done: work.tell("resynthesis", n_done, n_frames),
         )
-    played = of_loudest(transcript, n_instruments)
     return Result(
         stems=stems,
-        tracks=pitch_tracks(played, frame, recording.n_samples, spectra.gain),
+        tracks=pitch_tracks(transcript, frame, recording.n_samples, spectra.gain, players),
         objective=float(transcript.objective.to(torch.float64).mean()),
         dictionary=known.dictionary.cpu().numpy(),
     )

@@ -289,6 +289,14 @@ class Method(ABC):
         """
         return ()
 
+    def n_told(self, settings: Any) -> int | None:
+        """Return the number of instruments that the settings tell; None if they do not.
+
+        Raises:
+            MusisepError: a file cannot be used.
+        """
+        return len(self.parts(settings)) or None
+
     def most(self, settings: Any) -> int:
         """Return the largest number of instruments that can be separated with these settings."""
         return self.most_instruments

@@ -47,6 +47,7 @@ def write_pitch(
     on: NDArray[np.bool_],
     *,
     names: Sequence[str] | None = None,
+    of_voices: Sequence[int] | None = None,
     title: str = "Pitch",
 ) -> None:
     """Write pitch tracks as a PNG: one colour per instrument, stronger where it is louder.
@@ -54,11 +55,12 @@ def write_pitch(
     Args:
         path: the file to write or replace.
         times_s: middle of every frame in s, rising, ``[n]``.
-        f0_hz: fundamental in Hz, ``[i, n]``; ignored where the instrument is off.
-        amplitude: amplitude of the tone, ``[i, n]``; tones 40 dB below the loudest of all are
+        f0_hz: fundamental in Hz, ``[v, n]``; ignored where the voice is off.
+        amplitude: amplitude of the tone, ``[v, n]``; tones 40 dB below the loudest of all are
             nearly white.
-        on: whether the instrument plays, ``[i, n]``.
+        on: whether the voice sounds, ``[v, n]``.
         names: names of the instruments; "instrument 1" and so on if None.
+        of_voices: which instrument has each voice, ``[v]``; None for one voice each.
         title: drawn above the picture as it stands.
 
     Raises:
@@ -72,9 +74,11 @@ def write_pitch(
     midi = midi_number(np.where(sounding, f0_hz, A4_HZ))
     strength = _strength(np.where(sounding, amplitude, 0.0))
     edges_s = _edges(times_s)
-    for number, name in enumerate(canvas.instrument_names(names, len(midi))):
-        dashes = _dashes(edges_s, midi[number], np.where(sounding, strength, -1.0)[number])
-        _draw_track(axes, dashes, canvas.colour(number))
+    players = range(len(midi)) if of_voices is None else of_voices
+    for voice, player in enumerate(players):
+        dashes = _dashes(edges_s, midi[voice], np.where(sounding, strength, -1.0)[voice])
+        _draw_track(axes, dashes, canvas.colour(player))
+    for number, name in enumerate(canvas.instrument_names(names, max(players, default=-1) + 1)):
         # A line without points, for the legend.
         axes.plot([], [], color=canvas.colour(number), linewidth=3, label=name)
     canvas.label_time(axes, float(edges_s[-1]))

@@ -150,7 +150,8 @@ class Rows:
         below = middle.astype(np.intp)
         share = (middle - below).astype(np.float32)
         between = magnitude[:, below] * (1 - share) + magnitude[:, below + 1] * share
-        maxima = np.maximum.reduceat(magnitude[:, : first[-1]], first[:-1], axis=1)
+        # The last border too: the topmost row may hold no bin, and a start must lie in the array.
+        maxima = np.maximum.reduceat(magnitude[:, : first[-1] + 1], first, axis=1)[:, :-1]
         rows: NDArray[np.float32] = np.where(np.diff(first) > 0, maxima, between)
         return rows
 

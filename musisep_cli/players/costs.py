@@ -10,14 +10,20 @@ w = min(1, sqrt(x)) at the level x relative to the usual one, and 0 where it is 
                           + weight_rest sum_m (1 - w_m)),                                       (1)
     timbre   = weight_timbre (d / 2) (min(e / r, 8) - 1),                                       (2)
     register = weight_register min(z^2 / 2 + log(s / 4), 8),  z = (pitch - mean) / s,          (3)
-    order    = -weight_order sum_(m above m') min(w_m, w_m') log q[i_m, i_m'] / (v - 1),        (4)
-    state    = evidence + sum_m w_m (timbre + register) + order,                                (5)
-    leap     = weight_leap min(w, w') min(log(1 + semitones / leap_scale), leap_limit).         (6)
+    level    = weight_level min(z^2 / 2 + log(s / 0.7), 8),  z = (log x - mean) / s,            (4)
+    order    = -weight_order sum_(m above m') min(w_m, w_m') log q[i_m, i_m'] / (v - 1),        (5)
+    state    = evidence + sum_m w_m (timbre + register + level) + order,                        (6)
+    leap     = weight_leap min(w, w') min(log(1 + semitones / leap_scale), leap_limit).         (7)
 
 The rest of the timbre's -log p is the same for all tones. It has no say in the choice of a path,
 but has where paths with other instruments are compared, for each tone w times
 
-    unlikeness = weight_timbre (3 / 2) log r.                                                   (7)
+    unlikeness = weight_timbre (3 / 2) log r.                                                   (8)
+
+In (1) the rests are counted over the loudest tones, as many as there are instruments: one that can
+play chords does not rest where it plays a single tone. The level has a say only where instruments
+have different numbers of voices. There it tells a leading line from what goes with it; between
+single lines it said nothing: duets stayed as they were, and two quartets lost 2 % of their tones.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``v`` voices (as
 many), ``i`` instruments, ``a`` assignments of tones to voices, ``h`` harmonics, those of all
@@ -41,6 +47,8 @@ timbre may be at most: a few tones unlike the instrument's others are allowed.""
 USUAL_SPREAD = 4.0
 """Standard deviation of an instrument's pitch, in semitones, at which a tone at its mean costs
 nothing: in a narrower register it is rather taken for real, in a wider one rather for none."""
+USUAL_LEVEL_SPREAD = 0.7
+"""Standard deviation of an instrument's level, in nats, at which a tone at its mean is free."""
 USUAL_DIMENSIONS = 3.0
 """d where other instruments are compared: with their own d, those of many dimensions would win."""
 TINY = 1e-12
@@ -66,6 +74,8 @@ class DecodingConfig:
     these pitches give: when it is decoded again, with the timbres learned; 0 decodes once."""
     weight_register: float = 0.3
     """Cost per nat by which a tone's pitch is unlike those of its instrument."""
+    weight_level: float = 0.3
+    """Cost per nat by which a tone's level is unlike those of its instrument."""
     weight_order: float = 0.3
     """Cost per nat by which it is improbable who plays above whom."""
     weight_rest: float = 1.5
@@ -131,6 +141,7 @@ class Weighed(FrameRows):
     Attributes:
         pitch: MIDI numbers, ``[n, s, m]``.
         timbres: ``[n, s, m, h]``.
+        level: natural logarithm of the loudness relative to the usual one, ``[n, s, m]``.
         weights: w, how much say a tone has, from 0 to 1, ``[n, s, m]``.
         say: how much say the frame has, that of its loudest tone, ``[n]``.
         evidence: (1), the cost of the hypotheses whoever plays them, ``[n, s]``.
@@ -138,18 +149,22 @@ class Weighed(FrameRows):
 
     pitch: Array
     timbres: Array
+    level: Array
     weights: Array
     say: Array
     evidence: Array
 
     @classmethod
-    def of(cls, candidates: Candidates, config: DecodingConfig, loud: float) -> Weighed:
+    def of(
+        cls, candidates: Candidates, config: DecodingConfig, loud: float, n_expected: int
+    ) -> Weighed:
         """Return hypotheses weighed by how loud a tone usually is.
 
         Args:
             candidates: the hypotheses.
             config: weights.
             loud: the usual loudness.
+            n_expected: how many tones a frame is expected to hold, one of every instrument.
         """
         level = candidates.loudness / max(loud, TINY)
         say = np.sqrt(np.minimum(level, 1.0))
@@ -158,10 +173,12 @@ class Weighed(FrameRows):
             config.weight_misfit * candidates.misfit
             - config.weight_probability * candidates.log_prob
         )
-        evidence += config.weight_rest * (1 - weights).sum(2)
+        loudest = np.sort(weights, 2)[..., -n_expected:]
+        evidence += config.weight_rest * (1 - loudest).sum(2)
         return cls(
             pitch=candidates.pitch_semitones,
             timbres=candidates.timbres,
+            level=np.log(np.maximum(level, config.faint)),
             weights=weights,
             say=say.max((1, 2)),
             evidence=say.max((1, 2))[:, None] * evidence,  # (1)
@@ -169,7 +186,7 @@ class Weighed(FrameRows):
 
 
 def of_tones(frames: Weighed, instruments: Instruments, config: DecodingConfig) -> Array:
-    """Return w (timbre + register) of (5), of every tone with every player, ``[n, s, m, i]``.
+    """Return the part of (6) that depends on the player, of every tone, ``[n, s, m, i]``.
 
     Args:
         frames: the hypotheses.
@@ -183,11 +200,16 @@ def of_tones(frames: Weighed, instruments: Instruments, config: DecodingConfig) 
     timbre = 0.5 * instruments.timbre_dimensions * (np.minimum(far, MOST_NATS) - 1)  # (2)
     trusted = config.weight_register * instruments.trust_in_lines
     cost: Array = config.weight_timbre * timbre + trusted * register
+    if config.weight_level > 0:
+        spread = instruments.spread_nats
+        z = (frames.level[..., None] - instruments.level_nats) / spread
+        level = np.minimum(0.5 * z**2 + np.log(spread / USUAL_LEVEL_SPREAD), MOST_NATS)  # (4)
+        cost = cost + config.weight_level * level
     return frames.weights[..., None] * cost
 
 
 def unlikeness(instruments: Instruments, config: DecodingConfig) -> float:
-    """Return (7), the cost of a tone that follows from how unlike an instrument's tones are."""
+    """Return (8), the cost of a tone that follows from how unlike an instrument's tones are."""
     spread = instruments.timbre_spread
     return config.weight_timbre * 0.5 * USUAL_DIMENSIONS * float(np.log(spread))
 
@@ -199,7 +221,7 @@ def distances(timbres: Array, of_instruments: Array) -> Array:
 
 
 def of_order(pitch: Array, weights: Array, players: Choice, above: Array) -> Array:
-    """Return (4) before its weight, of what the voices play, ``[...]``.
+    """Return (5) before its weight, of what the voices play, ``[...]``.
 
     Args:
         pitch: MIDI numbers, ``[..., v]``.
@@ -220,7 +242,7 @@ def of_order(pitch: Array, weights: Array, players: Choice, above: Array) -> Arr
 
 
 def of_leaps(pitch: Array, weights: Array, config: DecodingConfig, players: Choice) -> Array:
-    """Return the sum of (6) over all voices, from every state to all of the next frame.
+    """Return the sum of (7) over all voices, from every state to all of the next frame.
 
     Voices of one instrument are exchangeable: each tone leaps from, and to, the nearest of its
     instrument's tones, and the mean of both is counted; a tone that begins or ends where its
@@ -269,5 +291,5 @@ def of_leaps(pitch: Array, weights: Array, config: DecodingConfig, players: Choi
         for a, voice in enumerate(voices):
             total += 0.5 * weights[1:, None, :, voice] * from_nearest[a]
             total += 0.5 * weights[:-1, :, None, voice] * to_nearest[a]
-    total *= np.float32(config.weight_leap)  # (6)
+    total *= np.float32(config.weight_leap)  # (7)
     return total

@@ -19,6 +19,8 @@ Register. The pitch of an instrument has mean and standard deviation s:
 
     -log p = (pitch - mean)^2 / (2 s^2) + log s + const.                                        (3)
 
+Level. Its logarithm has mean and standard deviation, as the pitch has in (3).
+
 Order. With what probability one instrument is higher than another, where both sound, by counts
 with ``ORDER_PRIOR`` frames for either order:
 
@@ -49,6 +51,8 @@ frames in which a voice is not above another do not make that impossible."""
 LEAST_SPREAD, FEWEST_DIMENSIONS, MOST_DIMENSIONS = 0.03, 1.0, 8.0
 """Bounds of r and d in (1): timbres are never told more exactly than to ten degrees, and a few
 tones that err do not make a cue worthless."""
+LEAST_SPREAD_NATS = 0.3
+"""Least standard deviation of an instrument's level that is learned, in nats: 2.6 dB."""
 TINY = 1e-12
 """Least sum by which anything is divided."""
 
@@ -65,6 +69,8 @@ class Instruments:
         register_semitones: mean pitch, MIDI numbers, ``[i]``.
         spread_semitones: s, standard deviation of the pitch, ``[i]``.
         above: q, how probable it is that one (row) is higher than another (column), ``[i, i]``.
+        level_nats: mean of the logarithm of the level relative to the usual one, ``[i]``.
+        spread_nats: its standard deviation, ``[i]``.
         trust_in_lines: what register and order say is multiplied by this. Sorted by pitch, tones
             always seem to belong to lines that keep apart, even where lines really cross.
     """
@@ -75,6 +81,8 @@ class Instruments:
     register_semitones: Array
     spread_semitones: Array
     above: Array
+    level_nats: Array
+    spread_nats: Array
     trust_in_lines: float = 1.0
 
     def ordered(self, order: Choice) -> Instruments:
@@ -85,6 +93,8 @@ class Instruments:
             register_semitones=self.register_semitones[order],
             spread_semitones=self.spread_semitones[order],
             above=self.above[np.ix_(order, order)],
+            level_nats=self.level_nats[order],
+            spread_nats=self.spread_nats[order],
         )
 
     def with_silent(self, n_more: int) -> Instruments:
@@ -96,6 +106,8 @@ class Instruments:
             register_semitones=np.pad(self.register_semitones, behind),
             spread_semitones=np.pad(self.spread_semitones, behind, constant_values=1.0),
             above=np.pad(self.above, behind, constant_values=0.5),
+            level_nats=np.pad(self.level_nats, behind),
+            spread_nats=np.pad(self.spread_nats, behind, constant_values=1.0),
         )
 
 
@@ -126,22 +138,22 @@ def timbre_spread(weights: Array, distances: Array) -> tuple[float, float]:
     )
 
 
-def registers(
-    weights: Iterable[Array], semitones: Iterable[Array], least: float
+def means_and_spreads(
+    weights: Iterable[Array], values: Iterable[Array], least: float
 ) -> tuple[Array, Array]:
-    """Return mean and standard deviation of the pitch of every instrument, ``[i]`` each.
+    """Return mean and standard deviation of a quantity of every instrument's tones, ``[i]`` each.
 
     Args:
         weights: w of the tones of every instrument, ``[n]`` each.
-        semitones: their pitches, MIDI numbers.
-        least: least standard deviation in semitones.
+        values: what the tones have, for example their pitches as MIDI numbers.
+        least: least standard deviation.
     """
     means, spreads = [], []
-    for w, pitch in zip(weights, semitones, strict=True):
+    for w, value in zip(weights, values, strict=True):
         total = max(w.sum(), TINY)
-        mean = (w * pitch).sum() / total
+        mean = (w * value).sum() / total
         means.append(mean)
-        spreads.append(max(float(np.sqrt((w * (pitch - mean) ** 2).sum() / total)), least))
+        spreads.append(max(float(np.sqrt((w * (value - mean) ** 2).sum() / total)), least))
     return np.array(means), np.array(spreads)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,11 +19,12 @@ from musisep_cli.frames.framewise import Derived, Framewise, stretches
 from musisep_cli.frames.spool import Spool
 from musisep_cli.players.costs import Candidates, DecodingConfig, Weighed, distances, unlikeness
 from musisep_cli.players.instruments import (
+    LEAST_SPREAD_NATS,
     Array,
     Choice,
     Instruments,
+    means_and_spreads,
     order_of,
-    registers,
     timbre_spread,
     timbres_of,
 )
@@ -36,6 +37,8 @@ FRAMES_AT_ONCE = 8192
 """Most frames that are held in memory at once."""
 TRUST_IN_LINES = (1.0, 1 / 3)
 """How far register and order are trusted, one after the other, where instruments are learned."""
+SILENT = 1e3
+"""Semitones by which a tone that does not sound is below all others."""
 TINY = 1e-12
 """Least sum by which anything is divided."""
 Index: TypeAlias = tuple[Choice, Choice, Choice]
@@ -79,6 +82,22 @@ class Decoding:
         return replace(self, instruments=instruments)
 
 
+class Played(NamedTuple):
+    """What the voices play in all frames.
+
+    Attributes:
+        weights: w, how much say each tone has, ``[n, v]``.
+        semitones: pitches, MIDI numbers, ``[n, v]``.
+        level: logarithm of the level, ``[n, v]``.
+        sums: of w times the timbre, over the tones of every instrument, ``[i, h]``.
+    """
+
+    weights: Array
+    semitones: Array
+    level: Array
+    sums: Array
+
+
 class Scene:
     """All hypotheses of a recording, a block of frames at a time, wherever they are kept."""
 
@@ -90,6 +109,8 @@ class Scene:
         scratch: Callable[[], Spool],
         pause: Callable[[], None],
     ) -> None:
+        if voices.alike:  # the level tells who leads, and of single lines nothing
+            config = replace(config, weight_level=0.0)
         self.voices, self.config, self.scratch, self.pause = voices, config, scratch, pause
         self.n_frames = len(candidates)
         self.blocks = list(stretches(self.n_frames, FRAMES_AT_ONCE))
@@ -99,28 +120,28 @@ class Scene:
             probable = candidates[block].loudness[:, 0]  # n, m
             squares, total = squares + (probable**2).sum(), total + probable.sum()
         loud = float(squares / max(float(total), TINY))
-        self.frames = Derived(candidates, partial(Weighed.of, config=config, loud=loud))
+        self.frames = Derived(
+            candidates,
+            partial(Weighed.of, config=config, loud=loud, n_expected=len(voices.of_instruments)),
+        )
 
     def starts(self, seed: int) -> list[Instruments]:
         """Return what the instruments may be like at first, by pitch and by timbre.
 
-        By pitch: the first instrument the highest and, where the numbers of voices differ, the
-        lowest. By timbre: tones by their likeness to those of random loud frames. All of them with
-        every trust in lines.
+        By pitch: the first instrument the highest. Where the numbers of voices differ, any of its
+        neighbours may be the one, and so may the loudest. By timbre: tones by their likeness to
+        those of random loud frames. All of them with every trust in lines.
         """
         generator = np.random.default_rng(seed)
         frames, ways = self.frames[:], self.voices.assignments
         first = np.zeros(self.n_frames, np.int64)  # the only hypothesis of every frame
-        semitones = frames.pitch[:, 0]
-        directions = (1,) if len(set(self.voices.of_instruments)) == 1 else (1, -1)
-        # Tones that do not sound come last, to those with many voices.
-        silent = 1e3 * (frames.weights[:, 0] == 0) * (len(directions) - 1)
-        tones = [np.argsort(silent - way * semitones, axis=1) for way in directions]
+        alike = self.voices.alike
+        tones = [np.argsort(-frames.pitch[:, 0], axis=1)] if alike else self._led()
         # Frames whose weakest tone is loud show the timbres of all instruments at once.
         weakest = frames.weights[:, 0].min(1)
         loud = np.flatnonzero(weakest >= np.quantile(weakest, 0.5))
         for frame in generator.choice(loud, self.config.starts - 1):
-            way = ways[generator.integers(len(ways))] if len(directions) > 1 else ways[0]
+            way = ways[0] if alike else ways[generator.integers(len(ways))]
             heard = frames.timbres[frame, 0, way].astype(np.float64)
             misfit = distances(frames.timbres, timbres_of(self._by_instrument(heard)))
             tones.append(ways[by_assignment(misfit, self.voices)[:, 0].argmin(1)])
@@ -129,6 +150,21 @@ class Scene:
             for trust in TRUST_IN_LINES
             for choice in tones
         ]
+
+    def _led(self) -> list[Choice]:
+        """Return tones of which those with few voices play the loudest, or any from above."""
+        frames, n_voices = self.frames[:], np.array(self.voices.of_instruments)
+        n_leading = int((n_voices == n_voices.min()).sum()) * int(n_voices.min())
+        silent = SILENT * (frames.weights[:, 0] == 0)  # these come last
+        from_above = np.argsort(silent - frames.pitch[:, 0], axis=1)
+        places = range(self.voices.n_voices - n_leading + 1)
+        leading = [
+            np.argsort(-frames.level[:, 0], axis=1),
+            *(np.roll(from_above, -place, axis=1) for place in places),
+        ]
+        # The tones in front go to the voices of those with the fewest.
+        ranks = np.argsort(np.argsort(n_voices[self.voices.players], kind="stable"))
+        return [tones[:, ranks] for tones in leading]
 
     def path_of_anyone(self) -> Choice:
         """Return the hypotheses of the cheapest path as if one instrument played all, ``[n]``."""
@@ -183,7 +219,7 @@ class Scene:
         tones = self.voices.assignments[assignments]
         played = self._played(hypotheses, tones)
         # What the path could not choose, but tells one set of instruments from another.
-        cost += unlikeness(instruments, self.config) * float(played[0].sum())
+        cost += unlikeness(instruments, self.config) * float(played.weights.sum())
         learned = self._learn(hypotheses, tones, played, instruments.trust_in_lines)
         return Decoding(hypotheses, tones, self.voices, learned, cost)
 
@@ -191,8 +227,8 @@ class Scene:
         """Return a decoding in which every note stays with one voice of its instrument."""
         if max(self.voices.of_instruments) == 1:
             return found
-        weights, semitones, _ = self._played(found.hypotheses, found.tones)
-        order = strands(semitones, weights, self.voices.players)
+        played = self._played(found.hypotheses, found.tones)
+        order = strands(played.semitones, played.weights, self.voices.players)
         return replace(found, tones=np.take_along_axis(found.tones, order, 1))
 
     def _cheapest(self, states: Callable[[slice], States], voices: Voices) -> tuple[Choice, float]:
@@ -207,46 +243,53 @@ class Scene:
             return cheapest_path(Derived(range(self.n_frames), stretch), before)
 
     def _learn(
-        self, hypotheses: Choice, tones: Choice, played: tuple[Array, Array, Array], trust: float
+        self,
+        hypotheses: Choice,
+        tones: Choice,
+        played: Played,
+        trust: float,
     ) -> Instruments:
         """Learn what every instrument is like from what is ``_played``; lines as trusted."""
         players = self.voices.players
-        weights, semitones, sums = played
-        timbres = timbres_of(sums)
+        timbres = timbres_of(played.sums)
         distance = self._distances(hypotheses, tones, timbres)
 
         def by_player(values: Array) -> list[Array]:
             """Return values of the voices ``[n, v]`` by instrument."""
             return [values[:, players == player] for player in range(len(timbres))]
 
-        spread, dimensions = timbre_spread(weights, distance)
-        mean, deviation = registers(
-            by_player(weights), by_player(semitones), self.config.min_register_semitones
+        spread, dimensions = timbre_spread(played.weights, distance)
+        said = by_player(played.weights)
+        mean, deviation = means_and_spreads(
+            said, by_player(played.semitones), self.config.min_register_semitones
         )
+        level, of_level = means_and_spreads(said, by_player(played.level), LEAST_SPREAD_NATS)
         return Instruments(
             timbres=timbres,
             timbre_spread=spread,
             timbre_dimensions=dimensions,
             register_semitones=mean,
             spread_semitones=deviation,
-            above=order_of(weights, semitones, players),
+            above=order_of(played.weights, played.semitones, players),
+            level_nats=level,
+            spread_nats=of_level,
             trust_in_lines=trust,
         )
 
-    def _played(self, hypotheses: Choice, tones: Choice) -> tuple[Array, Array, Array]:
-        """Return weights and pitches of what is played ``[n, v]``, sums of timbres ``[i, h]``."""
+    def _played(self, hypotheses: Choice, tones: Choice) -> Played:
+        """Return what the voices play."""
         parts, sums = [], np.zeros(())
         for block, index in self._chosen(hypotheses, tones):
             frames = self.frames[block]
             weights = frames.weights[index]
-            parts.append((weights, frames.pitch[index]))
+            parts.append((weights, frames.pitch[index], frames.level[index]))
             heard = [
                 weights[:, voice] @ frames.timbres[rows, chosen, tone]
                 for voice, (rows, chosen, tone) in enumerate(_columns(index))
             ]
             sums = sums + self._by_instrument(np.stack(heard).astype(np.float64))
-        weights, semitones = (np.concatenate(values) for values in zip(*parts, strict=True))
-        return weights, semitones, sums
+        weights, semitones, level = map(np.concatenate, zip(*parts, strict=True))
+        return Played(weights, semitones, level, sums)
 
     def _distances(self, hypotheses: Choice, tones: Choice, timbres: Array) -> Array:
         """Return how far what is played is from its instrument's timbre, e, ``[n, v]``."""

@@ -31,7 +31,7 @@ class States(FrameRows):
 
     Attributes:
         names: number of every state, ``hypothesis * n_assignments + assignment``, ``[n, p]``.
-        costs: (5) of ``costs``, and what else was added, ``[n, p]``.
+        costs: (6) of ``costs``, and what else was added, ``[n, p]``.
         pitch: what the voices play in it, MIDI numbers, ``[n, p, v]``.
         weights: how much say these tones have, ``[n, p, v]``.
     """

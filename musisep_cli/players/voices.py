@@ -10,7 +10,7 @@ Axes: ``v`` voices of all instruments in a row, ``m`` tones (as many), ``a`` ass
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 
@@ -18,10 +18,23 @@ import numpy as np
 
 from musisep_cli.players.instruments import Choice
 
-MOST_INSTRUMENTS = 4
-"""Largest number of instruments that tones are shared out among: in every frame 24 orders of four
-tones are weighed before the likely ones are followed, 120 of five, and the network that finds the
-tones has learned up to four."""
+MOST_INSTRUMENTS = 6
+"""Largest number of instruments that tones are shared out among: in every frame all 720 orders of
+six tones are weighed before the likely ones are followed, and seven would have 5,040."""
+MOST_VOICES = 8
+"""Largest number of tones of a frame, those of all instruments together."""
+MELODY = (1, 4)
+"""Voices of a leading line, and of all that is heard besides it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoicesConfig:
+    """How many tones the instruments play at once."""
+
+    of_instruments: tuple[int, ...] = field(default=(), metadata={"least": 1})
+    """Number of tones of every instrument, in the order of the stems; none named: one each."""
+    melody: bool = False
+    """Whether only the leading line becomes a stem, and all that goes with it the residual."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,23 @@ class Voices:
     def single(cls, n_instruments: int) -> Voices:
         """Return one voice for each of ``n_instruments``."""
         return cls((1,) * n_instruments)
+
+    @classmethod
+    def wanted(cls, n_instruments: int, config: VoicesConfig) -> Voices:
+        """Return the voices that settings ask for; of a melody also those of what goes with it."""
+        if config.melody:
+            return cls(MELODY)
+        return cls(config.of_instruments) if config.of_instruments else cls.single(n_instruments)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all instruments have as many voices."""
+        return len(set(self.of_instruments)) == 1
+
+    @property
+    def n_instruments(self) -> int:
+        """Number of instruments."""
+        return len(self.of_instruments)
 
     @property
     def n_voices(self) -> int:

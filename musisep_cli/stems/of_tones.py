@@ -32,6 +32,7 @@ def of_tones(
     reached: Callable[[int], None],
     objective: ObjectiveConfig | None = None,
     threads: Threads = CALLERS_OWN,
+    n_stems: int | None = None,
 ) -> tuple[Stems, Transcript]:
     """Fit the tones of all frames to the recording and share out what they leave over.
 
@@ -45,9 +46,10 @@ def of_tones(
         reached: called with the number of frames done.
         objective: weights of Eq. 21, by which the transcript tells how well it explains.
         threads: fit the frames side by side.
+        n_stems: how many of the instruments, from the first on, become stems; None for all.
 
     Returns:
-        The stems as ``shelve`` gives them, and what was played.
+        The stems as ``shelve`` gives them, and what all voices played.
     """
     fitter = Fitter(
         tones,
@@ -60,10 +62,12 @@ def of_tones(
     )
     wiener_filter = WienerFilter(fitter, dictionary, objective or ObjectiveConfig())
 
+    n_kept = dictionary.shape[1] if n_stems is None else n_stems
+
     def explain(channels: Tensor) -> Tensor:
-        stems = wiener_filter.explain(channels)
+        stems = wiener_filter.explain(channels)[:n_kept]
         reached(wiener_filter.transcript.n_done)
         return stems
 
-    stems = shelved(explain, spectra, dictionary.shape[1], shelve, offer, fitter.scales)
+    stems = shelved(explain, spectra, n_kept, shelve, offer, fitter.scales)
     return stems, wiener_filter.transcript.joined()

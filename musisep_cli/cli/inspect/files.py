@@ -84,6 +84,7 @@ def draw_separation(findings: Findings, name: str, folder: Path | None) -> Itera
         tracks.amplitude,
         sounding(tracks),
         names=names,
+        of_voices=tracks.of_voices,
         title=f"{name}: pitch",
     )
     yield path

@@ -49,6 +49,21 @@ def _instruments(text: str) -> int:
     return number
 
 
+def _voices(text: str) -> tuple[int, ...]:
+    """Return the numbers of tones at once that --voices gives, one of each instrument.
+
+    Raises:
+        BadParameter: one of them is no number above 0.
+    """
+    numbers = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() and int(part[:9]) > 0 for part in numbers):
+        raise typer.BadParameter(
+            f"'{text}' is no list of numbers: --voices says how many tones each instrument plays"
+            " at once, for example 1,4 for a flute and a guitar."
+        )
+    return tuple(map(int, numbers))
+
+
 def separate(
     inputs: Annotated[
         list[str],
@@ -117,6 +132,24 @@ def separate(
             rich_help_panel=_METHOD,
         ),
     ] = None,
+    voices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1,4",
+            help="How many tones each instrument plays at once, where one plays chords; -n may be"
+            " left out. Which one it is, is found out.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    melody: Annotated[
+        bool,
+        typer.Option(
+            "--melody",
+            help="Only the leading line as a stem, over chords or drums, and all else in the"
+            " residual; instead of -n.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = False,
     iterations: Annotated[
         int | None,
         typer.Option(
@@ -386,6 +419,8 @@ def separate(
         "threads": threads,
     }
     method_flags: dict[str, Any] = {
+        "--voices": _voices(voices) if voices is not None else None,
+        "--melody": melody or None,
         "--pitch": [str(path.absolute()) for path in pitch] if pitch else None,
         "--iterations": iterations,
         "--batch-size": batch_size,

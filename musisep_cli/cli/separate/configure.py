@@ -113,13 +113,13 @@ def _composed(
 def _counted(
     preset: str, given: Given, wanted: Mapping[str, Any], run: Settings, device: torch.device
 ) -> int | None:
-    """Return the number of parts that files among the settings hold; None if none tells it.
+    """Return the number of instruments that the other settings tell; None if they do not.
 
     Raises:
         MusisepError: a file cannot be used.
     """
     config = _composed(preset, given, wanted, run, device)
-    return len(registry.get(config.run.method).parts(config.settings)) or None
+    return registry.get(config.run.method).n_told(config.settings)
 
 
 def _of_method(name: Any) -> str | None:

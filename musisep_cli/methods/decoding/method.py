@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.methods.decoding import line_count
-from musisep_cli.methods.decoding.limits import check
+from musisep_cli.methods.decoding.limits import check, check_number
 from musisep_cli.methods.decoding.separate import separate
 from musisep_cli.methods.decoding.settings import DecodingSettings
 from musisep_cli.methods.given_pitch import is_given, without_effect
-from musisep_cli.methods.method import AsSettings, Result, Settings, Trial, Work
+from musisep_cli.methods.method import AsSettings, Result, Settings, Trial, Work, setting
 from musisep_cli.methods.policy.method import NETWORK_FLAGS, TRIAL_STEPS, NetworkMethod
 from musisep_cli.methods.registry import presets_of
 from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
@@ -51,6 +51,8 @@ class DecodingMethod(ToneMethod, NetworkMethod):
     flags: ClassVar[Mapping[str, AsSettings]] = {
         **NETWORK_FLAGS,
         **GIVEN_FLAGS,
+        "--voices": setting("voices", "of_instruments"),
+        "--melody": setting("voices", "melody"),
         "--no-decode": lambda wanted: EVERY_FRAME_BY_ITSELF if wanted else {},
     }
 
@@ -67,9 +69,16 @@ class DecodingMethod(ToneMethod, NetworkMethod):
         precision = self.precision(settings, "auto", device)
         return line_count.n_lines(recording, settings, device, precision)
 
+    def n_told(self, settings: DecodingSettings) -> int | None:
+        """Return the number of instruments that ``--voices``, ``--melody`` or ``--pitch`` tell."""
+        if settings.voices.melody:
+            return 1
+        return len(settings.voices.of_instruments) or super().n_told(settings)
+
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
         """Return the settings with training on the recording where a GPU makes that cheap."""
-        if not on_gpu or is_given(settings):
+        has_chords = settings.voices.melody or max(settings.voices.of_instruments, default=1) > 1
+        if not on_gpu or is_given(settings) or has_chords:
             return settings
         iterations = settings.training.iterations_on_gpu
         return replace(settings, training=replace(settings.training, iterations=iterations))
@@ -77,6 +86,11 @@ class DecodingMethod(ToneMethod, NetworkMethod):
     def check(self, settings: DecodingSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
         check(settings, n_instruments)
+
+    def check_files(self, settings: Any, n_instruments: int) -> None:
+        """Refuse another number than the voices tell, and read the files that are named."""
+        check_number(settings, n_instruments)
+        super().check_files(settings, n_instruments)
 
     def warnings(self, settings: DecodingSettings, n_seeds: int) -> list[str]:
         """Return a warning where several seeds are hardly worth their time."""

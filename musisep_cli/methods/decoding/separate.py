@@ -53,8 +53,8 @@ def separate(
     with threads_of_operations(1), closing(Threads(n_threads)) as threads:
         scene = _Scene.of(recording, n_instruments, settings, work, threads)
         state = work.take_up()
-        heard, labels = None, Labels.none(n_instruments)
-        dictionary = first_dictionary(settings.dictionary, n_instruments)
+        heard, labels = None, Labels.none(scene.voices.n_voices)
+        dictionary = first_dictionary(settings.dictionary, scene.voices.n_instruments)
         if not state:
             heard = scene.decoded("listening")
             if not settings.dictionary.init_file:
@@ -142,7 +142,7 @@ class _Scene:
         """Return the scene of a recording."""
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
         spectra = Spectra(recording, frame)
-        voices = Voices.single(n_instruments)
+        voices = Voices.wanted(n_instruments, settings.voices)
         policy = started_policy(settings, voices.n_voices, frame, work.device, work.precision)
         return cls(settings, voices, work, spectra, policy, threads)
 
@@ -203,7 +203,8 @@ class _Scene:
     def stems(self, heard: _Heard, rehearsal: Rehearsal, stage: str) -> Result:
         """Turn the decoded tones into stems; an interrupted run goes on from before them."""
         n_frames, dictionary = len(self.spectra), rehearsal.dictionary.detach()
-        played = heard.played(dictionary, self.settings)
+        played, melody = heard.played(dictionary, self.settings), self.settings.voices.melody
+        n_stems = 1 if melody else self.voices.n_instruments
         stems, transcript = of_tones(
             notes_of(played, self.settings.decoding.note_reach),
             self.spectra,
@@ -214,5 +215,8 @@ class _Scene:
             shelve=self.work.shelve,
             offer=self.work.hold(stage, n_frames, n_frames),
             reached=lambda n_done: self.work.tell("resynthesis", n_done, n_frames),
+            n_stems=n_stems,
         )
-        return result_of(stems, transcript, self.spectra, dictionary, rehearsal.state_dict())
+        state, kept = rehearsal.state_dict(), dictionary[:, :n_stems]
+        players = played.decoding.voices.players
+        return result_of(stems, transcript, self.spectra, kept, state, players)

@@ -9,6 +9,7 @@ from musisep_cli.methods.decoding.search import SearchConfig
 from musisep_cli.methods.policy.settings import NetworkSettings
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.given.by_score import PitchConfig
+from musisep_cli.players.voices import VoicesConfig
 from musisep_cli.stems.one_window import ResynthesisConfig
 
 
@@ -21,3 +22,4 @@ class DecodingSettings(NetworkSettings):
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
     pitch: PitchConfig = field(default_factory=PitchConfig)
+    voices: VoicesConfig = field(default_factory=VoicesConfig)

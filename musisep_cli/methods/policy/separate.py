@@ -9,7 +9,9 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.frames.gabor import GaborFrame
@@ -97,18 +99,26 @@ def _resynthesised(trainer: Trainer, spectra: Spectra, work: Work) -> Result:
 
 
 def result_of(
-    stems: Any, transcript: Transcript, spectra: Spectra, dictionary: Tensor, state: dict[str, Any]
+    stems: Any,
+    transcript: Transcript,
+    spectra: Spectra,
+    dictionary: Tensor,
+    state: dict[str, Any],
+    players: NDArray[np.int64] | None = None,
 ) -> Result:
     """Return what a method with a network and a dictionary ``[h, i]`` ends in.
 
     The objective is the mean of Eq. 21 over all frames; the network's state is ``checkpoint.pt``.
+    Voices whose ``players [v]`` have no column in the dictionary are left out.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     n_samples = spectra.samples.shape[-1]
     return Result(
         stems=stems,
-        tracks=pitch_tracks(transcript, spectra.frame, n_samples, spectra.gain),
+        tracks=pitch_tracks(
+            transcript, spectra.frame, n_samples, spectra.gain, players, dictionary.shape[1]
+        ),
         objective=float(transcript.objective.to(torch.float64).mean()),
         dictionary=dictionary.cpu().numpy(),
         files={"checkpoint.pt": buffer.getvalue()},

@@ -6,12 +6,11 @@ Axes: ``n`` frames, ``k`` tones of a frame, ``i`` instruments, ``h`` harmonics.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from musisep_cli.errors import InputError
@@ -25,7 +24,6 @@ from musisep_cli.sound.score.part import KnownNote, Part
 from musisep_cli.sound.score.reading import Score, read_score
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.tones import Tones
-from musisep_cli.tones.tracks import Transcript
 
 MOST_VOICES, MOST_TONES = 6, 16
 """Most notes at once in a part, and most tones in a frame: so many are fitted together in
@@ -192,21 +190,3 @@ def merged_share(known: KnownTones, n_instruments: int) -> float:
             near = np.min([np.abs(apart - interval) for interval in MERGED_INTERVALS], axis=0)
             merged |= on[:, a] & on[:, b] & (near < MERGED_SEMITONES)
     return float(merged.sum() / max(int(on.any(1).sum()), 1))
-
-
-def of_loudest(transcript: Transcript, n_instruments: int) -> Transcript:
-    """Return what every instrument plays, of several voices the loudest tone, ``[n, i]``.
-
-    Args:
-        transcript: of all tones, ``[n, k]``.
-        n_instruments: number of instruments.
-    """
-    by_voice = (transcript.amplitude * transcript.tones.on).unflatten(1, (-1, n_instruments))
-    voice = by_voice.argmax(1)  # n, i
-    chosen = voice * n_instruments + torch.arange(n_instruments, device=voice.device)
-    rows = torch.arange(len(chosen), device=chosen.device)[:, None]
-    return replace(
-        transcript,
-        tones=transcript.tones[rows, chosen],
-        amplitude=transcript.amplitude[rows, chosen],
-    )

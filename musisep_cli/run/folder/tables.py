@@ -92,21 +92,23 @@ def _cell(value: float) -> float | str:
 
 
 def _write_pitch(path: Path, pitch: PitchTracks, parts: Sequence[str]) -> None:
-    """Write pitch tracks, one row per frame and instrument, instruments counted from 1.
+    """Write pitch tracks, one row per frame and voice, instruments counted from 1.
+
+    An instrument that plays chords has as many rows of a frame as it has voices, in their order.
 
     Where stems have the names of parts, a last column holds them.
     """
     rows = (
         (
-            i + 1,
+            player + 1,
             f"{time_s:.4f}",
-            f"{pitch.f0_hz[i, n]:.3f}",
-            f"{pitch.amplitude[i, n]:.6g}",
-            int(pitch.on[i, n]),
-            *parts[i : i + 1],
+            f"{pitch.f0_hz[voice, n]:.3f}",
+            f"{pitch.amplitude[voice, n]:.6g}",
+            int(pitch.on[voice, n]),
+            *parts[player : player + 1],
         )
         for n, time_s in enumerate(pitch.times_s)
-        for i in range(len(pitch.f0_hz))
+        for voice, player in enumerate(pitch.of_voices)
     )
     names = ["stem"] if parts else []
     _write_csv(path, ["instrument", "time_s", "f0_hz", "amplitude", "on", *names], rows)

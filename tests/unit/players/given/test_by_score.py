@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from musisep_cli.errors import InputError
 from musisep_cli.players.given.by_score import (
@@ -13,13 +12,10 @@ from musisep_cli.players.given.by_score import (
     is_rounded,
     known_tones,
     merged_share,
-    of_loudest,
 )
 from musisep_cli.players.given.tones import KnownTones
 from musisep_cli.sound.score.part import KnownNote, Part
 from musisep_cli.tones.dictionary import DictionaryConfig
-from musisep_cli.tones.tones import Tones
-from musisep_cli.tones.tracks import Transcript
 from tests.unit.players.given.made import LENGTH_S, parts, spectra
 
 
@@ -89,12 +85,3 @@ def test_merged_frames_are_counted() -> None:
     notes = KnownTones(on, semitones, np.zeros((5, 2), np.int64), np.ones(2))
     assert merged_share(notes, 2) == 3 / 5
     assert merged_share(notes, 1) == 0  # two voices of one part
-
-
-def test_of_several_voices_the_loudest_is_told() -> None:
-    amplitude = torch.tensor([[1.0, 2.0, 3.0, 1.0], [1.0, 2.0, 5.0, 1.0]])
-    on = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0]])
-    tones = Tones(on, torch.arange(8.0).view(2, 4), torch.zeros(2, 4))
-    found = of_loudest(Transcript(tones, amplitude, torch.zeros(2), torch.ones(2).bool()), 2)
-    assert found.tones.f0_bins.tolist() == [[2.0, 1.0], [4.0, 5.0]]
-    assert found.amplitude.tolist() == [[3.0, 2.0], [1.0, 2.0]]
