@@ -24,6 +24,8 @@ def instruments(
         register_semitones=np.ones(n) if register_semitones is None else register_semitones,
         spread_semitones=np.ones(n) if spread_semitones is None else spread_semitones,
         above=np.full((n, n), 0.5),
+        level_nats=np.zeros(n),
+        spread_nats=np.ones(n),
     )
 
 

@@ -156,7 +156,11 @@ class Weighed(FrameRows):
 
     @classmethod
     def of(
-        cls, candidates: Candidates, config: DecodingConfig, loud: float, n_expected: int
+        cls,
+        candidates: Candidates,
+        config: DecodingConfig,
+        loud: float,
+        n_expected: int | None = None,
     ) -> Weighed:
         """Return hypotheses weighed by how loud a tone usually is.
 
@@ -164,7 +168,8 @@ class Weighed(FrameRows):
             candidates: the hypotheses.
             config: weights.
             loud: the usual loudness.
-            n_expected: how many tones a frame is expected to hold, one of every instrument.
+            n_expected: how many tones a frame is expected to hold, one of every instrument; None
+                for all.
         """
         level = candidates.loudness / max(loud, TINY)
         say = np.sqrt(np.minimum(level, 1.0))
@@ -173,7 +178,7 @@ class Weighed(FrameRows):
             config.weight_misfit * candidates.misfit
             - config.weight_probability * candidates.log_prob
         )
-        loudest = np.sort(weights, 2)[..., -n_expected:]
+        loudest = weights if n_expected is None else np.sort(weights, 2)[..., -n_expected:]
         evidence += config.weight_rest * (1 - loudest).sum(2)
         return cls(
             pitch=candidates.pitch_semitones,

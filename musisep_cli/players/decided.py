@@ -67,7 +67,9 @@ def decided(
         return with_held(held, kept, pause)
 
     n_instruments = voices.n_voices
-    n_own = n_with_own_tones(found, config)
+    # Where an instrument plays chords, a voice with few tones of its own is none too many.
+    is_lines = max(voices.of_instruments) == 1
+    n_own = n_with_own_tones(found, config) if is_lines else n_instruments
     rounds = Rounds(
         frame=spectra.frame,
         voices=voices if n_own == n_instruments else Voices.single(n_own),

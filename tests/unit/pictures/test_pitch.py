@@ -88,3 +88,20 @@ def test_nothing_that_sounds_is_a_picture_too() -> None:
             "instrument 1",
             "instrument 2",
         ]
+
+
+def test_the_voices_of_an_instrument_have_its_colour_and_one_name() -> None:
+    f0_hz = np.concatenate([constant(440.0), constant(220.0), constant(330.0)])
+    on = np.ones_like(f0_hz, bool)
+    figure = drawn(
+        lambda: write_pitch(
+            Path("unused.png"), TIMES_S, f0_hz, np.ones_like(f0_hz), on, of_voices=(0, 1, 1)
+        )
+    )
+    colours = [
+        tuple(c.get_colors()[0, :3])
+        for c in figure.axes[0].collections
+        if isinstance(c, LineCollection)
+    ]
+    assert colours[0] != colours[1] == colours[2]
+    assert len(figure.legends[0].get_texts()) == 2

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from musisep_cli.pictures.spectrogram import LOWEST_HZ, Scale, colour_range, write_spectrogram
+from musisep_cli.pictures.spectrogram import (
+    LOWEST_HZ,
+    Scale,
+    colour_range,
+    log_rows,
+    write_spectrogram,
+)
 from tests.signals import pure_tone
 from tests.unit.pictures.drawn import drawn
 
@@ -88,3 +94,11 @@ def test_channels_of_any_polarity_are_seen(right: float) -> None:
 def test_one_channel_of_two_has_half_the_power() -> None:
     level_db, _ = image(tone(1000.0, 0.1)[:, None] * [1.0, 0.0])
     assert_allclose(level_db[:, 500].max(), -23.0, atol=0.5)
+
+
+def test_a_topmost_row_without_a_bin_shows_the_line_between_two() -> None:
+    rows = log_rows(1000.5, 1001.5, 3, RATE_HZ)  # between bins 3.9 Hz apart
+    magnitude = np.linspace(0.0, 1.0, 10_000, dtype=np.float32)[None]
+    (found,) = rows.loudest(magnitude)
+    middle_hz = (rows.edges_hz[:-1] + rows.edges_hz[1:]) / 2
+    assert_allclose(found, middle_hz / rows.bin_hz / 9_999, rtol=1e-5)

@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose
 
 from musisep_cli.players.instruments import (
     ORDER_PRIOR,
+    means_and_spreads,
     order_of,
-    registers,
     timbre_spread,
     timbres_of,
 )
@@ -29,7 +29,7 @@ def test_tones_without_a_say_teach_nothing() -> None:
 
 def test_registers_are_mean_and_deviation_by_instrument() -> None:
     pitch = [np.array([[60.0], [72.0]]), np.array([[40.0], [40.0]])]
-    mean, spread = registers([np.ones((2, 1))] * 2, pitch, 2.0)
+    mean, spread = means_and_spreads([np.ones((2, 1))] * 2, pitch, 2.0)
     assert_allclose(mean, [66.0, 40.0])
     assert_allclose(spread, [6.0, 2.0])
 

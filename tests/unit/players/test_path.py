@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from musisep_cli.errors import OutputError
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
 from musisep_cli.players import path as decoding_path
 from musisep_cli.players import scene as decoding_scene
@@ -31,9 +32,17 @@ Labels = NDArray[np.int64]
 
 CONFIG = DecodingConfig()
 DUET = Voices.single(2)
-NO_CUE = replace(CONFIG, weight_timbre=0.0, weight_register=0.0, weight_order=0.0, weight_leap=0.0)
+NO_CUE = replace(
+    CONFIG,
+    weight_timbre=0.0,
+    weight_register=0.0,
+    weight_level=0.0,
+    weight_order=0.0,
+    weight_leap=0.0,
+)
 BY_TIMBRE = replace(NO_CUE, weight_timbre=CONFIG.weight_timbre)
 BY_REGISTER = replace(NO_CUE, weight_register=CONFIG.weight_register)
+BY_LEVEL = replace(NO_CUE, weight_level=CONFIG.weight_level)
 BY_ORDER = replace(NO_CUE, weight_order=CONFIG.weight_order)
 BY_CONTINUITY = replace(NO_CUE, weight_leap=CONFIG.weight_leap)
 BY_EVIDENCE = NO_CUE
@@ -796,3 +805,43 @@ def test_decoded_again_with_nothing_new_to_say_nothing_changes() -> None:
     assert_array_equal(found.hypotheses, known.hypotheses)
     assert_array_equal(found.tones, known.tones)
     assert_allclose(found.instruments.timbres, known.instruments.timbres)
+
+
+# Voices: a line over chords, tones of equal timbre shuffled within every frame
+
+
+def led(seed: int, levels: Sequence[float]) -> tuple[Candidates, NDArray[np.bool_]]:
+    """Three tones of one register at these levels, and which of them the line plays, [n, m]."""
+    generator, n_frames = np.random.default_rng(seed), 200
+    pitch = np.stack([notes(55, 75, n_frames, 20, generator) for _ in levels], 1)
+    magnitudes = sounds([FLUTE] * len(levels), n_frames, generator) * np.array(levels)[:, None]
+    orders = np.argsort(generator.random(pitch.shape), 1)
+    return candidates(shuffled(pitch, orders), shuffled(magnitudes, orders)), orders == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("voices", [(1, 2), (2, 1)])
+def test_a_line_is_told_from_chords_by_its_level(seed: int, voices: tuple[int, int]) -> None:
+    given, of_line = led(seed, (1.0, 0.3, 0.4))
+    found = decode(given, Voices(voices), BY_LEVEL, seed)
+    line = found.tones[:, found.voices.players == voices.index(1)]
+    assert np.take_along_axis(of_line, line, 1).mean() >= MIN_SHARE_RIGHT
+
+
+def test_of_single_lines_the_level_says_nothing() -> None:
+    given, _ = led(0, (1.0, 0.3, 0.4))
+    by_level, without = (decode(given, Voices.single(3), c, 0) for c in (BY_LEVEL, NO_CUE))
+    assert_array_equal(by_level.tones, without.tones)
+    assert by_level.cost == without.cost
+
+
+def test_chords_may_rest_where_single_lines_may_not() -> None:
+    """One tone that explains the frame is cheaper than it with two more that say hardly more."""
+    given, _ = led(0, (1.0, 0.5, 0.5))
+    both = leafwise(lambda values: np.concatenate([values, values], 1), given)
+    both.loudness[:, 1, 1:] = 0.0
+    both.misfit[:, 1] = 0.05
+    single = decode(both, Voices.single(3), BY_EVIDENCE, 0)
+    assert (single.hypotheses == 0).all()  # two rests cost more than the better fit is worth
+    both.misfit[:, 0], both.misfit[:, 1] = 0.12, 0.05
+    assert (decode(both, Voices((3,)), BY_EVIDENCE, 0).hypotheses == 1).all()

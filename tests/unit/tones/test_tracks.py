@@ -12,7 +12,7 @@ from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.leaves import leafwise, leaves
 from musisep_cli.frames.spectra import SILENT_PEAK, audible
 from musisep_cli.tones.tones import Tones
-from musisep_cli.tones.tracks import Transcript, pitch_tracks
+from musisep_cli.tones.tracks import PitchTracks, Transcript, pitch_tracks
 
 RATE_HZ = 8_000
 
@@ -64,3 +64,29 @@ def test_frames_are_joined_as_they_were(cuts: list[int]) -> None:
     assert frames.n_done == 12
     for name, values in leaves(whole).items():
         assert_close(leaves(frames.joined())[name], values, atol=0, rtol=0)
+
+
+def test_voices_come_instrument_after_instrument_and_those_left_out_are_gone() -> None:
+    frame = GaborFrame(FrameConfig(), RATE_HZ)
+    n_samples = 4 * frame.hop_samples
+    found = random_transcript(len(frame.centres(n_samples)), 4)
+    players = np.array([1, 0, 2, 1])
+    tracks = pitch_tracks(found, frame, n_samples, 1.0, players, 2)
+    assert tracks.of_voices == (0, 1, 1)
+    assert tracks.n_instruments == 2
+    assert tracks.voices(1) == [1, 2]
+    assert_allclose(tracks.f0_hz, found.tones.f0_bins.T[[1, 0, 3]] * frame.bin_hz)
+
+
+def test_of_a_chord_the_loudest_tone_that_sounds_is_taken() -> None:
+    tracks = PitchTracks(
+        times_s=np.array([0.0, 0.1]),
+        f0_hz=np.array([[100.0, 101.0], [200.0, 201.0], [300.0, 301.0]]),
+        amplitude=np.array([[0.5, 0.5], [1.0, 2.0], [3.0, 9.0]]),
+        on=np.array([[True, True], [True, True], [True, False]]),
+        players=(0, 1, 1),
+    )
+    loudest = tracks.of_loudest()
+    assert loudest.of_voices == (0, 1)
+    assert loudest.f0_hz.tolist() == [[100.0, 101.0], [300.0, 201.0]]
+    assert loudest.amplitude.tolist() == [[0.5, 0.5], [3.0, 2.0]]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from musisep_cli.errors import ConfigError
+from musisep_cli.methods.decoding.limits import check_number
 from musisep_cli.run.settings.compose import compose
 
 SCRATCH = {"warmstart": {"weights": ""}}
@@ -13,7 +14,7 @@ SCRATCH = {"warmstart": {"weights": ""}}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"run": {"instruments": 5}}, r"instruments = 5: decoding weighs .* up to 4; use --preset"),
+        ({"run": {"instruments": 7}}, r"instruments = 7: decoding weighs .* up to 6; use --preset"),
         ({"policy": {"instrument_by": "pitch"}}, "instrument_by = 'pitch'"),
         (
             {"dictionary": {"n_harmonics": 1}},
@@ -34,3 +35,41 @@ def test_the_bounds_themselves_are_served(n_harmonics: int) -> None:
         "standard", {"dictionary": {"n_harmonics": n_harmonics}, "run": {"instruments": 4}}
     )
     assert config.settings.dictionary.n_harmonics == n_harmonics
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"voices": {"of_instruments": [1, 4], "melody": True}}, "leave --voices out"),
+        ({"voices": {"of_instruments": [3, 6]}}, "9 tones at once, and 8 are the most"),
+        ({"voices": {"of_instruments": [1, 0]}}, "must be at least 1"),
+        ({"voices": {"of_instruments": [1, 2]}, "training": {"iterations": 5}}, "and training"),
+        ({"voices": {"melody": True}, "training": {"iterations": 5}}, "--melody and training"),
+        ({"voices": {"melody": True}, "pitch": {"files": ["a.mid"]}}, "--melody and --pitch"),
+        ({"voices": {"melody": True}, "dictionary": {"init_file": "a.json"}}, "--init-dictionary"),
+    ],
+)
+def test_voices_that_cannot_be_served_are_told(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        compose("standard", settings)
+
+
+@pytest.mark.parametrize(
+    ("voices", "n_instruments", "words"),
+    [
+        ({"of_instruments": [1, 4]}, 3, r"--voices names 2 instruments \(1,4\), and .* is 3"),
+        ({"melody": True}, 2, "--melody makes one stem, .* is 2: leave -n out"),
+    ],
+)
+def test_another_number_than_the_voices_tell_is_refused(
+    voices: dict[str, Any], n_instruments: int, words: str
+) -> None:
+    settings = compose("standard", {"voices": voices}).settings
+    with pytest.raises(ConfigError, match=words):
+        check_number(settings, n_instruments)
+
+
+def test_chords_are_not_trained_on_where_a_gpu_would_make_that_cheap() -> None:
+    two, chords = {"run": {"instruments": 2}}, {"voices": {"of_instruments": [1, 4]}}
+    assert compose("standard", two, on_gpu=True).settings.training.iterations > 0
+    assert compose("standard", two, chords, on_gpu=True).settings.training.iterations == 0
