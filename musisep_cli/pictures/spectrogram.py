@@ -150,7 +150,9 @@ class Rows:
         below = middle.astype(np.intp)
         share = (middle - below).astype(np.float32)
         between = magnitude[:, below] * (1 - share) + magnitude[:, below + 1] * share
-        maxima = np.maximum.reduceat(magnitude[:, : first[-1]], first[:-1], axis=1)
+        # The highest row may hold no bin either: then nothing of what is reduced there is shown.
+        end = max(first[-1], first[-2] + 1)
+        maxima = np.maximum.reduceat(magnitude[:, :end], first[:-1], axis=1)
         rows: NDArray[np.float32] = np.where(np.diff(first) > 0, maxima, between)
         return rows
 
