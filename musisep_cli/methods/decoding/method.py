@@ -16,6 +16,7 @@ from musisep_cli.methods.method import AsSettings, Result, Settings, Trial, Work
 from musisep_cli.methods.policy.method import NETWORK_FLAGS, TRIAL_STEPS, NetworkMethod
 from musisep_cli.methods.registry import presets_of
 from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
+from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 
@@ -55,10 +56,15 @@ class DecodingMethod(ToneMethod, NetworkMethod):
     }
 
     def separate_found(
-        self, recording: Recording, n_instruments: int, settings: DecodingSettings, work: Work
+        self,
+        recording: Recording,
+        n_instruments: int,
+        settings: DecodingSettings,
+        work: Work,
+        known: Known,
     ) -> Result:
         """Find what every instrument plays over all frames, and turn it into stems."""
-        return separate(recording, n_instruments, settings, work)
+        return separate(recording, n_instruments, settings, work, known)
 
     def n_lines(
         self, recording: Recording, settings: DecodingSettings, device: torch.device
@@ -76,15 +82,18 @@ class DecodingMethod(ToneMethod, NetworkMethod):
 
     def check(self, settings: DecodingSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
+        self.check_given(settings, n_instruments)
         check(settings, n_instruments)
 
     def warnings(self, settings: DecodingSettings, n_seeds: int) -> list[str]:
-        """Return a warning where several seeds are hardly worth their time."""
+        """Return warnings of short solos, and where several seeds are hardly worth their time."""
+        told = super().warnings(settings, n_seeds)
         if n_seeds == 1 or self.n_steps(settings) > 0:
-            return []
+            return told
         return [
+            *told,
             f"{n_seeds} seeds take {n_seeds} times the time for next to nothing: without training "
-            "they differ only in the random starts of decoding, and agree to 0.1 dB"
+            "they differ only in the random starts of decoding, and agree to 0.1 dB",
         ]
 
     def without_effect(self, settings: DecodingSettings) -> Mapping[str, str]:

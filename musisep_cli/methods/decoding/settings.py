@@ -8,6 +8,7 @@ from musisep_cli.methods.decoding.rehearsal import RehearsalConfig
 from musisep_cli.methods.decoding.search import SearchConfig
 from musisep_cli.methods.policy.settings import NetworkSettings
 from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.players.given.by_likeness import LikeConfig
 from musisep_cli.players.given.by_score import PitchConfig
 from musisep_cli.stems.one_window import ResynthesisConfig
 
@@ -21,3 +22,4 @@ class DecodingSettings(NetworkSettings):
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
     pitch: PitchConfig = field(default_factory=PitchConfig)
+    like: LikeConfig = field(default_factory=LikeConfig)
