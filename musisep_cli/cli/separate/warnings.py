@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from musisep_cli.run.folder.differences import Manifest
     from musisep_cli.sound.recording import Recording
 
+FAINT = 1e-3
+"""Share of the recording's energy below which the stem of who was asked for is doubted: -30 dB."""
 COARSE = 1e-3
 """Largest error of the stems' sum, relative to the recording's peak, that needs no warning."""
 MANY_MORE = 1.0
@@ -88,6 +90,7 @@ def of_result(manifest: Manifest) -> list[str]:
             f"too quiet for {manifest['output']['subtype']}: the stems add up to it only roughly. "
             "Write --float32."
         )
+    warnings += _of_likes(manifest)
     config = remembered(manifest["config"])
     n_steps = registry.get(config.run.method).n_steps(config.settings)
     for row in manifest["ranking"]:
@@ -97,3 +100,22 @@ def of_result(manifest: Manifest) -> list[str]:
                 "and skipped"
             )
     return warnings
+
+
+def _of_likes(manifest: Manifest) -> list[str]:
+    """Return warnings about instruments that were asked for: not heard, or hardly."""
+    shares = {stem["name"]: stem["energy_share"] for stem in manifest["stems"]}
+    found = []
+    for each in manifest.get("likes", []):
+        name, presence = each["name"], each["presence"]
+        if not each["heard"]:
+            found.append(
+                f"{name}: not heard (presence {presence:.2f}), its stem is silent; nothing there "
+                f"is like {each['like']}"
+            )
+        elif shares.get(name, 1.0) < FAINT:
+            found.append(
+                f"{name}: its stem is 30 dB below the recording or more; perhaps it is what others "
+                "leave, and not the instrument itself"
+            )
+    return found
