@@ -443,7 +443,8 @@ def separate(
         configured = partial(configure, run_flags, method_flags, preset=preset, file=config)
         if is_counted and cluster is not None:
             raise ConfigError(
-                "-n auto counts on this machine alone: with --cluster say how many, as -n 2"
+                "instruments are counted on this machine alone: with --cluster say how many, as"
+                " -n 2"
             )
         with place.cluster(cluster, threads, dry_run=dry_run) as connection:
             where, (settings, cautions) = place.settle(connection, device_name, configured)
