@@ -194,6 +194,7 @@ def found_at(folder: Path, manifest: Mapping[str, Any]) -> RunFolder | None:
             without=any(Path(name).stem.startswith("without-") for name in files),
             group=root.name,
             residual=REST if names[-1:] == [REST] else RESIDUAL,
+            named=bool(manifest.get("named", False)),
         )
         if names and os.path.relpath(found.stem(names[0]), place) in files:
             return found
