@@ -104,7 +104,7 @@ def of_result(manifest: Manifest) -> list[str]:
 
 def _of_likes(manifest: Manifest) -> list[str]:
     """Return warnings about instruments that were asked for: not heard, or hardly."""
-    shares = {stem["name"]: stem["energy_share"] for stem in manifest["stems"]}
+    shares = {stem["name"]: stem["energy_share"] for stem in manifest.get("stems", [])}
     found = []
     for each in manifest.get("likes", []):
         name, presence = each["name"], each["presence"]
