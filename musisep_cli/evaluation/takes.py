@@ -10,8 +10,8 @@ from pathlib import Path
 from musisep_cli.errors import ConfigError, InputError
 from musisep_cli.sound.suffixes import SUFFIXES
 
-NOT_STEMS = re.compile(r"residual|mix", re.IGNORECASE)
-"""Start of the names of files that are no instrument's: the residual, and the mixture."""
+NOT_STEMS = re.compile(r"residual|mix|rest$", re.IGNORECASE)
+"""Start of the names of files that are no instrument's: residual, rest and mixture."""
 MANIFEST = "manifest.json"
 """Name of the file by which a folder is known as a separation made by musisep."""
 

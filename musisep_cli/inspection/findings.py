@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli.inspection.kinds import is_file
 from musisep_cli.inspection.missed import MissedTones, find_missed
 from musisep_cli.inspection.note_list import Note, find_notes, sounding
 from musisep_cli.inspection.seed_agreement import SeedAgreement, seed_agreement
 from musisep_cli.inspection.separation import CurveRow, Separation
+from musisep_cli.run.folder.tables import identity
+from musisep_cli.tones.identity import load
+from musisep_cli.tones.instruments import Nearest, nearest
 
 CURVE_ROWS = 8
 """Number of rows in which a training curve is shown as a table, so that it fits on a screen."""
@@ -42,6 +46,8 @@ class Instrument:
         lowest: lowest note; None if it plays none.
         highest: highest note; None if it plays none.
         median_hz: median pitch over all frames in which it plays; None if there are none.
+        nearest: the instrument of the table that it is nearest to, and how sure that is; None where
+            the stem cannot be read or plays nothing.
     """
 
     name: str
@@ -53,6 +59,7 @@ class Instrument:
     lowest: Note | None
     highest: Note | None
     median_hz: float | None
+    nearest: Nearest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +106,8 @@ class Findings:
         """Return in words all that speaks against the separation."""
         found = []
         residual = self.separation.residual
-        if residual and residual["energy_share"] > LARGE_RESIDUAL:
+        is_whole = self.separation.is_whole
+        if residual and is_whole and residual["energy_share"] > LARGE_RESIDUAL:
             found.append(
                 f"the residual holds {residual['energy_share']:.0%} of the energy: more sounds "
                 "there than these instruments explain, or the training was too short"
@@ -128,7 +136,7 @@ def find(separation: Separation) -> Findings:
         alike=None
         if separation.dictionary is None
         else most_alike(separation.dictionary, separation.instrument_names),
-        missed=find_missed(separation),
+        missed=find_missed(separation) if separation.is_whole else None,
         agreement=seed_agreement(separation),
     )
 
@@ -168,7 +176,19 @@ def _instrument(separation: Separation, number: int, notes: Sequence[Note]) -> I
         lowest=min(notes, key=lambda note: note.f0_hz, default=None),
         highest=max(notes, key=lambda note: note.f0_hz, default=None),
         median_hz=float(np.median(tracks.f0_hz[voices][sounds])) if heard.any() else None,
+        nearest=_nearest(separation, number),
     )
+
+
+def _nearest(separation: Separation, number: int) -> Nearest | None:
+    """Return the instrument that a stem, counted from 0, is nearest to, by its identity.
+
+    A run of an earlier version left none.
+    """
+    path = separation.seed_folder(separation.manifest["chosen_seed"]) / identity(number)
+    if not is_file(path):
+        return None
+    return next(iter(nearest(load(path))), None)
 
 
 def most_alike(

@@ -12,8 +12,11 @@ from musisep_cli.run.folder.layout import MANIFEST
 from musisep_cli.run.folder.manifest import FORMAT as MANIFEST_FORMAT
 from musisep_cli.tones.dictionary import FORMAT as DICTIONARY_FORMAT
 
-Kind: TypeAlias = Literal["sound", "separation", "dictionary", "env"]
-"""What can be inspected: a sound file, a run folder, a dictionary file, or this machine."""
+Kind: TypeAlias = Literal["sound", "separation", "dictionary", "env", "instruments"]
+"""What can be inspected: a sound file, a run folder, a dictionary file, this machine, or the table
+of instruments."""
+INSTRUMENTS = "instruments"
+"""The argument that means the table of instruments; a file of that name is ``./instruments``."""
 ENVIRONMENT = "env"
 """The argument that means this machine; a file of that name is written ``./env``."""
 _SHOWN_FOLDERS = 3
@@ -35,6 +38,8 @@ def kind_of(what: str) -> tuple[Kind, Path]:
     path = Path(what)
     if what == ENVIRONMENT:
         return "env", path
+    if what == INSTRUMENTS:
+        return "instruments", path
     if is_folder(path):
         _check_folder(path)
         return "separation", path

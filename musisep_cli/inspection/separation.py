@@ -19,7 +19,7 @@ from musisep_cli.errors import ConfigError, InputError
 from musisep_cli.inspection.kinds import is_file, read_json
 from musisep_cli.methods import registry
 from musisep_cli.methods.method import Method, Shown
-from musisep_cli.run.folder.layout import MANIFEST, RESIDUAL
+from musisep_cli.run.folder.layout import MANIFEST, RESIDUAL, REST
 from musisep_cli.run.folder.manifest import FORMAT
 from musisep_cli.run.folder.tables import CURVE, DICTIONARY, PITCH
 from musisep_cli.run.settings.compose import remembered
@@ -75,7 +75,7 @@ class Separation:
     @property
     def instruments(self) -> list[dict[str, Any]]:
         """Return what the manifest says of every instrument's stem."""
-        return [stem for stem in self.manifest["stems"] if stem["name"] != RESIDUAL]
+        return [stem for stem in self.manifest["stems"] if stem["name"] not in (RESIDUAL, REST)]
 
     @property
     def instrument_names(self) -> list[str]:
@@ -101,7 +101,13 @@ class Separation:
     @property
     def residual(self) -> dict[str, Any] | None:
         """Return what the manifest says of the residual; None if it says nothing."""
-        return next((s for s in self.manifest["stems"] if s["name"] == RESIDUAL), None)
+        last = (RESIDUAL, REST)
+        return next((stem for stem in self.manifest["stems"] if stem["name"] in last), None)
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether all instruments have stems, not only those that were asked for."""
+        return self.residual is None or self.residual["name"] == RESIDUAL
 
 
 def read_separation(folder: Path) -> Separation:

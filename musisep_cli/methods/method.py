@@ -88,6 +88,8 @@ class Result:
             among the seeds of one recording and one method only.
         dictionary: relative harmonic amplitudes, ``[h, i]``; None if the method learns none.
         files: further files that hold what was learned, name -> content.
+        likes: of the instruments that were asked for by their likeness, whether they are in their
+            stems: JSON values of ``given_like.Presence``.
     """
 
     stems: Stems
@@ -95,6 +97,7 @@ class Result:
     objective: float
     dictionary: NDArray[np.float32] | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    likes: Sequence[Mapping[str, Any]] = ()
 
 
 class Work(Protocol):
@@ -296,6 +299,22 @@ class Method(ABC):
             MusisepError: a file cannot be used.
         """
         return len(self.parts(settings)) or None
+
+    def has_chords(self, settings: Any) -> bool:
+        """Return whether an instrument may play several tones at once with these settings."""
+        return False
+
+    def stem_names(self, settings: Any, n_instruments: int) -> Sequence[str]:
+        """Return the names of the stems in their order; () if they are counted.
+
+        Raises:
+            MusisepError: a file cannot be used.
+        """
+        return self.parts(settings)
+
+    def has_rest(self, settings: Any) -> bool:
+        """Return whether some instruments have no stems, and are in the rest with all else."""
+        return False
 
     def most(self, settings: Any) -> int:
         """Return the largest number of instruments that can be separated with these settings."""

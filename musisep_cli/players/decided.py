@@ -5,7 +5,7 @@ Axes: ``n`` frames, ``s`` hypotheses of a frame, ``i`` instruments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
 from musisep_cli.frames.framewise import Framewise
@@ -19,6 +19,7 @@ from musisep_cli.players.scene import Decoding
 from musisep_cli.players.voices import Voices
 from musisep_cli.players.worth import n_with_own_tones, of_fewer, with_silent
 from musisep_cli.tones.dictionary import DictionaryConfig
+from musisep_cli.tones.identity import Identity
 
 
 def decided(
@@ -35,6 +36,7 @@ def decided(
     scratch: Callable[[], Spool],
     pause: Callable[[], None],
     reached: Callable[[int], None],
+    known: Sequence[Sequence[Identity]] = (),
 ) -> tuple[Framewise[Hypotheses], Decoding]:
     """Choose over all frames which tones sound and who plays them.
 
@@ -51,6 +53,7 @@ def decided(
         scratch: opens a file for what a long recording needs besides.
         pause: called block after block; may raise to end the work.
         reached: called with the number of rounds done, ``rounds.N_ROUNDS`` at the end.
+        known: of every instrument that is known from elsewhere, the identities that it may have.
 
     Returns:
         The hypotheses, with those of held notes, and what was chosen of them.
@@ -80,6 +83,7 @@ def decided(
         scratch=scratch,
         pause=pause,
         reached=reached,
+        known=known,
     )
     if n_own == n_instruments:
         return rounds.decode(found, spectra.of_mean)

@@ -76,6 +76,11 @@ class Decoding:
             instruments=self.instruments.ordered(order),
         )
 
+    def plays_as(self, other: Decoding) -> bool:
+        """Return whether the same instruments play the same tones in another decoding."""
+        pairs = ((self.hypotheses, other.hypotheses), (self.tones, other.tones))
+        return not any(np.any(one != another) for one, another in pairs)
+
     def trusting(self, trust_in_lines: float) -> Decoding:
         """Return it with more or less trust in its instruments' lines."""
         instruments = replace(self.instruments, trust_in_lines=trust_in_lines)
@@ -188,12 +193,8 @@ class Scene:
         """
         found = self.path_with(instruments)
         for _ in range(rounds - 1):
-            again = self.path_with(found.instruments)
-            changed = np.any(again.hypotheses != found.hypotheses) or np.any(
-                again.tones != found.tones
-            )
-            found = again
-            if not changed:
+            before, found = found, self.path_with(found.instruments)
+            if before.plays_as(found):
                 break
         return found
 

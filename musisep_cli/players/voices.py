@@ -36,6 +36,11 @@ class VoicesConfig:
     melody: bool = False
     """Whether only the leading line becomes a stem, and all that goes with it the residual."""
 
+    @property
+    def has_chords(self) -> bool:
+        """Whether an instrument may play several tones at once."""
+        return self.melody or max(self.of_instruments, default=1) > 1
+
 
 @dataclass(frozen=True)
 class Voices:

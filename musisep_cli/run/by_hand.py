@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,22 +19,15 @@ from musisep_cli.machine import locks
 from musisep_cli.machine.files import make_folder, remove_leftovers
 from musisep_cli.run.folder import differences, layout, made_seeds, manifest
 from musisep_cli.run.folder.differences import Manifest
-from musisep_cli.run.folder.layout import MANIFEST, RESIDUAL, RunFolder
+from musisep_cli.run.folder.layout import MANIFEST, RunFolder
 from musisep_cli.run.in_folder import ByHand, deliver
 from musisep_cli.run.ranking import SeedScore
-from musisep_cli.sound import audio_file
+from musisep_cli.sound import audio_file, stem_names
 from musisep_cli.sound.blockwise import Total
 from musisep_cli.sound.recording import Recording
 
-LONGEST_NAME = 60
-"""Length of the longest name of an instrument in characters: file systems take some 255 bytes, of
-which a character takes up to four."""
 _IDENTITY = ("version", "input", "config", "given_files", "output")
 """Entries of a manifest that are the run's identity."""
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|,]|^\.|^without-|^\s*$')
-"""What makes a name unfit for a file on some system, or for a list with commas."""
-_TAKEN = ("mix", RESIDUAL)
-"""Names that other files of a run have."""
 
 
 def choose(folder: Path, seed: int, names: Sequence[str] | None = None) -> RunFolder:
@@ -105,10 +97,14 @@ def _no_seed(seed: int, place: RunFolder, run: str) -> str:
 
 
 def _default_names(before: Manifest, seed: int, n_instruments: int) -> list[str]:
-    """Return the names that are on top if the seed is, else the plain ones."""
+    """Return the names that are on top if the seed is, else the plain ones after those asked for.
+
+    Who was asked for (``--like``) is among the first stems of every seed.
+    """
     if before["chosen_seed"] == seed:
-        return [stem["name"] for stem in before["stems"] if stem["name"] != RESIDUAL]
-    return layout.instrument_names(n_instruments)
+        return [stem["name"] for stem in before["stems"][:n_instruments]]
+    asked_for = [like["name"] for like in before.get("likes", [])]
+    return [*asked_for, *layout.instrument_names(n_instruments)[len(asked_for) :]]
 
 
 def check_names(names: Sequence[str], n_instruments: int) -> list[str]:
@@ -126,17 +122,7 @@ def check_names(names: Sequence[str], n_instruments: int) -> list[str]:
             f"--names: {len(plain)} names for {n_instruments} instruments. Give one for each, with "
             "commas between them."
         )
-    for name in plain:
-        if _FORBIDDEN.search(name) or len(name) > LONGEST_NAME:
-            raise ConfigError(
-                f"--names: '{name}' cannot be the name of a file. Leave out quotes, slashes and "
-                f"the like, and keep to {LONGEST_NAME} characters."
-            )
-    folded = [name.casefold() for name in plain]
-    taken = [name for name, key in zip(plain, folded, strict=True) if key in _TAKEN]
-    taken += [name for name, key in zip(plain, folded, strict=True) if folded.count(key) > 1]
-    if taken:
-        raise ConfigError(f"--names: '{taken[0]}' is the name of another file. Choose another.")
+    stem_names.check_names(plain, "--names")
     return plain
 
 

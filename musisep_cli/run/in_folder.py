@@ -267,10 +267,10 @@ def deliver(
     with suppress(OSError):
         folder.page.unlink()
     chosen = ranking[0].seed if by_hand is None else by_hand.seed
-    stems = made_seeds.stems(folder, chosen)
-    names = folder.names(len(stems)) if by_hand is None else by_hand.names
+    stems, target = made_seeds.stems(folder, chosen), folder.seed(chosen)
+    names = _names(folder, target, len(stems)) if by_hand is None else by_hand.names
     parts: dict[str, Blockwise] = dict(zip(names, stems, strict=True))
-    parts[layout.RESIDUAL] = Difference(recording.samples, stems)
+    parts[folder.residual] = Difference(recording.samples, stems)
     subtype, rate_hz = folder.sound.subtype, recording.sample_rate_hz
     without = {
         name: Difference(recording.samples, [stem])
@@ -285,8 +285,9 @@ def deliver(
     error = sum_error(recording.samples, written, gain)
     pictures = {"mix": recording.samples, **{name: parts[name] for name in names}}
     files += tables.write_pictures(folder, pictures, rate_hz)
-    learned = (folder.seed(chosen) / name for name in (tables.DICTIONARY, tables.PITCH))
-    files += [_copy(path, folder) for path in learned if path.exists()]
+    learned = {name: folder.folder / name for name in (tables.DICTIONARY, tables.PITCH)}
+    learned |= {tables.identity(i): folder.identity(name) for i, name in enumerate(names)}
+    files += [_copy(target / name, to) for name, to in learned.items() if (target / name).exists()]
     made = made_on()
     described = {
         "format": manifest.FORMAT,
@@ -296,6 +297,8 @@ def deliver(
         "chosen_seed": chosen,
         "chosen_by": CRITERION if by_hand is None else CRITERION_BY_HAND,
         "ranking": [made_seeds.summary(row) for row in ranking],
+        "likes": tables.read_likes(target),
+        "named": folder.named,
         "gain": gain,
         "sum_error": error,
         "files": [os.path.relpath(file, folder.folder) for file in (*files, folder.manifest)],
@@ -309,9 +312,20 @@ def deliver(
             path.unlink(missing_ok=True)
 
 
-def _copy(path: Path, folder: RunFolder) -> Path:
+def _names(folder: RunFolder, chosen: Path, n_stems: int) -> list[str]:
+    """Return the names of the instruments' stems, of known instruments if that is wanted.
+
+    Args:
+        folder: of the run.
+        chosen: folder of the chosen seed.
+        n_stems: number of the instruments' stems.
+    """
+    names = folder.names(n_stems)
+    return tables.named(chosen, names) if folder.named else names
+
+
+def _copy(path: Path, target: Path) -> Path:
     """Copy a file of the chosen seed to the top of the folder."""
-    target = folder.folder / path.name
     with atomic_path(target) as temporary:
         shutil.copyfile(path, temporary)
     return target

@@ -6,6 +6,7 @@ Axes: ``t`` samples, ``c`` channels, ``i`` instruments, ``h`` harmonics.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,8 @@ class Separation:
         sum_error: largest deviation of stems plus residual from the recording, relative to the
             recording's peak.
         wall_s: time taken.
+        likes: of the instruments that ``[like]`` asks for, how sure it is that they are in the
+            first stems: JSON values of ``methods.given_like.Presence``.
     """
 
     stems: NDArray[np.float32]
@@ -57,6 +60,7 @@ class Separation:
     ranking: tuple[SeedScore, ...]
     sum_error: float
     wall_s: float
+    likes: tuple[Mapping[str, Any], ...] = ()
 
 
 def separate(
@@ -172,6 +176,7 @@ def _separation(
         ranking=tuple(ranking),
         sum_error=sum_error(recording.samples, [*stems, residual]),
         wall_s=wall_s,
+        likes=tuple(chosen.likes),
     )
 
 

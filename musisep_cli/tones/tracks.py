@@ -6,6 +6,7 @@ several.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,17 @@ class PitchTracks:
     def voices(self, instrument: int) -> list[int]:
         """Return the rows that an instrument has, by its number."""
         return [row for row, player in enumerate(self.of_voices) if player == instrument]
+
+    def of_instruments(self, order: Sequence[int]) -> PitchTracks:
+        """Return the tracks of some instruments in an order, by their numbers."""
+        rows = [row for number in order for row in self.voices(number)]
+        return PitchTracks(
+            times_s=self.times_s,
+            f0_hz=self.f0_hz[rows],
+            amplitude=self.amplitude[rows],
+            on=self.on[rows],
+            players=tuple(place for place, n in enumerate(order) for _ in self.voices(n)),
+        )
 
     def of_loudest(self) -> PitchTracks:
         """Return one voice for every instrument, its loudest in each frame."""

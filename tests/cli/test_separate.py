@@ -74,9 +74,9 @@ def test_the_folder_holds_everything(finished: tuple[Path, Result]) -> None:
     folder = results(finished[0], "mix")
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     of_a_seed = {"checkpoint.pt", "dictionary.json", "metrics.csv", "pitch.csv", "seed.json"}
-    of_a_seed |= {f"{stem}.wav" for stem in STEMS}
+    of_a_seed |= {f"{stem}.wav" for stem in STEMS} | {"identity-1.json", "identity-2.json"}
     assert files == {
-        *(f"{stem}.{ext}" for stem in STEMS for ext in ("wav", "png")),
+        *(f"{stem}.{ext}" for stem in STEMS for ext in ("wav", "png", "json")),
         *("residual.wav", "mix.png", "dictionary.json", "pitch.csv", "manifest.json"),
         "listen.html",
         *(f"seeds/{seed}/{name}" for seed in ("005", "006", "007") for name in of_a_seed),
@@ -133,9 +133,9 @@ def test_shares_that_overlap_are_explained(finished: tuple[Path, Result]) -> Non
     words = f"shares of energy add up to {total:.0%}: stems overlap"
     assert (words in finished[1].stdout) == (f"{total:.0%}" != "100%")
     for last, effect in ((0.2, "98%: stems overlap, and strengthen"), (0.5, "and weaken")):
-        stems = [{"energy_share": share} for share in (0.5, 0.28, last)]
+        stems = [{"name": "stem", "energy_share": share} for share in (0.5, 0.28, last)]
         assert effect in footnotes({**content, "stems": stems})[-1]
-    stems = [{"energy_share": share} for share in (0.5, 0.3, 0.2)]
+    stems = [{"name": "stem", "energy_share": share} for share in (0.5, 0.3, 0.2)]
     assert "shares" not in " ".join(footnotes({**content, "stems": stems}))
 
 
@@ -158,7 +158,7 @@ def test_a_finished_separation_is_not_made_again(finished: tuple[Path, Result]) 
     assert "nothing to do" in result.stderr
     document = json.loads(separate(folder, *arguments, "--json").stdout)
     assert document["status"] == "unchanged"
-    assert len(document["files"]) == 10
+    assert len(document["files"]) == 12
     after = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")}
     assert after == before
 

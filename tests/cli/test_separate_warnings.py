@@ -222,17 +222,28 @@ def late_entry() -> NDArray[np.float64]:
         (clean, 2, None),
         (clean, 3, "hardly ever more than 2 tones at once"),
         (late_entry, 2, None),
-        (three_lines, 1, "about 3 tones at once: try -n 3"),
+        (
+            three_lines,
+            1,
+            "about 3 tones at once: try -n 3 or, if an instrument plays chords, --voi",
+        ),
     ],
 )
 def test_a_number_that_does_not_fit_is_questioned(
     make: Callable[[], NDArray[np.float64]], n_instruments: int, words: str | None
 ) -> None:
     samples = make()[:, None].astype(np.float32)
-    found = of_recording(Recording(samples=samples, sample_rate_hz=RATE_HZ), n_instruments)
+    config = compose("standard", {"run": {"instruments": n_instruments}})
+    found = of_recording(Recording(samples=samples, sample_rate_hz=RATE_HZ), config)
     if words is None:
         assert found == []
     else:
         [warning] = found
         assert f"-n {n_instruments}, " in warning
         assert words in warning
+
+
+def test_where_chords_are_spoken_of_the_number_of_tones_is_not_questioned() -> None:
+    samples = three_lines()[:, None].astype(np.float32)
+    config = compose("standard", {"voices": {"melody": True}})
+    assert of_recording(Recording(samples=samples, sample_rate_hz=RATE_HZ), config) == []

@@ -13,8 +13,9 @@ def inspect(
         list[str],
         typer.Argument(
             metavar="WHAT...",
-            help="Sound files, folders of finished separations, dictionary.json files, or env: the"
-            " versions and devices of this machine, for a bug report.",
+            help="Sound files, folders of finished separations, dictionary.json files,"
+            " instruments: the names that separate --instrument knows, or env: the versions and"
+            " devices of this machine, for a bug report.",
         ),
     ],
     plots: Annotated[

@@ -75,7 +75,14 @@ class DictionaryReport:
     dictionary: NDArray[np.float32]
 
 
-Report: TypeAlias = SoundReport | Findings | DictionaryReport | dict[str, Any]
+@dataclass(frozen=True, kw_only=True)
+class InstrumentsReport:
+    """The instruments that can be asked for by name."""
+
+    names: tuple[str, ...]
+
+
+Report: TypeAlias = SoundReport | Findings | DictionaryReport | InstrumentsReport | dict[str, Any]
 """Report on an argument, by its kind; of "env" a dict of versions and devices."""
 
 

@@ -15,7 +15,13 @@ from rich.console import Console
 from rich.text import Text
 
 from musisep_cli.cli.inspect import tables
-from musisep_cli.cli.inspect.job import DictionaryReport, Outcome, Report, SoundReport
+from musisep_cli.cli.inspect.job import (
+    DictionaryReport,
+    InstrumentsReport,
+    Outcome,
+    Report,
+    SoundReport,
+)
 from musisep_cli.cli.output import Messages, show, with_finite_numbers
 from musisep_cli.inspection.findings import Findings, Instrument, thinned
 
@@ -89,6 +95,8 @@ def _content(report: Report) -> dict[str, Any]:
         return _findings(report)
     if isinstance(report, DictionaryReport):
         return _dictionary(report)
+    if isinstance(report, InstrumentsReport):
+        return {"instruments": list(report.names)}
     return report
 
 
@@ -119,6 +127,7 @@ def _findings(findings: Findings) -> dict[str, Any]:
             for number, each in enumerate(findings.instruments)
         ],
         "residual": separation.residual,
+        "likes": manifest.get("likes", []),
         "alike": findings.alike,
         "missed_share": None if findings.missed is None else findings.missed.share,
         "agreement": _agreement(findings),

@@ -16,7 +16,15 @@ from musisep_cli.cli.inspect.files import (
     is_folder,
     write_notes,
 )
-from musisep_cli.cli.inspect.job import DictionaryReport, Item, Job, Outcome, Report, SoundReport
+from musisep_cli.cli.inspect.job import (
+    DictionaryReport,
+    InstrumentsReport,
+    Item,
+    Job,
+    Outcome,
+    Report,
+    SoundReport,
+)
 from musisep_cli.errors import ConfigError, InputError, MusisepError
 from musisep_cli.inspection.character import judge
 from musisep_cli.inspection.environment import environment
@@ -34,6 +42,7 @@ from musisep_cli.sound import audio_file
 from musisep_cli.sound.opening import opened
 from musisep_cli.sound.recording import Recording
 from musisep_cli.tones.dictionary import load_any
+from musisep_cli.tones.instruments import names
 
 if TYPE_CHECKING:
     import torch
@@ -100,8 +109,11 @@ def _check(job: Job, items: Sequence[Item]) -> None:
     if job.plots is not None:
         if is_file(job.plots):
             raise ConfigError(f"--plots {job.plots}: is a file, and a folder is needed.")
-        if any(item.kind == "env" for item in items):
-            raise ConfigError("--plots: there are no pictures of env. Leave one of them out.")
+        words = [item.what for item in items if item.kind in ("env", "instruments")]
+        if words:
+            raise ConfigError(
+                f"--plots: there are no pictures of {words[0]}. Leave one of them out."
+            )
 
 
 def _check_page(job: Job, items: Sequence[Item]) -> None:
@@ -142,6 +154,8 @@ def _inspect(
             files.extend(draw_dictionary(item.path, item.name, job.plots))
         elif item.kind == "env":
             report = environment(__version__)
+        elif item.kind == "instruments":
+            report = InstrumentsReport(names=tuple(names()))
         else:
             recording = audio_file.read(item.path)
             with reporter.working(f"{item.path}: measuring"):

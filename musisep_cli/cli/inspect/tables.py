@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from musisep_cli.cli.inspect.job import DictionaryReport, Report, SoundReport
+from musisep_cli.cli.inspect.job import DictionaryReport, InstrumentsReport, Report, SoundReport
 from musisep_cli.cli.progress import span
 from musisep_cli.inspection.estimate import Estimate
 from musisep_cli.inspection.findings import Findings, Instrument, most_alike, thinned
@@ -19,6 +20,9 @@ from musisep_cli.inspection.sound import Sound
 from musisep_cli.methods.learned_dictionary import dictionary_table
 from musisep_cli.methods.method import Table as LearnedTable
 from musisep_cli.sound.notation import channels_in_words, clock
+from musisep_cli.sound.pitch import note_name
+from musisep_cli.tones.instruments import ALSO, names, of_name
+from musisep_cli.tones.timbre import LOWEST_SEMITONE
 
 _SHOWN_DOUBTS = 6
 """Number of stretches that a line names, so that it stays readable; the others are counted."""
@@ -28,6 +32,8 @@ def parts(report: Report) -> Iterator[str | RenderableType]:
     """Yield the lines and tables of a report in the order in which they are printed."""
     if isinstance(report, SoundReport):
         yield from _sound(report)
+    elif isinstance(report, InstrumentsReport):
+        yield _known()
     elif isinstance(report, Findings):
         yield from _findings(report)
     elif isinstance(report, DictionaryReport):
@@ -126,6 +132,7 @@ def _findings(findings: Findings) -> Iterator[str | RenderableType]:
             f"{manifest['config']['preset']}, {training}, on {manifest['device']}, "
             f"{clock(manifest['wall_s'])}",
             "chosen": _choice(findings),
+            **_likes(manifest),
             **_missed(findings),
             **_agreement(findings),
         }
@@ -173,9 +180,18 @@ def _agreement(findings: Findings) -> dict[str, str]:
     return {"agreement": f"the other seeds have {share:.0%} of its notes in the same hands{where}"}
 
 
+def _likes(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return in words whether those are there who were asked for."""
+    return {
+        f"like {each['name']}": f"{'heard' if each['heard'] else 'not heard'}, presence "
+        f"{each['presence']:.2f}, by {each['like']}; engine {each['engine']}: {each['why']}"
+        for each in manifest.get("likes", [])
+    }
+
+
 def _instruments(findings: Findings) -> Table:
     """Return a table of levels and notes, a row per instrument and one for the residual."""
-    headings = ("dBFS", "energy", "plays", "", "notes", "range", "in Hz", "median")
+    headings = ("dBFS", "energy", "plays", "", "notes", "range", "in Hz", "median", "nearest to")
     table = _table("Instruments", "stem", *headings)
     for each in findings.instruments:
         share = f"{each.energy_share:.1%}"
@@ -194,7 +210,25 @@ def _playing(each: Instrument) -> Sequence[str]:
     pitches = ("", "")
     if low is not None and high is not None:
         pitches = (f"{low.name}-{high.name}", f"{low.f0_hz:.0f}-{high.f0_hz:.0f}")
-    return (f"{each.on_s:.1f} s", f"{each.on_share:.0%}", str(len(each.notes)), *pitches, median)
+    cells = (f"{each.on_s:.1f} s", f"{each.on_share:.0%}", str(len(each.notes)), *pitches, median)
+    near = each.nearest
+    return (*cells, "" if near is None else f"{near.name} ({near.confidence:.0%})")
+
+
+def _known() -> Table:
+    """Return a table of the instruments that can be asked for by name."""
+    table = _table("Instruments that --instrument knows", "name", "pitches", "also")
+    for name in names():
+        also = ", ".join(word for word, meant in ALSO.items() if meant == name)
+        table.add_row(name, _pitches(name), also)
+    return table
+
+
+def _pitches(name: str) -> str:
+    """Return the range in which the portraits of an instrument were heard."""
+    heard = sum(identity.heard_s for identity in of_name(name))
+    rows = np.flatnonzero(heard) + LOWEST_SEMITONE
+    return f"{note_name(int(rows[0]))}-{note_name(int(rows[-1]))}"
 
 
 def _ranking(findings: Findings) -> Table:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musisep_cli.cli.seconds import seconds
+from musisep_cli.cli.separate.likes import asked_for
 from musisep_cli.methods.registry import presets
 
 if TYPE_CHECKING:
@@ -80,8 +81,27 @@ def separate(
             metavar="N",
             parser=_instruments,
             help="Number of melodic instruments in the recording; there is a stem for each. Needed"
-            " here or in --config, but for --pitch, whose parts are counted; auto counts up to 3"
-            " lines, in every recording.",
+            " here or in --config; parts of --pitch are counted. auto, and --like without -n, count"
+            " up to 3 lines, in every recording.",
+        ),
+    ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--like",
+            metavar="NAME=SOLO",
+            help="Get this instrument and a rest: violin=solo.wav (it plays alone there, another"
+            " piece or passage), violin=@0:12-0:20 (it plays alone there in the recording), or the"
+            " identity that a run left beside a stem. Several times: several stems, one rest. With"
+            " -n, the others get stems too.",
+        ),
+    ] = None,
+    instrument: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--instrument",
+            metavar="NAME",
+            help="The same by a name alone, as musisep inspect instruments lists them.",
         ),
     ] = None,
     seeds: Annotated[
@@ -330,6 +350,15 @@ def separate(
             rich_help_panel=_OUTPUT,
         ),
     ] = False,
+    name_stems: Annotated[
+        bool,
+        typer.Option(
+            "--name-stems",
+            metavar="",
+            help="Name stems after the instruments that they are surely nearest to.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
     no_page: Annotated[
         bool,
         typer.Option(
@@ -411,9 +440,9 @@ def separate(
         raise typer.BadParameter("--overwrite and --resume contradict each other.")
     subtype = _subtype(float32=float32, int24=int24, int16=int16, flac=flac)
     device_name = _device(device, gpu=gpu, cpu=cpu)
-    is_counted = instruments == COUNTED
+    likes = asked_for(like or [], instrument or [], others=instruments is not None)
     run_flags: dict[str, Any] = {
-        "instruments": 1 if is_counted else instruments,
+        "instruments": instruments,
         "seeds": seeds,
         "first_seed": first_seed,
         "threads": threads,
@@ -421,6 +450,7 @@ def separate(
     method_flags: dict[str, Any] = {
         "--voices": _voices(voices) if voices is not None else None,
         "--melody": melody or None,
+        "--like": likes,
         "--pitch": [str(path.absolute()) for path in pitch] if pitch else None,
         "--iterations": iterations,
         "--batch-size": batch_size,
@@ -432,7 +462,7 @@ def separate(
     }
     # Imported here, so that the help does not wait for PyTorch.
     from musisep_cli.cli.separate import place
-    from musisep_cli.cli.separate.configure import configure, counting
+    from musisep_cli.cli.separate.configure import configure, counting, tells_number
     from musisep_cli.cli.separate.job import Job
     from musisep_cli.cli.separate.report import Reporter
     from musisep_cli.cli.separate.run import run
@@ -440,11 +470,16 @@ def separate(
     from musisep_cli.run.folder.layout import SoundFormat
 
     reporter = Reporter(quiet=quiet, verbose=verbose, as_json=as_json)
-    configured = partial(configure, run_flags, method_flags, preset=preset, file=config)
     try:
+        is_told = likes is None or instruments is not None or tells_number(config)
+        is_counted = instruments == COUNTED or not is_told
+        if is_counted:  # at least so many
+            run_flags["instruments"] = max(1, len(likes["names"] if likes else []))
+        configured = partial(configure, run_flags, method_flags, preset=preset, file=config)
         if is_counted and cluster is not None:
             raise ConfigError(
-                "-n auto counts on this machine alone: with --cluster say how many, as -n 2"
+                "instruments are counted on this machine alone: with --cluster say how many, as"
+                " -n 2"
             )
         with place.cluster(cluster, threads, dry_run=dry_run) as connection:
             where, (settings, cautions) = place.settle(connection, device_name, configured)
@@ -466,6 +501,7 @@ def separate(
                 overwrite=overwrite,
                 resume=resume,
                 dry_run=dry_run,
+                named=name_stems,
                 page=not no_page,
             )
             exit_code = run(job, reporter, connection)

@@ -16,6 +16,9 @@ from musisep_cli.run.settings.config import Config, largest
 from musisep_cli.sound.recording import Recording
 from musisep_cli.sound.turn import turned
 
+LIKE = "--like"
+"""Flag, with --instrument in it, that asks for instruments by their likeness."""
+
 
 def configure(
     run_flags: Mapping[str, Any],
@@ -63,7 +66,22 @@ def configure(
             f"{largest('instruments')}, for example -n 2"
         )
     method = registry.get(config.run.method)
+    if LIKE in wanted and LIKE not in method.flags:
+        raise ConfigError(
+            f"--like, --instrument: preset {config.preset} finds no instrument by its likeness; "
+            "use --preset standard, which serves up to 4 instruments"
+        )
     return config, [*_in_vain(method, config, wanted), *_cautions(method, config, asked)]
+
+
+def tells_number(file: Path | None) -> bool:
+    """Return whether a file of settings says how many instruments there are.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    run = read_settings(file).settings.get("run") if file else None
+    return isinstance(run, Mapping) and "instruments" in run
 
 
 def counting(
@@ -79,7 +97,7 @@ def counting(
     The preset that is used when nobody names one counts them.
 
     Args:
-        run_flags: as for ``configure``; their number of instruments does not matter.
+        run_flags: as for ``configure``; their number of instruments is the least.
         method_flags: as for ``configure``.
         preset: as for ``configure``.
         file: as for ``configure``.
@@ -94,7 +112,7 @@ def counting(
             compose(registry.DEFAULTS[0], {}, {"run": {"instruments": 1}}, on_gpu=False), device
         )
         n_lines = method.n_lines(turned(recording), counts.settings, device)
-        flags = {**run_flags, "instruments": n_lines}
+        flags = {**run_flags, "instruments": max(n_lines, run_flags["instruments"])}
         return configure(flags, method_flags, preset=preset, file=file, device=device)[0]
 
     return settings_for

@@ -14,7 +14,7 @@ from musisep_cli.cli.inputs import Source
 from musisep_cli.inspection.estimate import Estimate
 from musisep_cli.methods import registry
 from musisep_cli.run.folder.differences import Manifest
-from musisep_cli.run.folder.layout import RunFolder, SoundFormat
+from musisep_cli.run.folder.layout import RESIDUAL, REST, RunFolder, SoundFormat
 from musisep_cli.run.in_folder import Found
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.recording import Recording
@@ -45,6 +45,7 @@ class Job:
         overwrite: whether to replace earlier results.
         resume: whether to go on with seeds that were interrupted.
         dry_run: whether to write nothing.
+        named: whether stems are named after the instruments that they are surely nearest to.
         page: whether to write a listening page.
         where: in words where it runs, if that is not one device of this machine.
     """
@@ -64,11 +65,13 @@ class Job:
     overwrite: bool
     resume: bool
     dry_run: bool
+    named: bool
     page: bool
     where: str = ""
 
     def folder(self, track: str) -> RunFolder:
         """Return the folder in which the results of a recording go, by the recording's name."""
+        method, settings = registry.get(self.config.run.method), self.config.settings
         return RunFolder(
             out=self.out,
             track=track,
@@ -76,12 +79,15 @@ class Job:
             sound=self.sound,
             without=self.without,
             parts=self.parts,
+            residual=REST if method.has_rest(settings) else RESIDUAL,
+            named=self.named,
         )
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
-        """Return the names of the instruments' parts; none if the settings' files tell none."""
-        return tuple(registry.get(self.config.run.method).parts(self.config.settings))
+        """Return the names of the instruments' stems; none if the settings do not tell them."""
+        method, n_instruments = registry.get(self.config.run.method), self.config.run.instruments
+        return tuple(method.stem_names(self.config.settings, n_instruments))
 
 
 @dataclass(frozen=True, kw_only=True)

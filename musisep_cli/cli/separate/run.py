@@ -122,6 +122,7 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
     recording = audio_file.read(source.path, start_s=job.start_s, duration_s=job.duration_s)
     if job.counted is not None:
         job = replace(job, config=job.counted(recording))
+        folder = job.folder(source.track)
         reporter.say_counted(recording, job.config.run.instruments)
     outcome = partial(Outcome, source=source, folder=folder, duration_s=recording.duration_s)
     looked = in_folder.look(folder, recording, job.config, overwrite=job.overwrite)
@@ -133,7 +134,7 @@ def _separate(source: Source, job: Job, folder: RunFolder, reporter: Reporter) -
         return outcome(
             status="planned", state=state, estimate=reporter.estimated(recording, job.config)
         )
-    warnings = warned.of_recording(recording, job.config.run.instruments)
+    warnings = warned.of_recording(recording, job.config)
     with reporter.progress(recording, folder, state, warnings) as on_progress:
         in_folder.separate_into(
             folder,

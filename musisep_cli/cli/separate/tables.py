@@ -105,7 +105,18 @@ def footnotes(manifest: Manifest) -> list[str]:
     error_db = decibels(manifest["sum_error"])
     figure = "exactly" if error_db is None else f"to {error_db:.0f} dB of its peak"
     scaled = " / gain" if manifest["gain"] < 1.0 else ""
-    return [*notes, f"stems + residual = input{scaled} {figure}", *_overlap(manifest)]
+    last = manifest["stems"][-1]["name"]
+    total = f"stems + {last} = input{scaled} {figure}"
+    return [*_likes(manifest), *notes, total, *_overlap(manifest)]
+
+
+def _likes(manifest: Manifest) -> list[str]:
+    """Return a sentence for every instrument that was asked for: whether it is there, and how."""
+    return [
+        f"{each['name']}: {'heard' if each['heard'] else 'not heard'}, presence "
+        f"{each['presence']:.2f}; engine {each['engine']}: {each['why']}"
+        for each in manifest.get("likes", [])
+    ]
 
 
 def _overlap(manifest: Manifest) -> list[str]:
@@ -217,6 +228,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
     document["stems"] = stems_to_json(folder, manifest)
     copied = ("chosen_seed", "chosen_by", "ranking", "gain", "sum_error", "wall_s", "device")
     document |= {name: manifest[name] for name in copied}
+    document["likes"] = manifest.get("likes", [])
     if outcome.status == "done":
         document["warnings"] = list(outcome.warnings)
     return {**document, "files": files_to_json(folder, manifest)}

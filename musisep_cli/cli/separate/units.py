@@ -76,7 +76,7 @@ class Look:
             missing=()
             if is_finished
             else begin(folder, recording, config, looked.content, overwrite=overwrite),
-            warnings=() if is_finished else warned.of_recording(recording, config.run.instruments),
+            warnings=() if is_finished else warned.of_recording(recording, config),
             manifest=manifest.read(folder) if is_finished else None,
         )
 

@@ -15,8 +15,11 @@ from musisep_cli.tones.tone_count import counts_by_stretch, lines_at_once
 if TYPE_CHECKING:
     from musisep_cli.cli.separate.job import Job
     from musisep_cli.run.folder.differences import Manifest
+    from musisep_cli.run.settings.config import Config
     from musisep_cli.sound.recording import Recording
 
+FAINT = 1e-3
+"""Share of the recording's energy below which the stem of who was asked for is doubted: -30 dB."""
 COARSE = 1e-3
 """Largest error of the stems' sum, relative to the recording's peak, that needs no warning."""
 MANY_MORE = 1.0
@@ -49,12 +52,14 @@ def of_crowding(job: Job) -> list[str]:
     ]
 
 
-def of_recording(recording: Recording, n_instruments: int) -> list[str]:
+def of_recording(recording: Recording, config: Config) -> list[str]:
     """Return warnings about a recording and -n, before hours are spent on it."""
     character = judge(recording)
     if character is None:
         return describe(recording).warnings()
-    of_character = character.warnings() or _of_number(recording, character, n_instruments)
+    of_character = character.warnings()
+    if not of_character and not registry.get(config.run.method).has_chords(config.settings):
+        of_character = _of_number(recording, character, config.run.instruments)
     return describe(recording).warnings() + of_character
 
 
@@ -74,8 +79,8 @@ def _of_number(recording: Recording, character: Character, n_instruments: int) -
     if character.tones > n_instruments + MANY_MORE:
         return [
             f"-n {n_instruments}, but about {character.tones:.0f} tones at once: try -n "
-            f"{min(round(character.tones), largest('instruments'))}, unless an instrument plays "
-            "chords"
+            f"{min(round(character.tones), largest('instruments'))} or, if an instrument plays "
+            "chords, --voices with the most tones of each at once, for example 1,4"
         ]
     return []
 
@@ -88,6 +93,7 @@ def of_result(manifest: Manifest) -> list[str]:
             f"too quiet for {manifest['output']['subtype']}: the stems add up to it only roughly. "
             "Write --float32."
         )
+    warnings += _of_likes(manifest)
     config = remembered(manifest["config"])
     n_steps = registry.get(config.run.method).n_steps(config.settings)
     for row in manifest["ranking"]:
@@ -97,3 +103,22 @@ def of_result(manifest: Manifest) -> list[str]:
                 "and skipped"
             )
     return warnings
+
+
+def _of_likes(manifest: Manifest) -> list[str]:
+    """Return warnings about instruments that were asked for: not heard, or hardly."""
+    shares = {stem["name"]: stem["energy_share"] for stem in manifest.get("stems", [])}
+    found = []
+    for each in manifest.get("likes", []):
+        name, presence = each["name"], each["presence"]
+        if not each["heard"]:
+            found.append(
+                f"{name}: not heard (presence {presence:.2f}), its stem is silent; nothing there "
+                f"is like {each['like']}"
+            )
+        elif shares.get(name, 1.0) < FAINT:
+            found.append(
+                f"{name}: its stem is 30 dB below the recording or more; perhaps it is what others "
+                "leave, and not the instrument itself"
+            )
+    return found

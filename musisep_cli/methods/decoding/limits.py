@@ -60,7 +60,7 @@ def check_voices(settings: DecodingSettings) -> None:
             f"{MOST_VOICES} are the most; leave out tones that seldom sound, for example "
             f"--voices 1,{MELODY[1]}"
         )
-    if settings.training.iterations > 0 and (melody or max(voices) > 1):
+    if settings.training.iterations > 0 and settings.voices.has_chords:
         raise ConfigError(
             f"{flag} and training do not go together: the network is trained on one tone of every "
             "instrument. Leave --iterations out"

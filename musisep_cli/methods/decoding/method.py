@@ -16,6 +16,7 @@ from musisep_cli.methods.method import AsSettings, Result, Settings, Trial, Work
 from musisep_cli.methods.policy.method import NETWORK_FLAGS, TRIAL_STEPS, NetworkMethod
 from musisep_cli.methods.registry import presets_of
 from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
+from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 
@@ -57,10 +58,15 @@ class DecodingMethod(ToneMethod, NetworkMethod):
     }
 
     def separate_found(
-        self, recording: Recording, n_instruments: int, settings: DecodingSettings, work: Work
+        self,
+        recording: Recording,
+        n_instruments: int,
+        settings: DecodingSettings,
+        work: Work,
+        known: Known,
     ) -> Result:
         """Find what every instrument plays over all frames, and turn it into stems."""
-        return separate(recording, n_instruments, settings, work)
+        return separate(recording, n_instruments, settings, work, known)
 
     def n_lines(
         self, recording: Recording, settings: DecodingSettings, device: torch.device
@@ -75,16 +81,20 @@ class DecodingMethod(ToneMethod, NetworkMethod):
             return 1
         return len(settings.voices.of_instruments) or super().n_told(settings)
 
+    def has_chords(self, settings: DecodingSettings) -> bool:
+        """Return whether ``--voices`` or ``--melody`` speak of several tones at once."""
+        return settings.voices.has_chords
+
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
         """Return the settings with training on the recording where a GPU makes that cheap."""
-        has_chords = settings.voices.melody or max(settings.voices.of_instruments, default=1) > 1
-        if not on_gpu or is_given(settings) or has_chords:
+        if not on_gpu or is_given(settings) or self.has_chords(settings):
             return settings
         iterations = settings.training.iterations_on_gpu
         return replace(settings, training=replace(settings.training, iterations=iterations))
 
     def check(self, settings: DecodingSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
+        self.check_given(settings, n_instruments)
         check(settings, n_instruments)
 
     def check_files(self, settings: Any, n_instruments: int) -> None:
@@ -93,12 +103,14 @@ class DecodingMethod(ToneMethod, NetworkMethod):
         super().check_files(settings, n_instruments)
 
     def warnings(self, settings: DecodingSettings, n_seeds: int) -> list[str]:
-        """Return a warning where several seeds are hardly worth their time."""
+        """Return warnings of short solos, and where several seeds are hardly worth their time."""
+        told = super().warnings(settings, n_seeds)
         if n_seeds == 1 or self.n_steps(settings) > 0:
-            return []
+            return told
         return [
+            *told,
             f"{n_seeds} seeds take {n_seeds} times the time for next to nothing: without training "
-            "they differ only in the random starts of decoding, and agree to 0.1 dB"
+            "they differ only in the random starts of decoding, and agree to 0.1 dB",
         ]
 
     def without_effect(self, settings: DecodingSettings) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from musisep_cli.methods.decoding.rehearsal import RehearsalConfig
 from musisep_cli.methods.decoding.search import SearchConfig
 from musisep_cli.methods.policy.settings import NetworkSettings
 from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.players.given.by_likeness import LikeConfig
 from musisep_cli.players.given.by_score import PitchConfig
 from musisep_cli.players.voices import VoicesConfig
 from musisep_cli.stems.one_window import ResynthesisConfig
@@ -23,3 +24,4 @@ class DecodingSettings(NetworkSettings):
     resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
     pitch: PitchConfig = field(default_factory=PitchConfig)
     voices: VoicesConfig = field(default_factory=VoicesConfig)
+    like: LikeConfig = field(default_factory=LikeConfig)

@@ -16,6 +16,7 @@ from musisep_cli.methods.learned_dictionary import shown_dictionary
 from musisep_cli.methods.method import AsSettings, Method, Result, Shown, Trial, Work, setting
 from musisep_cli.methods.registry import presets_of
 from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
+from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 from musisep_cli.stems.one_window import check_window
@@ -42,10 +43,15 @@ class LassoMethod(ToneMethod):
     """The nearest harmonic needs a neighbour on either side."""
 
     def separate_found(
-        self, recording: Recording, n_instruments: int, settings: LassoSettings, work: Work
+        self,
+        recording: Recording,
+        n_instruments: int,
+        settings: LassoSettings,
+        work: Work,
+        known: Known,
     ) -> Result:
         """Find what every instrument plays by the certificate, and turn it into stems."""
-        return separate(recording, n_instruments, settings, work)
+        return separate(recording, n_instruments, settings, work, known)
 
     def check(self, settings: LassoSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
@@ -82,12 +88,14 @@ class LassoMethod(ToneMethod):
         return f"without a network{given}"
 
     def warnings(self, settings: LassoSettings, n_seeds: int) -> list[str]:
-        """Return a warning where several seeds are hardly worth their time."""
+        """Return warnings of short solos, and where several seeds are hardly worth their time."""
+        told = super().warnings(settings, n_seeds)
         if n_seeds == 1:
-            return []
+            return told
         return [
+            *told,
             f"{n_seeds} seeds take {n_seeds} times the time for the same: nothing here depends on "
-            "the seed"
+            "the seed",
         ]
 
     def without_effect(self, settings: LassoSettings) -> Mapping[str, str]:

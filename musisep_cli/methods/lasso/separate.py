@@ -32,6 +32,7 @@ from musisep_cli.methods.lasso.settings import LassoSettings
 from musisep_cli.methods.method import Result, Work
 from musisep_cli.players.decided import decided
 from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
+from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.players.hypotheses import Hypotheses
 from musisep_cli.players.path import order_like
 from musisep_cli.players.rounds import N_ROUNDS, Rounds
@@ -50,9 +51,16 @@ run's seed."""
 
 
 def separate(
-    recording: Recording, n_instruments: int, settings: LassoSettings, work: Work
+    recording: Recording, n_instruments: int, settings: LassoSettings, work: Work, known: Known
 ) -> Result:
     """Find what every instrument plays by the certificate, and turn it into stems.
+
+    Args:
+        recording: what is separated.
+        n_instruments: number of instruments in it.
+        settings: all sections.
+        work: what the run lends.
+        known: of every instrument that is known from elsewhere, the identities that it may have.
 
     Raises:
         KeyboardInterrupt: the work was stopped.
@@ -63,7 +71,7 @@ def separate(
     n_threads = work.n_threads if work.device.type == "cpu" else 1
     with threads_of_operations(1), closing(Threads(n_threads)) as threads:
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
-        scene = _Scene(settings, n_instruments, work, Spectra(recording, frame), threads)
+        scene = _Scene(settings, n_instruments, work, Spectra(recording, frame), threads, known)
         state = work.take_up()
         if state:
             with work.fitting():
@@ -95,6 +103,7 @@ class _Scene:
     work: Work
     spectra: Spectra
     threads: Threads
+    known: Known
 
     @property
     def frame(self) -> GaborFrame:
@@ -149,10 +158,10 @@ class _Scene:
             self.work.reached("listening", len(found), n_frames)
         return found
 
-    def separated(self, known: Tensor) -> Result:
+    def separated(self, first: Tensor) -> Result:
         """Return the stems of the second round, with the dictionary of the first, ``[h, i]``."""
         settings, work, spectra = self.settings, self.work, self.spectra
-        n_frames, detector = len(spectra), self.detector(known)
+        n_frames, detector = len(spectra), self.detector(first)
         found, decoding = decided(
             self.listened(detector),
             spectra,
@@ -166,12 +175,13 @@ class _Scene:
             scratch=work.scratch,
             pause=partial(work.pause, "listening", n_frames, n_frames),
             reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
+            known=self.known,
         )
         dictionary = dictionary_of_timbres(
             torch.from_numpy(decoding.instruments.timbres), settings.dictionary
         )
         if settings.dictionary.init_file:  # then who plays what is known by name
-            order = order_like(reference=_lifted(known), estimate=_lifted(dictionary))
+            order = order_like(reference=_lifted(first), estimate=_lifted(dictionary))
             decoding, dictionary = decoding.ordered(order), dictionary[:, order]
         dictionary = dictionary.to(spectra.mean)
         stems, transcript = of_tones(

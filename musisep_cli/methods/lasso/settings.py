@@ -8,6 +8,7 @@ from musisep_cli.frames.gabor import FrameConfig
 from musisep_cli.methods.lasso.regularisation import PathConfig
 from musisep_cli.methods.lasso.sliding_frank_wolfe import FrankWolfeConfig
 from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.players.given.by_likeness import LikeConfig
 from musisep_cli.players.given.by_score import PitchConfig
 from musisep_cli.stems.one_window import ResynthesisConfig
 from musisep_cli.tones.certificate import CertificateConfig
@@ -52,3 +53,4 @@ class LassoSettings:
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
     pitch: PitchConfig = field(default_factory=PitchConfig)
+    like: LikeConfig = field(default_factory=LikeConfig)

@@ -15,6 +15,7 @@ from musisep_cli.methods.registry import presets_of
 from musisep_cli.methods.structures.separate import separate
 from musisep_cli.methods.structures.settings import StructuresSettings
 from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
+from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 from musisep_cli.stems.one_window import check_window
@@ -38,10 +39,15 @@ class StructuresMethod(ToneMethod):
     }
 
     def separate_found(
-        self, recording: Recording, n_instruments: int, settings: StructuresSettings, work: Work
+        self,
+        recording: Recording,
+        n_instruments: int,
+        settings: StructuresSettings,
+        work: Work,
+        known: Known,
     ) -> Result:
         """Find what every instrument plays by its structure, and turn it into stems."""
-        return separate(recording, n_instruments, settings, work)
+        return separate(recording, n_instruments, settings, work, known)
 
     def check(self, settings: StructuresSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
@@ -70,16 +76,19 @@ class StructuresMethod(ToneMethod):
         return f"without a network{sound}"
 
     def warnings(self, settings: StructuresSettings, n_seeds: int) -> list[str]:
-        """Return a warning where several seeds are hardly worth their time."""
+        """Return warnings of short solos, and where several seeds are hardly worth their time."""
+        told = super().warnings(settings, n_seeds)
         if n_seeds == 1:
-            return []
+            return told
         if settings.structures.sound == "faithful":
             return [
-                f"{n_seeds} seeds take {n_seeds} times the time for the same: nothing is random"
+                *told,
+                f"{n_seeds} seeds take {n_seeds} times the time for the same: nothing is random",
             ]
         return [
+            *told,
             f"{n_seeds} seeds take {n_seeds} times the time for next to nothing: they differ only "
-            "in the random starts of decoding"
+            "in the random starts of decoding",
         ]
 
     def trial_found(

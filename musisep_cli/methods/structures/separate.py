@@ -32,6 +32,7 @@ from musisep_cli.methods.structures.sets import pitch_sets
 from musisep_cli.methods.structures.settings import StructuresSettings
 from musisep_cli.players.decided import decided
 from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
+from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
 from musisep_cli.players.rounds import N_ROUNDS
 from musisep_cli.players.voices import Voices
@@ -46,9 +47,16 @@ Found = TypeVar("Found")
 
 
 def separate(
-    recording: Recording, n_instruments: int, settings: StructuresSettings, work: Work
+    recording: Recording, n_instruments: int, settings: StructuresSettings, work: Work, known: Known
 ) -> Result:
     """Find what every instrument plays by its harmonic structure, and turn it into stems.
+
+    Args:
+        recording: what is separated.
+        n_instruments: number of instruments in it.
+        settings: all sections.
+        work: what the run lends.
+        known: of every instrument that is known from elsewhere, the identities that it may have.
 
     Raises:
         KeyboardInterrupt: the work was stopped.
@@ -63,11 +71,11 @@ def separate(
         state = work.take_up()
         if state:
             with work.fitting():
-                known = instruments_of(state)
+                learned = instruments_of(state)
         else:
-            known = _learned(detector, spectra, settings.structures.learning_hops, work)
-        work.keep = lambda: state_of(known)
-        scene = _Scene(settings, work, spectra, detector, known, threads)
+            learned = _learned(detector, spectra, settings.structures.learning_hops, work)
+        work.keep = lambda: state_of(learned)
+        scene = _Scene(settings, work, spectra, detector, learned, threads, known)
         faithful = settings.structures.sound == "faithful"
         return scene.faithful() if faithful else scene.decoded()
 
@@ -122,14 +130,15 @@ def instruments_of(state: State) -> Instruments:
 
 @dataclass(frozen=True)
 class _Scene:
-    """A recording whose instruments are known."""
+    """A recording whose instruments' structures were learned."""
 
     settings: StructuresSettings
     work: Work
     spectra: Spectra
     detector: Detector
-    known: Instruments
+    learned: Instruments
     threads: Threads
+    known: Known
 
     @property
     def frame(self) -> GaborFrame:
@@ -172,6 +181,7 @@ class _Scene:
             scratch=work.scratch,
             pause=partial(work.pause, "listening", n_frames, n_frames),
             reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
+            known=self.known,
         )
         dictionary = dictionary_of_timbres(
             torch.from_numpy(decoding.instruments.timbres), settings.dictionary
@@ -204,7 +214,7 @@ class _Scene:
         log_prob, pitches = (
             torch.from_numpy(values).to(channels.real)
             for values in pitch_sets(
-                self.detector.play(heard, self.known),
+                self.detector.play(heard, self.learned),
                 heard.sets,
                 octave_nats=self.settings.structures.octave_nats,
                 lowest_bins=LOWEST_WIDTHS * self.frame.ideal_width_bins,
@@ -224,19 +234,19 @@ class _Scene:
             f0_bins,
             self.spectra,
             self.detector,
-            self.known,
+            self.learned,
             shelve=work.shelve,
             offer=work.hold("listening", n_frames, n_frames),
             reached=lambda n_done: work.tell("resynthesis", n_done, n_frames),
         )
         config = self.settings.dictionary
-        dictionary = self.known.dictionary(config.n_harmonics, config.start_floor)
+        dictionary = self.learned.dictionary(config.n_harmonics, config.start_floor)
         return self._result(stems, transcript, torch.from_numpy(dictionary).float())
 
     def _played(self, channels: Tensor) -> Iterator[PlayedPitches]:
         """Yield what every instrument plays in complex frames ``[n, c, f]``, a few at a time."""
         for heard in self.detector.hear(channels.mean(1)):
-            f0_bins = self.detector.play(heard, self.known).astype(np.float32)
+            f0_bins = self.detector.play(heard, self.learned).astype(np.float32)
             yield PlayedPitches(torch.from_numpy(f0_bins))
 
     def _result(self, stems: Stems, transcript: Transcript, dictionary: Tensor) -> Result:

@@ -11,6 +11,7 @@ from musisep_cli.methods.structures.nk_clustering import NkConfig
 from musisep_cli.methods.structures.pitch_likelihood import LikelihoodConfig
 from musisep_cli.methods.structures.spectral_peaks import PeakConfig
 from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.players.given.by_likeness import LikeConfig
 from musisep_cli.players.given.by_score import PitchConfig
 from musisep_cli.stems.one_window import ResynthesisConfig
 from musisep_cli.tones.dictionary import DictionaryConfig
@@ -56,3 +57,4 @@ class StructuresSettings(DetectorSettings):
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
     pitch: PitchConfig = field(default_factory=PitchConfig)
+    like: LikeConfig = field(default_factory=LikeConfig)

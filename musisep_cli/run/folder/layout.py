@@ -4,12 +4,16 @@
       instrument-1.wav  instrument-2.wav  residual.wav    the chosen seed's stems; with the residual
                                                           they add up to the recording
       instrument-1.png  instrument-2.png  mix.png         spectrograms with one colour range
+      instrument-1.json  instrument-2.json                identities: what the instruments are like
       dictionary.json  pitch.csv  manifest.json
       listen.html                                         made from all these, to hear them with
-      seeds/000/                                          every seed's own stems, dictionary.json,
-                                                          pitch.csv, metrics.csv, seed.json and
-                                                          checkpoint.pt; until it is done resume.pt
-                                                          and resume-listening.frames
+      seeds/000/                                          every seed's own stems, identities,
+                                                          dictionary.json, pitch.csv, metrics.csv,
+                                                          seed.json and checkpoint.pt; until it is
+                                                          done resume.pt, resume-listening.frames
+
+Instruments that were asked for have the names that they were asked for by; what is left of the
+recording is then ``rest.wav``, unless the other instruments have stems too.
 
 Every file is written under a temporary name and renamed, but for the frames, which are added to,
 and of which only that counts that ``resume.pt`` tells of; ``manifest.json`` comes last, so a folder
@@ -38,8 +42,9 @@ DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
 """Path of a stem below that folder: one folder for each recording."""
 MANIFEST = "manifest.json"
 """Name of the file that is written last and says that a separation is complete."""
-RESIDUAL = "residual"
-"""Name of the stem that holds what all instruments leave of the recording."""
+RESIDUAL, REST = "residual", "rest"
+"""Names of the last stem: of what all instruments leave of the recording, or only those that were
+asked for."""
 PAGE = "listen.html"
 """Name of the listening page."""
 
@@ -64,6 +69,8 @@ class RunFolder:
         without: whether, for every instrument, the recording without it is written too.
         group: name of the folder below ``out``; another only where somebody moved a run.
         parts: names of the instruments' stems, where they are known; counted without.
+        residual: name of the stem that holds what these leave of the recording.
+        named: whether stems take the names of the instruments that they are surely nearest to.
     """
 
     out: Path
@@ -73,6 +80,8 @@ class RunFolder:
     without: bool = False
     group: str = METHOD
     parts: tuple[str, ...] = ()
+    residual: str = RESIDUAL
+    named: bool = False
 
     @property
     def root(self) -> Path:
@@ -124,6 +133,10 @@ class RunFolder:
     def picture(self, name: str) -> Path:
         """Return the path of a stem's spectrogram, beside its sound file."""
         return self._path(name, "png")
+
+    def identity(self, name: str) -> Path:
+        """Return the path of the file that says what a stem's instrument is like."""
+        return self._path(name, "json")
 
     def seed(self, seed: int) -> Path:
         """Return the folder of one seed's own result."""
@@ -180,6 +193,8 @@ def found_at(folder: Path, manifest: Mapping[str, Any]) -> RunFolder | None:
             sound=SoundFormat(subtype=output["subtype"], extension=output["format"]),
             without=any(Path(name).stem.startswith("without-") for name in files),
             group=root.name,
+            residual=REST if names[-1:] == [REST] else RESIDUAL,
+            named=bool(manifest.get("named", False)),
         )
         if names and os.path.relpath(found.stem(names[0]), place) in files:
             return found
@@ -204,7 +219,7 @@ def prepare(folder: RunFolder, n_instruments: int, n_channels: int) -> None:
     """
     folder.check()
     instruments = folder.names(n_instruments)
-    names = (*instruments, RESIDUAL, *folder.without_names(instruments))
+    names = (*instruments, folder.residual, *folder.without_names(instruments))
     stems = [folder.stem(name) for name in names]
     places = (*stems, folder.picture("mix"))
     for parent in {folder.folder, *(path.parent for path in places)}:

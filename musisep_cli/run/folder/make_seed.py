@@ -28,7 +28,7 @@ from musisep_cli.methods.method import Method, OnProgress, Progress
 from musisep_cli.run.checkpoint import Checkpoints
 from musisep_cli.run.folder.layout import RunFolder, instrument_names
 from musisep_cli.run.folder.made_seeds import SUMMARY, read, summary
-from musisep_cli.run.folder.tables import CURVE, write_curve, write_learned
+from musisep_cli.run.folder.tables import CURVE, write_curve, write_identities, write_learned
 from musisep_cli.run.one_seed import run_seed
 from musisep_cli.run.ranking import score
 from musisep_cli.run.result import SeedResult
@@ -173,6 +173,7 @@ def write(
                 gain=content["gain"],
             )
         paths += write_learned(target, result, folder.parts)
+        paths += write_identities(target, result, sample_rate_hz)
         if method.terms:
             paths.append(target / CURVE)
             write_curve(paths[-1], result.curve, method.terms)

@@ -42,7 +42,7 @@ _SUFFIXES = {".wav", ".flac", ".png", ".json", ".csv"}
 """Ends of names of files that a separation writes; a manifest that was edited by hand cannot make
 ``--overwrite`` remove any other."""
 _SEED_FILE = re.compile(
-    r"instrument-\d+\.(wav|flac)|(dictionary|seed)\.json|(pitch|metrics)\.csv"
+    r"instrument-\d+\.(wav|flac)|(dictionary|seed|likes|identity-\d+)\.json|(pitch|metrics)\.csv"
     r"|checkpoint\.pt|resume(-previous)?\.pt|" + FRAMES.pattern
 )
 """Names of the files in the folder of a seed, whatever its method; only such are removed."""
@@ -170,7 +170,7 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
     refuse_other_seeds(wanted, folder)
     if manifest is not None or any(True for _ in folder.folder.glob("seeds/*/*")):
         return "unfinished"
-    for name in (*folder.names(run["instruments"]), layout.RESIDUAL):
+    for name in (*folder.names(run["instruments"]), folder.residual):
         path = folder.stem(name)
         if os.path.lexists(path):
             raise OutputError(
@@ -183,11 +183,14 @@ def state(wanted: Manifest, folder: RunFolder) -> State:
 def _has_all(manifest: Manifest, folder: RunFolder) -> bool:
     """Return whether every file is there that a manifest names or that is asked for now.
 
-    Asked for now may be the recordings without an instrument, which an earlier call did not write.
+    Asked for now may be the recordings without an instrument, or stems with the names of known
+    instruments, which an earlier call did not write.
     """
+    if folder.named != manifest.get("named", False):
+        return False
     found = listed_files(manifest, folder)
     names = [stem.get("name") for stem in manifest["stems"]]
-    instruments = [str(name) for name in names if name != layout.RESIDUAL]
+    instruments = [str(name) for name in names if name not in (layout.RESIDUAL, layout.REST)]
     wanted = {folder.stem(name).resolve() for name in folder.without_names(instruments)}
     there = {path.resolve() for path in found}
     return bool(found) and len(found) == len(manifest["files"]) and wanted <= there

@@ -6,9 +6,11 @@ Axes: ``t`` samples, ``c`` channels, ``n`` frames, ``i`` instruments.
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,11 +19,15 @@ from musisep_cli.machine.files import atomic_path, write_json_atomic
 from musisep_cli.methods.method import Result, StepReport
 from musisep_cli.run.folder.layout import RunFolder
 from musisep_cli.sound.blockwise import Blockwise
-from musisep_cli.tones import dictionary
+from musisep_cli.tones import dictionary, instruments
+from musisep_cli.tones import identity as identities
 from musisep_cli.tones.tracks import PitchTracks
 
 DICTIONARY, PITCH, CURVE = "dictionary.json", "pitch.csv", "metrics.csv"
 """Names of the files of the learned dictionary, the pitch tracks and the training curve."""
+LIKES = "likes.json"
+"""Name of the file, in the folder of a seed, that says whether those are there who were asked for.
+"""
 
 
 def write_learned(target: Path, result: Result, parts: Sequence[str] = ()) -> list[Path]:
@@ -41,6 +47,45 @@ def write_learned(target: Path, result: Result, parts: Sequence[str] = ()) -> li
         paths.append(target / DICTIONARY)
         write_json_atomic(paths[1], dictionary.to_json(torch.from_numpy(result.dictionary)))
     return paths
+
+
+def identity(number: int) -> str:
+    """Return the name of the file that says what an instrument, counted from 0, is like."""
+    return f"identity-{number + 1}.json"
+
+
+def write_identities(target: Path, result: Result, sample_rate_hz: int) -> list[Path]:
+    """Write what every instrument is like into a folder, and who was asked for, if anyone was.
+
+    Returns:
+        The files that were written.
+    """
+    paths = []
+    for number, stem in enumerate(result.stems):
+        found = identities.learn(stem, sample_rate_hz, result.tracks, number)
+        paths.append(target / identity(number))
+        write_json_atomic(paths[-1], identities.to_json(found.named("a stem of a separation")))
+    if result.likes:
+        paths.append(target / LIKES)
+        write_json_atomic(paths[-1], [dict(each) for each in result.likes])
+    return paths
+
+
+def read_likes(target: Path) -> list[dict[str, Any]]:
+    """Return who was asked for, and how sure it is that they are there; empty for nobody."""
+    path = target / LIKES
+    return list(json.loads(path.read_text("utf-8"))) if path.exists() else []
+
+
+def named(target: Path, names: Sequence[str]) -> list[str]:
+    """Return the names of stems, with that of the nearest instrument where it is sure.
+
+    Args:
+        target: folder of the seed, with the identities of the stems.
+        names: of the stems; only those of a number are changed.
+    """
+    found = [identities.load(target / identity(number)) for number in range(len(names))]
+    return instruments.named(names, found)
 
 
 def write_pictures(

@@ -17,13 +17,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli.sound.stem_names import LONGEST_NAME, RESERVED
+
 Values: TypeAlias = NDArray[np.floating[Any]]
 LARGEST_STEP = 1.5
 """Semitones from one frame of a track to the next beyond which another note begins."""
-RESERVED = ("residual", "mix", "dictionary", "pitch", "manifest")
-"""Names that other files of a separation have: a part of such a name gets another."""
-LONGEST_NAME = 60
-"""Most characters of a name, for every file system takes file names of 255 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

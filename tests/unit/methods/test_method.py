@@ -22,6 +22,7 @@ VALUES: dict[str, Any] = {
     "--pitch": ["score.mid"],
     "--freeze-dictionary": True,
     "--no-decode": True,
+    "--like": {"names": ["violin"], "others": True},
 }
 
 

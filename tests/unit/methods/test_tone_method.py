@@ -1,6 +1,8 @@
 """Tone method: what a method says of itself where the notes are given, and where they are not."""
 
+import json
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -8,7 +10,9 @@ import pytest
 from musisep_cli.errors import ConfigError
 from musisep_cli.methods import registry, tone_method
 from musisep_cli.methods.given_pitch import MAX_PARTS, START, check_parts, is_given, part_names
+from musisep_cli.players.given.by_likeness import LikeConfig
 from musisep_cli.run.settings.compose import compose
+from musisep_cli.tones.identity import FORMAT
 
 PRESETS = ("standard", "structures", "lasso")
 
@@ -71,3 +75,55 @@ def test_the_network_s_own_words_are_kept_where_tones_are_found() -> None:
     trained = compose("standard", {"training": {"iterations": 7}}).settings
     assert registry.get("decoding").n_steps(trained) == 7
     assert registry.get("decoding").training(trained).startswith("7 iterations")
+
+
+def asking_for(preset: str, *, others: bool = False, **sections: object) -> Any:
+    like = {"names": ["violin"], "others": others}
+    return compose(preset, {"run": {"instruments": 2}, "like": like, **sections}).settings
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_who_is_asked_for_gives_the_stems_their_names(preset: str) -> None:
+    method = registry.get(registry.preset(preset).method)
+    alone, both = asking_for(preset), asking_for(preset, others=True)
+    assert method.stem_names(alone, 2) == ["violin"]
+    assert method.stem_names(both, 2) == ["violin", "instrument-2"]
+    assert (method.has_rest(alone), method.has_rest(both)) == (True, False)
+    assert list(method.stem_names(compose(preset).settings, 2)) == []
+    assert method.parts(alone) == ()  # names tell no number of instruments
+    assert method.trial(alone, 16_000, 1).settings.like == LikeConfig()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_notes_and_likeness_exclude_each_other(preset: str) -> None:
+    with pytest.raises(ConfigError, match="--pitch and --like, --instrument exclude each other"):
+        asking_for(preset, pitch={"files": ["notes.csv"]})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_known_of_an_instrument_reaches_the_search_and_chooses(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = registry.get(registry.preset(preset).method)
+    found, choose = Mock(), Mock()
+    monkeypatch.setattr(type(method), "separate_found", found)
+    monkeypatch.setattr(tone_method.given_like, "chosen", choose)
+    settings = asking_for(preset)
+    method.separate(Mock(), 2, settings, Mock())
+    ((portraits,),) = [found.call_args.args[-1]]
+    assert {portrait.origin.split(",")[0] for portrait in portraits} == {"the table's violin"}
+    assert choose.call_args.args[:2] == (found.return_value, settings.like)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_short_solo_is_warned_of_whatever_else_is(preset: str, tmp_path: Path) -> None:
+    path = tmp_path / "flute.json"
+    row = {"midi": 72, "heard_s": 2.0, "level_db": [-1.0], "spread_db": [1.0]}
+    path.write_text(json.dumps({"format": FORMAT, "pitches": [row]}))
+    like = {"names": ["flute"], "files": [str(path)]}
+    method = registry.get(registry.preset(preset).method)
+    settings = compose(preset, {"run": {"instruments": 2}, "like": like}).settings
+    for n_seeds in (1, 9):
+        told = method.warnings(settings, n_seeds)
+        assert "holds only 2.0 s of clear single tones of flute" in told[0]
+        assert len(told) == min(n_seeds, 2)

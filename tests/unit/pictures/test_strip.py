@@ -38,3 +38,9 @@ def test_silence_is_transparent_and_a_given_peak_is_kept() -> None:
 def test_a_strip_is_small() -> None:
     noise = np.random.default_rng(0).uniform(-1, 1, RATE_HZ)
     assert len(strip_png(noise[:, None], RATE_HZ)) < 120_000
+
+
+def test_a_range_narrower_than_the_bins_is_drawn() -> None:
+    tone = pure_tone(440.0, duration_s=1.0, sample_rate_hz=RATE_HZ)
+    seen = opacity(strip_png(tone[:, None], RATE_HZ, low_hz=430.0, high_hz=450.0))
+    assert seen.max() == 255

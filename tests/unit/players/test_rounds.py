@@ -21,9 +21,12 @@ from musisep_cli.players.rounds import Misfits, Rounds
 from musisep_cli.players.voices import Voices
 from musisep_cli.run.settings.compose import compose
 from musisep_cli.tones.dictionary import DictionaryConfig, start_dictionary
-from musisep_cli.tones.timbre import N_SEMITONES, Timbres
+from musisep_cli.tones.identity import N_HARMONICS as IDENTITY_HARMONICS
+from musisep_cli.tones.identity import Identity
+from musisep_cli.tones.timbre import LOWEST_SEMITONE, N_SEMITONES, Timbres
 from musisep_cli.tones.tones import Tones
 from tests import dense
+from tests.unit.tones.test_likeness import instrument
 
 FRAME = GaborFrame(FrameConfig(), 8_000)
 spectrum = partial(
@@ -157,6 +160,27 @@ def test_notes_that_are_an_octave_off_as_a_whole_are_repaired() -> None:
     assert again == 1.0
 
 
+def told(number: int) -> tuple[Hypotheses, Tensor, NDArray[np.int64], Identity]:
+    """The scene with the right octaves all but told, and the identity of one of its instruments."""
+    found, spectra, right = scene()
+    log_prob = torch.full(found.log_prob.shape, -12.0)
+    log_prob[np.arange(len(right)), right] = 0.0
+    amplitudes = np.full(IDENTITY_HARMONICS, 1e-3)
+    amplitudes[:N_HARMONICS] = (ODD, FALLING)[number]
+    pitch = 69 + 12 * np.log2((UPPER, LOWER)[number][0] * FRAME.bin_hz / 440)
+    one = instrument(20 * np.log10(amplitudes), round(pitch))
+    return replace(found, log_prob=log_prob), spectra, right, one
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_where_nothing_is_mixed_up_a_known_instrument_changes_nothing(number: int) -> None:
+    found, spectra, right, one = told(number)
+    _, blind = rounds(DecodingConfig()).decode(found, spectra)
+    _, steered = replace(rounds(DecodingConfig()), known=[[one]]).decode(found, spectra)
+    assert_array_equal(steered.hypotheses, right)
+    assert_array_equal(steered.tones, blind.tones)
+
+
 def formant(f0_bins: float, centre_bins: float) -> NDArray[np.float64]:
     """Harmonics of an instrument with a body that favours a frequency, the strongest 1."""
     harmonic = np.arange(1, N_HARMONICS + 1)
@@ -215,6 +239,47 @@ def test_labels_that_mix_up_two_instruments_of_one_register_are_told_by_their_ti
     assert share_right() == 1.0
     monkeypatch.setattr(decoding_path, "SAME", 0.0)  # as if all starts ended in the cheapest labels
     assert share_right() < 0.8
+
+
+def solo(centre_bins: float) -> Identity:
+    """Identity of an instrument of ``one_register``, from every second pitch of its."""
+    level_db, heard_s = np.zeros((N_SEMITONES, IDENTITY_HARMONICS)), np.zeros(N_SEMITONES)
+    for f0_bins in 60 * 2 ** (np.arange(0, 8, 2) / 6):
+        energy = np.full(IDENTITY_HARMONICS, 1e-6)
+        energy[:N_HARMONICS] = formant(f0_bins, centre_bins) ** 2
+        g = round(69 + 12 * np.log2(f0_bins * FRAME.bin_hz / 440)) - LOWEST_SEMITONE
+        level_db[g], heard_s[g] = 10 * np.log10(energy / energy.sum()), 1.0
+    reach = np.full(N_SEMITONES, IDENTITY_HARMONICS)
+    return Identity(
+        level_db=level_db, spread_db=np.zeros_like(level_db), heard_s=heard_s, reach=reach
+    )
+
+
+@pytest.mark.parametrize("seed", [6, 7])
+@pytest.mark.parametrize("centre_bins", [150.0, 240.0])
+def test_labels_that_are_mixed_up_are_told_by_a_solo_of_one_of_the_two(
+    seed: int, centre_bins: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, spectra, order = one_register(seed)
+    monkeypatch.setattr(decoding_path, "SAME", 0.0)  # as above: blind, labels are mixed up
+    asked = replace(rounds(DecodingConfig()), known=[[solo(centre_bins)]])
+    tones = asked.decode(found, spectra)[1].tones
+    first = (np.take_along_axis(order, tones, 1)[:, 0] == 0).mean()
+    assert max(first, 1 - first) == 1.0
+
+
+@pytest.mark.slow
+def test_a_solo_puts_most_notes_into_the_right_hands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding_path, "SAME", 0.0)
+    blind, asked = [], []
+    for seed in range(4, 12):
+        found, spectra, order = one_register(seed)
+        for known, shares in (([], blind), ([[solo(150.0)]], asked), ([[solo(240.0)]], asked)):
+            tones = replace(rounds(DecodingConfig()), known=known).decode(found, spectra)[1].tones
+            first = (np.take_along_axis(order, tones, 1)[:, 0] == 0).mean()
+            shares.append(max(first, 1 - first))
+    assert np.mean(blind) < 0.75
+    assert np.mean(asked) > 0.92
 
 
 def test_two_instruments_of_one_kind_are_told_by_where_they_are() -> None:

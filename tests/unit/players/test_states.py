@@ -1,67 +1,74 @@
-"""States: those that are followed are the cheapest of all."""
+"""States: those that are followed are those of least cost."""
 
 from dataclasses import replace
 
 import numpy as np
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from musisep_cli.players.costs import DecodingConfig, Weighed, of_order, of_tones
-from musisep_cli.players.states import by_assignment, states_of
+from musisep_cli.players.instruments import Instruments
+from musisep_cli.players.states import FIRST_KEPT, by_assignment, states_of
 from musisep_cli.players.voices import Voices
-from tests import decodings
-from tests.unit.players import test_costs as costs
+from tests.unit.players.test_costs import candidates, known
 
 CONFIG = DecodingConfig()
+SEEDS = st.integers(0, 2**20)
 
 
-def frames(m: int) -> Weighed:
-    return Weighed.of(costs.candidates(m, 4), CONFIG, 0.8)
+def scene(seed: int, n: int) -> tuple[Weighed, Instruments, Voices]:
+    """Hypotheses of ``n`` instruments of one voice each, and what is known of these."""
+    return Weighed.of(candidates(n, seed), CONFIG, 0.8), known(n, seed), Voices.single(n)
 
 
-@pytest.mark.parametrize("numbers", [(1, 1), (1, 1, 1), (1, 2)])
-def test_few_states_are_all_kept_with_their_whole_cost(numbers: tuple[int, ...]) -> None:
-    voices = Voices(numbers)
-    known = replace(
-        decodings.instruments(np.eye(len(numbers), costs.H)),
-        above=np.where(np.tri(len(numbers), k=-1) > 0, 0.2, 0.8),
-    )
-    weighed = frames(voices.n_voices)
-    states = states_of(weighed, known, voices, CONFIG)
-    n_ways = len(voices.assignments)
-    assert states.names.shape == (costs.N, costs.S * n_ways)
-    of_each = of_tones(weighed, known, CONFIG)
-    for n, s, a in np.ndindex(costs.N, costs.S, n_ways):
-        way = voices.assignments[a]
-        pitch, weights = weighed.pitch[n, s, way], weighed.weights[n, s, way]
-        order = float(of_order(pitch, weights, voices.players, known.above))
-        expected = (
-            weighed.evidence[n, s]
-            + sum(of_each[n, s, tone, i] for tone, i in zip(way, voices.players, strict=True))
-            + CONFIG.weight_order * order / max(voices.n_voices - 1, 1)
-        )
-        column = s * n_ways + a
-        assert states.names[n, column] == column
-        assert states.costs[n, column] == pytest.approx(expected, rel=1e-5)
-        assert_allclose(states.pitch[n, column], pitch)
-        assert_allclose(states.weights[n, column], weights)
-
-
-def test_of_many_states_the_cheapest_are_kept() -> None:
-    voices, known = Voices.single(3), decodings.instruments(np.eye(3, costs.H))
-    weighed = frames(3)
-    every = states_of(weighed, known, voices, CONFIG)
-    some = every.cheapest(5)
-    for n in range(costs.N):
-        assert_array_equal(some.names[n], np.sort(np.argsort(every.costs[n])[:5]))
-        assert_array_equal(some.costs[n], every.costs[n][some.names[n]])
-
-
-def test_the_cost_of_an_assignment_is_that_of_its_tones() -> None:
+@given(SEEDS)
+def test_by_assignment_is_the_sum_over_the_voices(seed: int) -> None:
     voices = Voices((1, 2))
-    cost = np.random.default_rng(0).random((2, 1, 3, 2))
+    cost = np.random.default_rng(seed).random((3, 2, 3, 2))
     found = by_assignment(cost, voices)
-    for n, a in np.ndindex(2, 3):
-        players = voices.players_of_tones[a]
-        expected = sum(cost[n, 0, tone, player] for tone, player in enumerate(players))
-        assert found[n, 0, a] == pytest.approx(expected)
+    for n, s, a in np.ndindex(found.shape):
+        tones = voices.assignments[a]
+        expected = sum(cost[n, s, tones[v], voices.players[v]] for v in range(3))
+        assert_allclose(found[n, s, a], expected, rtol=1e-5)
+
+
+@given(SEEDS, st.integers(1, 3))
+def test_few_states_are_all_kept_at_their_costs(seed: int, n: int) -> None:
+    frames, instruments, voices = scene(seed, n)
+    states = states_of(frames, instruments, voices, CONFIG)
+    n_ways = len(voices.assignments)
+    assert_array_equal(states.names, np.tile(np.arange(2 * n_ways), (len(states.names), 1)))
+    tones = of_tones(frames, instruments, CONFIG)
+    for row, p in np.ndindex(states.names.shape):
+        s, a = divmod(p, n_ways)
+        chosen = voices.assignments[a]
+        assert_array_equal(states.pitch[row, p], frames.pitch[row, s, chosen])
+        assert_array_equal(states.weights[row, p], frames.weights[row, s, chosen])
+        order = of_order(
+            states.pitch[row, p], states.weights[row, p], voices.players, instruments.above
+        )
+        share = instruments.trust_in_lines / max(n - 1, 1)  # once a tone
+        expected = frames.evidence[row, s] + CONFIG.weight_order * share * order
+        expected += sum(tones[row, s, tone, i] for i, tone in enumerate(chosen))
+        assert_allclose(states.costs[row, p], expected, rtol=1e-4, atol=1e-4)
+
+
+@given(SEEDS)
+def test_pruned_states_are_the_cheapest_of_all(seed: int) -> None:
+    frames, instruments, voices = scene(seed, 4)
+    every = states_of(frames, instruments, voices, replace(CONFIG, states=48))
+    assert every.names.shape[1] == 48
+    n_kept = 48 // FIRST_KEPT  # the order has its say on all of them
+    few = states_of(frames, instruments, voices, replace(CONFIG, states=n_kept))
+    for row in range(len(few.names)):
+        least = np.sort(np.argsort(every.costs[row], kind="stable")[:n_kept])
+        assert_array_equal(few.names[row], every.names[row, least])
+        assert_allclose(few.costs[row], every.costs[row, least])
+
+
+def test_a_single_state_is_the_cheapest() -> None:
+    frames, instruments, voices = scene(0, 4)
+    one = states_of(frames, instruments, voices, replace(CONFIG, states=1, weight_order=0.0))
+    every = states_of(frames, instruments, voices, replace(CONFIG, weight_order=0.0))
+    assert_array_equal(one.names[:, 0], every.costs.argmin(1))

@@ -1,38 +1,46 @@
-"""Voices: every way to share out tones, each once."""
+"""Voices: every way to share tones out, once."""
 
+import math
 from itertools import permutations
-from math import factorial, prod
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from musisep_cli.players.voices import MELODY, Voices, VoicesConfig
 
+COUNTS = st.lists(st.integers(1, 3), min_size=1, max_size=3)
 
-@pytest.mark.parametrize("numbers", [(1,), (1, 1), (2, 1), (1, 4), (2, 3), (1, 1, 3), (1, 1, 1, 1)])
-def test_there_is_an_assignment_for_every_choice_of_each_instrument_s_tones(
-    numbers: tuple[int, ...],
-) -> None:
-    voices = Voices(numbers)
-    n = sum(numbers)
-    assert voices.n_voices == n
-    ways = {
-        tuple(frozenset(way[voices.players == i]) for i in range(len(numbers)))
-        for way in voices.assignments
+
+@given(COUNTS)
+def test_every_way_to_share_tones_out_is_listed_once(counts: list[int]) -> None:
+    voices = Voices(tuple(counts))
+    found = voices.assignments
+    multinomial = math.factorial(sum(counts))
+    for count in counts:
+        multinomial //= math.factorial(count)
+    assert found.shape == (multinomial, sum(counts))
+    assert_array_equal(np.sort(found, 1), np.tile(np.arange(sum(counts)), (multinomial, 1)))
+    shares = {
+        tuple(frozenset(row[voices.players == i].tolist()) for i in range(len(counts)))
+        for row in found
     }
-    n_ways = factorial(n) // prod(factorial(number) for number in numbers)
-    assert len(ways) == len(voices.assignments) == n_ways
-    assert_array_equal(np.sort(voices.assignments, 1), np.tile(np.arange(n), (n_ways, 1)))
+    assert len(shares) == multinomial
 
 
-def test_instruments_of_one_voice_are_permuted() -> None:
-    found = Voices.single(3).assignments
-    assert_array_equal(found, list(permutations(range(3))))
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_single_voices_have_all_permutations(n: int) -> None:
+    voices = Voices.single(n)
+    assert voices.n_voices == n
+    found = [tuple(row) for row in voices.assignments.tolist()]
+    assert sorted(found) == list(permutations(range(n)))
 
 
-def test_the_players_of_the_tones_are_those_of_the_voices_that_play_them() -> None:
-    voices = Voices((2, 1))
+@given(COUNTS)
+def test_each_tone_is_played_by_the_owner_of_its_voice(counts: list[int]) -> None:
+    voices = Voices(tuple(counts))
     for tones, players in zip(voices.assignments, voices.players_of_tones, strict=True):
         for voice, tone in enumerate(tones):
             assert players[tone] == voices.players[voice]

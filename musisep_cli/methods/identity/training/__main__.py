@@ -2,9 +2,11 @@
 
     ... training pool --folder F                 the music, once; several may run at a time
     ... training learn --folder F --out F/run    the training, for as long as one likes
+    ... training portraits --out FILE            the table of instruments by name, in minutes
 
-Both go on where they were stopped. What ``learn`` leaves in its folder: ``checkpoint.pt``, all that
-it needs to go on; ``network.safetensors``, the averaged weights; ``curve.csv``, held-out quality.
+The first two go on where they were stopped. What ``learn`` leaves in its folder: ``checkpoint.pt``,
+all that it needs to go on; ``network.safetensors``, the averaged weights; ``curve.csv``, held-out
+quality.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ from musisep_cli.machine.interruption import deferred
 from musisep_cli.machine.process import keep_freed_memory
 from musisep_cli.methods.identity import weights
 from musisep_cli.methods.identity.network import Network, NetworkConfig
-from musisep_cli.methods.identity.training import curve, pool
+from musisep_cli.methods.identity.training import curve, pool, soundfont
 from musisep_cli.methods.identity.training.exam import examine, questions
 from musisep_cli.methods.identity.training.mixing import Mixer, MixingConfig, Mixtures
+from musisep_cli.methods.identity.training.portraits import portraits as portraits_of
 from musisep_cli.methods.identity.training.school import School, SchoolConfig
+from musisep_cli.tones import instruments
 
 CHECKPOINT_S = 180.0
 """Most seconds that a killed training has to repeat."""
@@ -89,6 +93,21 @@ def learn(
         raise typer.BadParameter(str(error)) from error
     with deferred() as requested:
         _train(school, questions(strange, EXAM_BATCHES), out, requested.is_set)
+
+
+@app.command()
+def portraits(
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    font: Annotated[Path, typer.Option(help="Sounds to portray.")] = soundfont.FLUID,
+) -> None:
+    """Portray every instrument of General MIDI: the table behind --instrument."""
+    try:
+        found = portraits_of(font)
+    except MusisepError as error:
+        raise typer.BadParameter(str(error)) from error
+    instruments.save(found, out)
+    names = len({portrait.name for portrait in found})
+    typer.echo(f"{out}: {len(found)} portraits of {names} instruments")
 
 
 def _train(

@@ -26,6 +26,7 @@ def job(preset: str = "quick", **more: object) -> Job:
         "overwrite": False,
         "resume": False,
         "dry_run": False,
+        "named": False,
         "page": True,
         "where": "",
         "counted": None,

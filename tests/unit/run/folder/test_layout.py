@@ -80,7 +80,23 @@ def test_a_finished_run_is_found_from_its_folder(tmp_path: Path, track: str, tem
     assert found is not None
     assert [found.stem(name) for name in names] == [folder.stem(name) for name in names]
     assert (found.folder, found.sound) == (folder.folder, sound)
+    assert (found.residual, found.named) == ("residual", False)
     assert found_at(folder.folder, {**manifest, "files": ["elsewhere/a.flac"]}) is None
+
+
+def test_a_finished_run_of_who_was_asked_for_has_a_rest(tmp_path: Path) -> None:
+    folder = RunFolder(out=tmp_path, track="mix", parts=("oboe",), residual="rest", named=True)
+    stems = [{"name": name} for name in (*folder.names(1), folder.residual)]
+    manifest = {
+        "output": {"filename": folder.template, "format": "wav", "subtype": "float32"},
+        "stems": stems,
+        "files": ["oboe.wav", "rest.wav", "oboe.json"],
+        "named": True,
+    }
+    found = found_at(folder.folder, manifest)
+    assert found is not None
+    assert (found.residual, found.named) == ("rest", True)
+    assert found.identity("oboe") == folder.folder / "oboe.json"
 
 
 def test_stems_have_the_names_of_parts_that_are_known() -> None:

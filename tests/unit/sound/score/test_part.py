@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from musisep_cli.sound.score.part import RESERVED, KnownNote, Part, notes_of_track, stem_names
+from musisep_cli.sound.score.part import KnownNote, Part, notes_of_track, stem_names
+from musisep_cli.sound.stem_names import RESERVED
 
 
 @given(st.lists(st.text(max_size=80), max_size=8))
