@@ -37,8 +37,10 @@ FRAMES_AT_ONCE = 8192
 """Most frames that are held in memory at once."""
 TRUST_IN_LINES = (1.0, 1 / 3)
 """How far register and order are trusted, one after the other, where instruments are learned."""
+HEIGHTS = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0)
+"""Shares of all tones below the places at which a line is looked for among chords."""
 SILENT = 1e3
-"""Semitones by which a tone that does not sound is below all others."""
+"""By how much a tone that does not sound comes behind all others: more than any distance."""
 TINY = 1e-12
 """Least sum by which anything is divided."""
 Index: TypeAlias = tuple[Choice, Choice, Choice]
@@ -133,9 +135,9 @@ class Scene:
     def starts(self, seed: int) -> list[Instruments]:
         """Return what the instruments may be like at first, by pitch and by timbre.
 
-        By pitch: the first instrument the highest. Where the numbers of voices differ, any of its
-        neighbours may be the one, and so may the loudest. By timbre: tones by their likeness to
-        those of random loud frames. All of them with every trust in lines.
+        By pitch: the first instrument the highest or, where the numbers of voices differ, the line
+        at any height; it may also be the loudest tone. By timbre: tones by their likeness to those
+        of random loud frames. All of them with every trust in lines.
         """
         generator = np.random.default_rng(seed)
         frames, ways = self.frames[:], self.voices.assignments
@@ -157,19 +159,14 @@ class Scene:
         ]
 
     def _led(self) -> list[Choice]:
-        """Return tones of which those with few voices play the loudest, or any from above."""
+        """Return tones of which those with few voices play the loudest, or those at any height."""
         frames, n_voices = self.frames[:], np.array(self.voices.of_instruments)
-        n_leading = int((n_voices == n_voices.min()).sum()) * int(n_voices.min())
-        silent = SILENT * (frames.weights[:, 0] == 0)  # these come last
-        from_above = np.argsort(silent - frames.pitch[:, 0], axis=1)
-        places = range(self.voices.n_voices - n_leading + 1)
-        leading = [
-            np.argsort(-frames.level[:, 0], axis=1),
-            *(np.roll(from_above, -place, axis=1) for place in places),
-        ]
-        # The tones in front go to the voices of those with the fewest.
+        pitch, silent = frames.pitch[:, 0], frames.weights[:, 0] == 0
+        heights = np.quantile(pitch[~silent], HEIGHTS) if not silent.all() else HEIGHTS
+        far = [-frames.level[:, 0], *(np.abs(pitch - height) for height in heights)]
+        # The tones in front go to the voices of those with the fewest; silent ones come last.
         ranks = np.argsort(np.argsort(n_voices[self.voices.players], kind="stable"))
-        return [tones[:, ranks] for tones in leading]
+        return [np.argsort(each + SILENT * silent, axis=1)[:, ranks] for each in far]
 
     def path_of_anyone(self) -> Choice:
         """Return the hypotheses of the cheapest path as if one instrument played all, ``[n]``."""

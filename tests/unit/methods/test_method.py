@@ -22,6 +22,8 @@ VALUES: dict[str, Any] = {
     "--pitch": ["score.mid"],
     "--freeze-dictionary": True,
     "--no-decode": True,
+    "--voices": (1, 4),
+    "--melody": False,
     "--like": {"names": ["violin"], "others": True},
 }
 

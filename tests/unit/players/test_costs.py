@@ -48,7 +48,13 @@ def known(m: int, seed: int) -> Instruments:
     found = decodings.instruments(unit, generator.uniform(50, 80, m), generator.uniform(2, 9, m))
     upper = np.triu(generator.uniform(0.1, 0.9, (m, m)), 1)
     above = np.where(np.eye(m) > 0, 0.5, upper + np.tril(1 - upper.T, -1))
-    return replace(found, above=above, trust_in_lines=0.6)
+    return replace(
+        found,
+        above=above,
+        level_nats=generator.uniform(-1, 1, m),
+        spread_nats=generator.uniform(0.3, 2, m),
+        trust_in_lines=0.6,
+    )
 
 
 def say(level: float) -> float:
@@ -85,8 +91,14 @@ def test_the_cost_of_a_tone_is_as_documented(seed: int, m: int) -> None:
         spread = instruments.spread_semitones[i]
         z = (given.pitch_semitones[n, s, tone] - instruments.register_semitones[i]) / spread
         register = min(float(z) ** 2 / 2 + math.log(spread / 4), 8.0)
+        loud = math.log(max(float(given.loudness[n, s, tone]) / 0.8, CONFIG.faint))
+        spread = instruments.spread_nats[i]
+        z = (loud - instruments.level_nats[i]) / spread
+        level = min(float(z) ** 2 / 2 + math.log(spread / 0.7), 8.0)
         expected = say(float(given.loudness[n, s, tone]) / 0.8) * (
-            CONFIG.weight_timbre * timbre + 0.6 * CONFIG.weight_register * register
+            CONFIG.weight_timbre * timbre
+            + 0.6 * CONFIG.weight_register * register
+            + CONFIG.weight_level * level
         )
         assert found[n, s, tone, i] == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
@@ -95,10 +107,10 @@ def test_a_usual_tone_costs_nothing() -> None:
     given, instruments = candidates(1, 0), known(1, 0)
     at_mean = replace(given, pitch_semitones=np.full((N, S, 1), instruments.register_semitones[0]))
     usual = replace(instruments, spread_semitones=np.array([USUAL_SPREAD]))
-    by_register = replace(CONFIG, weight_timbre=0.0)
+    by_register = replace(CONFIG, weight_timbre=0.0, weight_level=0.0)
     assert_allclose(of_tones(Weighed.of(at_mean, CONFIG, 1.0), usual, by_register), 0, atol=1e-12)
     e = distances(given.timbres, instruments.timbres)[0, 0, 0, 0]
-    by_timbre = replace(CONFIG, weight_register=0.0)
+    by_timbre = replace(CONFIG, weight_register=0.0, weight_level=0.0)
     as_far = replace(instruments, timbre_spread=e)
     cost = of_tones(Weighed.of(given, CONFIG, 1.0), as_far, by_timbre)
     assert cost[0, 0, 0, 0] == pytest.approx(0, abs=1e-12)
@@ -187,3 +199,12 @@ def test_a_faint_tone_has_no_say_at_all() -> None:
             of_order(each.pitch, each.weights, players, instruments.above) for each in (one, other)
         ]
         assert_allclose(orders[0], orders[1])
+
+
+@given(SEEDS, st.integers(1, 4))
+def test_of_more_voices_than_instruments_only_the_loudest_are_missed(seed: int, n: int) -> None:
+    given, rests = candidates(4, seed), replace(CONFIG, weight_probability=0.0, weight_misfit=0.0)
+    found = Weighed.of(given, rests, 0.8, n)
+    loudest = -np.sort(-found.weights, 2)[..., :n]
+    expected = CONFIG.weight_rest * (1 - loudest).sum(2) * found.say[:, None]
+    assert_allclose(found.evidence, expected, atol=1e-12)

@@ -43,6 +43,8 @@ def instruments() -> Instruments:
         register_semitones=np.array([70.0, 40.0]),
         spread_semitones=np.array([2.0, 2.0]),
         above=np.array([[0.5, 0.9], [0.1, 0.5]]),
+        level_nats=np.zeros(2),
+        spread_nats=np.ones(2),
     )
 
 

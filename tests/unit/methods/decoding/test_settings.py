@@ -8,5 +8,5 @@ from musisep_cli.methods.policy.settings import NetworkSettings
 
 def test_decoding_adds_search_players_and_stems_to_the_network() -> None:
     added = {f.name for f in fields(DecodingSettings)} - {f.name for f in fields(NetworkSettings)}
-    assert added == {"training", "search", "decoding", "resynthesis", "pitch", "like"}
+    assert added == {"training", "search", "decoding", "resynthesis", "pitch", "voices", "like"}
     assert DecodingSettings().decoding.over_time

@@ -43,7 +43,7 @@ def test_as_many_instruments_as_the_message_promises_are_served(
 
 def test_the_warm_start_serves_as_many_lines_as_it_has_seen() -> None:
     with pytest.raises(ConfigError, match=r"instruments = 5: the warm start serves 1 to 4"):
-        compose("standard", {"run": {"instruments": 5}})
+        compose("quick", {"run": {"instruments": 5}, "warmstart": {"weights": "builtin"}})
 
 
 def test_a_kernel_that_is_too_long_for_bfloat16_takes_float32() -> None:

@@ -169,4 +169,7 @@ def test_the_shipped_network_finds_tones_at_the_lowest_and_the_highest_rate(rate
 
 def test_more_instruments_than_the_warm_start_serves_are_refused() -> None:
     with pytest.raises(ConfigError, match="warm start serves 1 to 4"):
-        standard(MAX_WARM_INSTRUMENTS + 1)
+        compose(
+            "quick",
+            {"run": {"instruments": MAX_WARM_INSTRUMENTS + 1}, "warmstart": {"weights": BUILTIN}},
+        )
