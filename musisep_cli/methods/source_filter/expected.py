@@ -39,8 +39,6 @@ from musisep_cli.methods.source_filter.source import (
 N_GRID = 257
 """Number of frequencies from 0 to 8 kHz at which the filter of the noise is computed; it is linear
 in power between them. Noise has no lines that a grid of 31 Hz could miss."""
-REACH_BINS = 4
-"""Bins to both sides of a line that it reaches."""
 
 
 class Window(Protocol):
@@ -53,6 +51,10 @@ class Window(Protocol):
     @property
     def n_bins(self) -> int:
         """Number of bins f from 0 Hz on."""
+
+    @property
+    def reach_bins(self) -> int:
+        """Bins to both sides of a line that it reaches."""
 
     @property
     def line_power(self) -> float:
@@ -86,6 +88,11 @@ class HannWindow:
         return self.n_fft // 2 + 1
 
     @property
+    def reach_bins(self) -> int:
+        """Four: what lies beyond is below -60 dB."""
+        return 4
+
+    @property
     def line_power(self) -> float:
         """(n_fft / 2)^2 / 4."""
         return self.n_fft**2 / 16
@@ -98,7 +105,7 @@ class HannWindow:
     def shape(self, offsets_bins: Tensor) -> Tensor:
         """Return W(x) = sinc(x) / (1 - x^2), 1/2 at x = +-1."""
         bent = 1 - offsets_bins.square()
-        at_one = bent.abs() < 1e-4  # noqa: PLR2004
+        at_one = bent.abs() < 1e-4
         shape = torch.sinc(offsets_bins) / torch.where(at_one, torch.ones_like(bent), bent)
         return torch.where(at_one, torch.full_like(bent, 0.5), shape)
 
@@ -123,15 +130,13 @@ def line_powers(voices: Voices, f0_hz: Tensor, window: Window) -> Tensor:
     k = torch.arange(1, amplitudes.shape[-1] + 1, device=f0_hz.device)
     places = (f0_hz[..., None] * k).clamp_max(NYQUIST_HZ) / window.bin_hz
     nearest = places.round().long()
-    reach = torch.arange(-REACH_BINS, REACH_BINS + 1, device=f0_hz.device)
+    reach = torch.arange(-window.reach_bins, window.reach_bins + 1, device=f0_hz.device)
     bins = nearest[..., None] + reach
     shape = window.shape(bins - places[..., None]).square()
     shape = shape * ((bins >= 0) & (bins < window.n_bins))
     powers = window.line_power * amplitudes.square()[..., None] * shape  # (1)
     drawn = powers.new_zeros(*f0_hz.shape, window.n_bins)
-    return drawn.scatter_add(
-        -1, bins.clamp(0, window.n_bins - 1).flatten(-2), powers.flatten(-2)
-    )
+    return drawn.scatter_add(-1, bins.clamp(0, window.n_bins - 1).flatten(-2), powers.flatten(-2))
 
 
 def noise_powers(voices: Voices, window: Window) -> Tensor:
@@ -150,21 +155,27 @@ def noise_powers(voices: Voices, window: Window) -> Tensor:
     return functional.pad(gain[..., None] * fine, (0, window.n_bins - len(place)))
 
 
-def through_window(powers: Tensor, window: Window, hop_s: float) -> Tensor:
-    """Return powers ``[..., n, f]`` as a window sees them that reaches over several frames, by (2).
+def through_window(powers: Tensor, window: Window, hop_s: float, every: int = 1) -> Tensor:
+    """Return powers as a window sees them that reaches over several frames, by (2).
 
     Beyond the first and the last frame they are taken to go on.
+
+    Args:
+        powers: of all frames, ``[..., n, f]``.
+        window: which one.
+        hop_s: time from frame to frame, in s.
+        every: of so many frames one is wanted.
     """
     weights = window.weights(hop_s).to(powers)
     reach = len(weights) // 2
     if reach == 0:
-        return powers
+        return powers[..., ::every, :]
     n_frames = powers.shape[-2]
     at = torch.arange(-reach, n_frames + reach, device=powers.device).clamp(0, n_frames - 1)
     wide = powers[..., at, :]
-    seen = weights[0] * wide[..., :n_frames, :]
+    seen = weights[0] * wide[..., :n_frames:every, :]
     for m in range(1, len(weights)):
-        seen = seen + weights[m] * wide[..., m : m + n_frames, :]  # (2)
+        seen = seen + weights[m] * wide[..., m : m + n_frames : every, :]  # (2)
     return seen
 
 

@@ -24,7 +24,8 @@ from musisep_cli.methods.source_filter.expected import (
 from musisep_cli.methods.source_filter.source import HOP_S, HOP_SAMPLES, Voices
 
 SPECTRAL_SIZES = (2048, 512)
-"""Lengths of the windows of the variant ``spectral`` in samples, every 256 samples."""
+"""Lengths of the windows of the variant ``spectral`` in samples, each a quarter further but not
+less than a frame of the model."""
 PAPER_SIZES = (2048, 1024, 512, 256, 128, 64)
 """Lengths of the windows of the variant ``paper`` in samples, each a quarter further."""
 INSIDE_ROOT = 1e-10
@@ -54,15 +55,16 @@ def powers(sound: Tensor, n_fft: int, hop_samples: int) -> Tensor:
         flat, n_fft, hop_samples, window=window, pad_mode="constant", return_complex=True
     )
     squared = spectra.real.square() + spectra.imag.square()
-    return squared.transpose(1, 2).unflatten(0, sound.shape[:-1])
+    found: Tensor = squared.transpose(1, 2).unflatten(0, sound.shape[:-1])
+    return found
 
 
-def expected_powers(voices: Voices, f0_hz: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Yield the length of each window, and the expected powers of all voices, ``[b, j, n, f]``."""
+def expected_powers(voices: Voices, f0_hz: Tensor) -> Iterator[tuple[int, int, Tensor]]:
+    """Yield length and step in frames of each window, and the voices' powers, ``[b, j, n, f]``."""
     for n_fft in SPECTRAL_SIZES:
-        window = HannWindow(n_fft)
+        window, every = HannWindow(n_fft), max(n_fft // 4 // HOP_SAMPLES, 1)
         drawn = line_powers(voices, f0_hz, window) + noise_powers(voices, window)
-        yield n_fft, through_window(drawn, window, HOP_S)
+        yield n_fft, every, through_window(drawn, window, HOP_S, every)
 
 
 def spectral_loss(
@@ -76,11 +78,11 @@ def spectral_loss(
         f0_hz: pitches in Hz, 0 where a voice does not sound, ``[b, j, n]``.
         weights: of the frames, ``[b, n]``.
     """
-    n_frames = f0_hz.shape[-1]
-    terms = [
-        distance(powers(mixture, n_fft, HOP_SAMPLES)[:, :n_frames], drawn.sum(1), weights)
-        for n_fft, drawn in expected_powers(voices, f0_hz)
-    ]
+    terms = []
+    for n_fft, every, drawn in expected_powers(voices, f0_hz):
+        heard = powers(mixture, n_fft, every * HOP_SAMPLES)[:, : drawn.shape[-2]]
+        near = None if weights is None else weights[:, ::every]
+        terms.append(distance(heard, drawn.sum(1), near))
     return torch.stack(terms).sum()
 
 

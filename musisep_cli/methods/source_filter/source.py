@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from musisep_cli.frames.framewise import FrameRows
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.methods.source_filter.filters import inverse_power
 
 RATE_HZ = 16_000
@@ -59,6 +60,11 @@ class Voices(FrameRows):
     noise: Tensor
     frequencies: Tensor
     bands: Tensor
+
+    @property
+    def by_voice(self) -> Voices:
+        """Return it with the voices before the frames, ``[j, n]`` for ``[n, j]`` and back."""
+        return leafwise(lambda values: values.transpose(0, 1), self)
 
 
 def n_harmonics(f0_hz: Tensor) -> Tensor:

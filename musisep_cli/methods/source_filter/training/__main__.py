@@ -1,8 +1,8 @@
 """``python -m musisep_cli.methods.source_filter.training``: learn the start weights.
 
 It goes on where it was stopped. What it leaves in its folder: ``checkpoint.pt``, all that it needs
-to go on; ``voices.safetensors``, the averaged weights; ``curve.csv``, what phrases come to that were
-not learned from.
+to go on; ``voices.safetensors``, the averaged weights; ``curve.csv``, what becomes of phrases that
+were not learned from.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from musisep_cli.methods.source_filter.training.school import School, SchoolConf
 
 CHECKPOINT_S = 120.0
 """Most seconds that a killed training has to repeat."""
-EXAM_STEPS, EXAM_BATCHES = 250, 6
+EXAM_STEPS, EXAM_BATCHES = 100, 6
 """Steps between two exams, and their batches of four mixtures of two and of three voices."""
 HELD_OUT_SEED, HELD_OUT_PHRASES = 1_000_003, 48
 """Seed and number of the phrases of exams."""
@@ -60,16 +60,14 @@ def main(
         _train(school, asked, out, requested.is_set)
 
 
-def started(config: NetworkConfig, seed: int, n_voices: int = 0) -> Network:
+def started(config: NetworkConfig, seed: int) -> Network:
     """Return a network with the random weights of a seed; the global generator stays as it is."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        return Network(config, n_voices)
+        torch.manual_seed(seed)
+        return Network(config)
 
 
-def _train(
-    school: School, asked: list[Mixtures], out: Path, stopped: Callable[[], bool]
-) -> None:
+def _train(school: School, asked: list[Mixtures], out: Path, stopped: Callable[[], bool]) -> None:
     """Train to the end or until it is stopped, with exams and checkpoints on the way."""
     saved_s, losses = time.monotonic(), []
     for loss in school.run():

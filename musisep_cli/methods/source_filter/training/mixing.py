@@ -63,19 +63,16 @@ class Mixer:
         draw = np.random.default_rng([self.seed, 1, number])
         count = int(draw.choice(N_VOICES)) if n_voices is None else n_voices
         chosen = np.stack(
-            [
-                draw.choice(self.n_phrases, count, replace=False)
-                for _ in range(self.batch_size)
-            ]
+            [draw.choice(self.n_phrases, count, replace=False) for _ in range(self.batch_size)]
         )
         sounds = np.stack([[self._phrase(int(p)).sound for p in row] for row in chosen])
         f0_hz = np.stack([[self._phrase(int(p)).f0_hz for p in row] for row in chosen])
         levels = 10 ** (draw.normal(0, LEVEL_DB, (*chosen.shape, 1)) / 20)
-        sounds = sounds * levels
-        rms = np.sqrt(np.square(sounds.sum(1, keepdims=True)).mean(-1, keepdims=True))
+        louder = sounds * levels
+        rms = np.sqrt(np.square(louder.sum(1, keepdims=True)).mean(-1, keepdims=True))
         off = 2 ** (draw.normal(0, PITCH_CENTS, (*chosen.shape, 1)) / 1200)
         return Mixtures(
-            torch.from_numpy((MIXTURE_RMS * sounds / rms).astype(np.float32)),
+            torch.from_numpy((MIXTURE_RMS * louder / rms).astype(np.float32)),
             torch.from_numpy((f0_hz * off).astype(np.float32)),
         )
 

@@ -34,7 +34,7 @@ GROUND = 1e-3
 class SchoolConfig(RatesConfig):
     """Rates and budget."""
 
-    steps: int = 2500
+    steps: int = 800
     """Steps in all; the rate falls over the last quarter. More may be given when going on."""
     warmup_steps: int = 100
     """Steps over which the rate rises from nothing."""
@@ -110,11 +110,10 @@ class School(Schooling):
 def lesson(network: Network, mixtures: Mixtures) -> Tensor:
     """Return (1) of a batch, a scalar."""
     mixture, f0_hz = mixtures.mixture, mixtures.f0_hz
-    voices, n_frames = network(mixture, f0_hz), f0_hz.shape[-1]
     loss = mixture.new_zeros(())
-    for n_fft, drawn in expected_powers(voices, f0_hz):
+    for n_fft, every, drawn in expected_powers(network(mixture, f0_hz), f0_hz):
         heard, alone = (
-            powers(sound, n_fft, HOP_SAMPLES)[..., :n_frames, :]
+            powers(sound, n_fft, every * HOP_SAMPLES)[..., : drawn.shape[-2], :]
             for sound in (mixture, mixtures.sounds)
         )
         loss = loss + distance(heard, drawn.sum(1)) + distance(alone + GROUND, drawn + GROUND)
@@ -130,14 +129,15 @@ def examine(network: Network, asked: list[Mixtures]) -> Exam:
 
 def _sdr_db(network: Network, mixtures: Mixtures) -> tuple[Tensor, Tensor]:
     """Return the mean SDR in dB in the spectra, by the network's masks and by the true ones."""
-    f0_hz, n_fft = mixtures.f0_hz, 2048
-    drawn = dict(expected_powers(network(mixtures.mixture, f0_hz), f0_hz))[n_fft]
+    voices = network(mixtures.mixture, mixtures.f0_hz)
+    n_fft, every, drawn = next(expected_powers(voices, mixtures.f0_hz))
     sounds = mixtures.sounds.flatten(0, 1)
     window = torch.hann_window(n_fft)
+    hop = every * HOP_SAMPLES
     spectra = torch.stft(
-        sounds, n_fft, HOP_SAMPLES, window=window, pad_mode="constant", return_complex=True
+        sounds, n_fft, hop, window=window, pad_mode="constant", return_complex=True
     )
-    alone = spectra.transpose(1, 2)[:, : f0_hz.shape[-1]].unflatten(0, mixtures.sounds.shape[:2])
+    alone = spectra.transpose(1, 2)[:, : drawn.shape[-2]].unflatten(0, mixtures.sounds.shape[:2])
     mixture = alone.sum(1, keepdim=True)
     return _of_masks(drawn, alone, mixture), _of_masks(alone.abs().square(), alone, mixture)
 

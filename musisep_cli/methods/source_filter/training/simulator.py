@@ -62,7 +62,7 @@ def phrase(draw: np.random.Generator) -> Phrase:
     frames = np.arange(N_FRAMES)
     f0_hz = 440 * 2 ** ((np.interp(times, frames, semitones) - 69) / 12)
     envelope = np.interp(times, frames, _levels(notes, draw))
-    sound = _harmonics(f0_hz, notes, draw) * envelope
+    sound: Values = _harmonics(f0_hz, notes, draw) * envelope
     sound = sound / max(_rms(sound), 1e-9)
     sound = sound + _noise(envelope, notes, draw)
     if draw.random() < 0.35:
