@@ -52,11 +52,6 @@ def line_frequencies(outputs: Tensor) -> Tensor:
     return math.pi * even.cumsum(-1)[..., :-1]
 
 
-def flat(order: int = ORDER) -> Tensor:
-    """Return the line spectral frequencies of A = 1, w_k = k pi / (p + 1), ``[p]``."""
-    return math.pi * torch.arange(1, order + 1) / (order + 1)
-
-
 def inverse_power(frequencies: Tensor, at_rad: Tensor) -> Tensor:
     """Return |A|^2 at some frequencies, by (2), ``[..., q]``.
 

@@ -160,9 +160,8 @@ class SourceFilterMethod(Method):
         stretches = list(stretches_of(tracks.merged(), tracks.times_s))
         longest = sorted(stretches, key=lambda part: part[0] - part[1])[:MOST_SHOWN]
         merged = Table(
-            f"Merged: in {tracks.merged_share():.0%} of the frames with a pitch two voices are in "
-            "unison, an octave or a twelfth apart",
-            ("from, s", "to, s"),
+            f"Merged: {tracks.merged_share():.0%} of the frames with a pitch",
+            ("in unison, an octave or a twelfth apart from, s", "to, s"),
             [[f"{first:.2f}", f"{last:.2f}"] for first, last in sorted(longest)],
         )
         return Shown(tables=(*shown.tables, merged), pictures=shown.pictures)

@@ -88,27 +88,16 @@ def _at(times_s: Values, known_s: Values, f0_hz: Values) -> Values:
     >>> _at(np.array([0.5, 1.4, 1.6]), np.arange(3.0), np.array([100.0, 400.0, 0.0])).tolist()
     [200.0, 400.0, 0.0]
     """
-    sounding = f0_hz > 0
-    if not sounding.any():
-        return np.zeros(len(times_s))
+    sounding, pitch = f0_hz > 0, np.log(np.maximum(f0_hz, 1.0))
     after = np.searchsorted(known_s, times_s).clip(1, max(len(known_s) - 1, 1)) % len(known_s)
     before = (after - 1).clip(0)
-    later = times_s - known_s[before] > known_s[after] - times_s
-    nearest = np.where(later, after, before)
-    # Held through rests: a pitch that glides from nothing into every note is none.
-    pitch = np.interp(times_s, known_s, _held(np.log(np.where(sounding, f0_hz, 1.0)), sounding))
-    return np.where(sounding[nearest], np.exp(pitch), 0.0)
-
-
-def _held(pitch: Values, sounding: NDArray[np.bool_]) -> Values:
-    """Return pitches whose rests hold that of the nearest sounding frame, ``[m]``."""
-    places = np.flatnonzero(sounding)
-    at = np.arange(len(pitch))
-    after = np.searchsorted(places, at).clip(0, len(places) - 1)
-    before = (after - 1).clip(0)
-    nearer = np.abs(places[before] - at) <= np.abs(places[after] - at)
-    held: Values = pitch[np.where(nearer, places[before], places[after])]
-    return held
+    step_s = np.maximum(known_s[after] - known_s[before], 1e-9)
+    part = ((times_s - known_s[before]) / step_s).clip(0, 1)
+    nearest = np.where(part > 0.5, after, before)
+    # Beside a rest the nearest frame counts: a pitch that glides from nothing into a note is none.
+    between = (1 - part) * pitch[before] + part * pitch[after]
+    found = np.where(sounding[before] & sounding[after], between, pitch[nearest])
+    return np.where(sounding[nearest], np.exp(found), 0.0)
 
 
 def stretches_of(flags: NDArray[np.bool_], times_s: Values) -> Iterator[tuple[float, float]]:
