@@ -38,11 +38,11 @@ def stems_of(mix: np.ndarray, pitch: Path, settings: Settings) -> np.ndarray:
 
 @pytest.mark.slow
 def test_voices_of_the_model_s_own_kind_come_apart_from_scratch(tmp_path: Path) -> None:
-    truth = fifth(4.0)
-    pitch = write_tracks(tmp_path / "tracks.csv", 220.0, 330.0, until_s=4.0)
+    truth = fifth(1.5)
+    pitch = write_tracks(tmp_path / "tracks.csv", 220.0, 330.0, until_s=1.5)
     training = {
         "weights": "", "iterations": 500, "batch_size": 1, "learning_rate": 2e-3,
-        "least_voiced_s": 1.0,
+        "least_voiced_s": 0.5,
     }  # fmt: skip
     network = {"encoder_units": 16, "hidden_units": 32, "latent": 16}
     stems = stems_of(truth.sum(0), pitch, {"training": training, "network": network})[..., 0]
