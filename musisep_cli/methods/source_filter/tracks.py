@@ -85,7 +85,8 @@ class VoiceTracks:
 def _at(times_s: Values, known_s: Values, f0_hz: Values) -> Values:
     """Return one track at other times, ``[n]``.
 
-    >>> _at(np.array([0.5, 1.4, 1.6]), np.arange(3.0), np.array([100.0, 400.0, 0.0])).tolist()
+    >>> times_s, track = np.array([0.5, 1.4, 1.6]), np.array([100.0, 400.0, 0.0])
+    >>> _at(times_s, np.arange(3.0), track).round(6).tolist()
     [200.0, 400.0, 0.0]
     """
     sounding, pitch = f0_hz > 0, np.log(np.maximum(f0_hz, 1.0))
