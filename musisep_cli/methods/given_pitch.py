@@ -40,12 +40,16 @@ START = "from the notes that are given"
 """What such a method starts from, in words."""
 
 
-class ToneSettings(Protocol):
-    """The sections that every method has that ends in tones."""
+class PitchSettings(Protocol):
+    """The section that every method has to which notes may be given."""
 
     @property
     def pitch(self) -> PitchConfig:
         """What is known beforehand."""
+
+
+class ToneSettings(PitchSettings, Protocol):
+    """The sections that every method has that ends in tones."""
 
     @property
     def frame(self) -> FrameConfig:
@@ -68,12 +72,12 @@ class ToneSettings(Protocol):
         """How tones become stems."""
 
 
-def is_given(settings: ToneSettings) -> bool:
+def is_given(settings: PitchSettings) -> bool:
     """Return whether settings name files with the notes."""
     return bool(settings.pitch.files)
 
 
-def part_names(settings: ToneSettings) -> tuple[str, ...]:
+def part_names(settings: PitchSettings) -> tuple[str, ...]:
     """Return the names of the parts that the files of the settings hold; none without files.
 
     Raises:
@@ -82,7 +86,7 @@ def part_names(settings: ToneSettings) -> tuple[str, ...]:
     return score_of(settings.pitch).names if is_given(settings) else ()
 
 
-def check_parts(settings: ToneSettings, n_instruments: int) -> None:
+def check_parts(settings: PitchSettings, n_instruments: int) -> None:
     """Refuse a number of instruments that is not that of the parts.
 
     Raises:

@@ -136,6 +136,17 @@ class Work(Protocol):
     def fitting(self) -> AbstractContextManager[None]:
         """Turn any error of the block below into a CheckpointError: the state does not fit."""
 
+    def blind_tracks(self, stage: str, recording: Recording, n_instruments: int) -> PitchTracks:
+        """Return what every instrument plays, as the default preset finds it blind.
+
+        For a method that needs to know the pitch and is not given it. The work is told in percent
+        of the stage, and ends where the user wants it to, after which it begins anew. Its stems go
+        nowhere, and the random generators are afterwards as they were.
+
+        Raises:
+            ConfigError: no preset serves so many instruments.
+        """
+
     def tell(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Tell the user where the seed stands: ``done`` of ``total`` parts of a stage."""
 

@@ -15,7 +15,7 @@ from typing import Any
 from musisep_cli.errors import ConfigError
 from musisep_cli.methods.method import Method, Preset
 
-BUILTIN = ("decoding", "policy", "pursuit", "structures", "lasso")
+BUILTIN = ("decoding", "policy", "pursuit", "structures", "lasso", "source_filter")
 """Packages beside this file, each with a ``METHOD`` in its ``method`` module."""
 DEFAULTS = ("standard", "quick")
 """Presets that are used when the user names none: the first one that serves the number of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -23,7 +23,14 @@ from musisep_cli.machine.device import random_state, set_random_state
 from musisep_cli.methods.method import OnProgress, Progress, State, StepReport
 from musisep_cli.run.checkpoint import Checkpoints
 from musisep_cli.sound.blockwise import Shelf, Stems
+from musisep_cli.sound.recording import Recording
+from musisep_cli.tones.tracks import PitchTracks
 
+PERCENT = 100
+"""Parts in which the finding of tracks is told."""
+FindTracks: TypeAlias = Callable[[Recording, int, Callable[[int, str], None]], PitchTracks]
+"""Finds what a number of instruments play in a recording; tells how many percent are done on the
+way, each time with a sentence for the user or none."""
 CURVE_POINTS = 1000
 """Number of stretches into which all steps are divided; their means are the training curve."""
 
@@ -39,6 +46,7 @@ class Desk:
         shelf: where the stems are put.
         checkpoints: where the state is kept, if it is.
         on_progress: called after every step and block.
+        find_tracks: finds what every instrument plays, blind.
     """
 
     device: torch.device
@@ -47,6 +55,7 @@ class Desk:
     shelf: Shelf
     checkpoints: Checkpoints | None
     on_progress: OnProgress
+    find_tracks: FindTracks
 
 
 class Journal:
@@ -127,6 +136,16 @@ class Journal:
             **random_state(self.device),
             "wall_s": self.wall_s,
         }
+
+    def blind_tracks(self, stage: str, recording: Recording, n_instruments: int) -> PitchTracks:
+        """Return what every instrument plays, as the default preset finds it blind."""
+
+        def reached(percent: int, note: str) -> None:
+            """Tell how far it is, and end the work here if that is wanted."""
+            self.pause(stage, 0, PERCENT)
+            self.tell(stage, percent, PERCENT, note=note)
+
+        return self.desk.find_tracks(recording, n_instruments, reached)
 
     def tell(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Tell the user where the seed stands: ``done`` of ``total`` parts of a stage."""

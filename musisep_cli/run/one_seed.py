@@ -6,9 +6,10 @@ global ones are seeded for the run and given back as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,14 +18,16 @@ from threadpoolctl import threadpool_limits
 
 from musisep_cli.machine.device import of_seed
 from musisep_cli.methods import registry
-from musisep_cli.methods.method import OnProgress, State
+from musisep_cli.methods.method import OnProgress, Progress, State
 from musisep_cli.run.checkpoint import Checkpoints
 from musisep_cli.run.journal import Desk, Journal
 from musisep_cli.run.result import SeedResult
+from musisep_cli.run.settings.compose import compose
 from musisep_cli.run.settings.config import Config
 from musisep_cli.sound.blockwise import Shelf, Stems, in_memory
 from musisep_cli.sound.recording import Recording
 from musisep_cli.sound.turn import Turn
+from musisep_cli.tones.tracks import PitchTracks
 
 
 def run_seed(
@@ -69,6 +72,7 @@ def run_seed(
         shelf=shelf,
         checkpoints=checkpoints,
         on_progress=on_progress,
+        find_tracks=partial(_found_tracks, seed=seed, device=device, n_threads=config.run.threads),
     )
     with _reproducible(seed, device), torch.inference_mode(False), ExitStack() as files:
         journal = Journal(seed, desk, state, files)
@@ -76,6 +80,57 @@ def run_seed(
         return SeedResult(
             **vars(found), seed=seed, curve=journal.whole_curve, wall_s=journal.wall_s
         )
+
+
+def _found_tracks(
+    recording: Recording,
+    n_instruments: int,
+    reached: Callable[[int, str], None],
+    *,
+    seed: int,
+    device: torch.device,
+    n_threads: int,
+) -> PitchTracks:
+    """Return what the default preset finds that every instrument plays, without its stems.
+
+    Args:
+        recording: its channels are turned already, if they were to be.
+        n_instruments: number of instruments.
+        reached: called with how many percent are done, and a sentence for the user or none.
+        seed: number from which everything random follows.
+        device: where to compute.
+        n_threads: CPU threads.
+    """
+    run = {"run": {"instruments": n_instruments, "threads": n_threads}}
+    preset = registry.default_preset(n_instruments)
+    config = compose(preset, run, on_gpu=device.type == "cuda")
+    method = registry.get(config.run.method)
+    stages = list(method.stages)
+
+    def report(progress: Progress) -> None:
+        """Tell the percent of the whole: every stage takes the same part."""
+        done = stages.index(progress.stage) + progress.done / max(progress.total, 1)
+        reached(int(100 * done / len(stages)), progress.note)
+
+    desk = Desk(
+        device=device,
+        n_threads=n_threads,
+        precision=method.precision(config.settings, config.run.precision, device),
+        shelf=_nowhere,
+        checkpoints=None,
+        on_progress=report,
+        find_tracks=partial(_found_tracks, seed=seed, device=device, n_threads=n_threads),
+    )
+    with _reproducible(seed, device), ExitStack() as files:
+        journal = Journal(seed, desk, None, files)
+        return method.separate(recording, n_instruments, config.settings, journal).tracks
+
+
+def _nowhere(stretches: Iterable[NDArray[np.float32]], shape: tuple[int, int, int]) -> Stems:
+    """Take stems that nobody wants, a stretch at a time."""
+    for _ in stretches:
+        pass
+    return []
 
 
 def _turned_back(turn: Turn, shelf: Shelf) -> Shelf:

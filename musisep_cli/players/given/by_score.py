@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.errors import InputError
@@ -180,13 +182,27 @@ def _voices(
 
 def merged_share(known: KnownTones, n_instruments: int) -> float:
     """Return the share of the frames with tones in which pitch does not tell two parts apart."""
-    on, semitones = known.on, known.semitones
-    merged = np.zeros(len(on), bool)
+    players = np.arange(known.on.shape[1]) % n_instruments
+    found = merged(known.on, known.semitones, players)
+    return float(found.sum() / max(int(known.on.any(1).sum()), 1))
+
+
+def merged(
+    on: NDArray[np.bool_], semitones: NDArray[np.floating[Any]], players: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return in which frames pitch does not tell two parts apart, ``[n]``.
+
+    Args:
+        on: whether each tone sounds, ``[n, k]``.
+        semitones: pitches, MIDI numbers, ``[n, k]``.
+        players: which part has each tone, ``[k]``.
+    """
+    found = np.zeros(len(on), bool)
     for a in range(on.shape[1]):
         for b in range(a):
-            if a % n_instruments == b % n_instruments:
+            if players[a] == players[b]:
                 continue
             apart = np.abs(semitones[:, a] - semitones[:, b])
             near = np.min([np.abs(apart - interval) for interval in MERGED_INTERVALS], axis=0)
-            merged |= on[:, a] & on[:, b] & (near < MERGED_SEMITONES)
-    return float(merged.sum() / max(int(on.any(1).sum()), 1))
+            found |= on[:, a] & on[:, b] & (near < MERGED_SEMITONES)
+    return found

@@ -1,6 +1,7 @@
 """Journal: what a seed did so far is told, kept, and gone on from."""
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
@@ -10,7 +11,18 @@ import torch
 from musisep_cli.errors import CheckpointError
 from musisep_cli.methods.method import Progress, State, StepReport
 from musisep_cli.run.journal import CURVE_POINTS, Desk, Journal
+from musisep_cli.sound.recording import Recording
+from musisep_cli.tones.tracks import PitchTracks
 from tests.small import seeded
+
+
+def found_tracks(
+    recording: Recording, n_instruments: int, reached: Callable[[int, str], None]
+) -> PitchTracks:
+    """As many silent tracks as there are instruments."""
+    reached(50, "half of it")
+    nothing = np.zeros((n_instruments, 2))
+    return PitchTracks(times_s=np.arange(2.0), f0_hz=nothing, amplitude=nothing, on=nothing > 0)
 
 
 class Told(list[Progress]):
@@ -24,6 +36,7 @@ class Told(list[Progress]):
             shelf=lambda stretches, shape: np.concatenate(list(stretches), 1),
             checkpoints=None,
             on_progress=self.append,
+            find_tracks=found_tracks,
         )
         return Journal(5, desk, state, ExitStack())
 
@@ -36,6 +49,13 @@ def test_a_seed_from_the_start_has_no_state() -> None:
     told = Told()
     assert told.journal().take_up() == {}
     assert told == []
+
+
+def test_tracks_are_found_for_a_method_and_how_far_they_are_is_told() -> None:
+    told = Told()
+    recording = Recording(samples=np.ones((9, 1), np.float32), sample_rate_hz=8000)
+    assert told.journal().blind_tracks("tracking", recording, 3).on.shape == (3, 2)
+    assert told == [Progress(5, "tracking", 50, 100, note="half of it")]
 
 
 def test_a_state_gives_back_curve_time_random_numbers_and_what_the_method_kept() -> None:

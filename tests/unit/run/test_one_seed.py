@@ -23,7 +23,7 @@ from musisep_cli.methods import registry
 from musisep_cli.methods.decoding import rehearsal
 from musisep_cli.methods.decoding import separate as decoding
 from musisep_cli.methods.decoding.rehearsal import Labels, Rehearsal
-from musisep_cli.methods.method import Progress, Settings
+from musisep_cli.methods.method import Progress, Result, Settings, Work
 from musisep_cli.players.hypotheses import Hypotheses
 from musisep_cli.run import journal, one_seed
 from musisep_cli.run.one_seed import run_seed
@@ -35,6 +35,7 @@ from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.dictionary import FORMAT
 from musisep_cli.tones.tones import Tones
 from tests.signals import harmonic_tone, melody
+from tests.small import seeded
 from tests.small_method import CrossoverMethod
 
 Signal = NDArray[np.float64]
@@ -496,3 +497,37 @@ def test_a_method_hears_instruments_of_any_polarity(
     monkeypatch.setattr(one_seed.Turn, "of", lambda _: None)
     expected = run_seed(recording, config, 0, CPU, lambda _: None)
     assert_allclose(np.asarray(result.stems), np.asarray(expected.stems), atol=1e-5)
+
+
+class Borrower(CrossoverMethod):
+    """Gives back the tracks that the default preset finds, and draws a number after them."""
+
+    name = "borrower"
+    drawn = 0.0
+
+    def separate(
+        self, recording: Recording, n_instruments: int, settings: Any, work: Work
+    ) -> Result:
+        tracks = work.blind_tracks("filtering", recording, n_instruments)
+        Borrower.drawn = float(torch.rand(1))
+        return replace(super().separate(recording, n_instruments, settings, work), tracks=tracks)
+
+
+def test_blind_tracks_are_those_of_the_default_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "DEFAULTS", ("quick",))
+    monkeypatch.setattr(one_seed, "compose", lambda preset, run, **_: compose(preset, run, TINY))
+    preset = replace(CrossoverMethod.presets["crossover"], method="borrower")
+    monkeypatch.setattr(Borrower, "presets", {"borrower": preset})
+    monkeypatch.setitem(registry._added, "borrower", Borrower())
+    mix = players(1.0).sum(0)
+    told: list[Progress] = []
+    found = separate(mix, RATE_HZ, 2, preset="borrower", device="cpu", on_progress=told.append)
+    own = separate(mix, RATE_HZ, 2, preset="quick", settings=TINY, device="cpu")
+    assert_array_equal(found.pitch.f0_hz, own.pitch.f0_hz)
+    assert_array_equal(found.pitch.on, own.pitch.on)
+    percents = [progress.done for progress in told if progress.total == 100]
+    assert percents == sorted(percents)
+    assert {progress.stage for progress in told} == {"filtering"}
+    # What is drawn afterwards does not depend on what was drawn for the tracks.
+    with seeded(0):
+        assert float(torch.rand(1)) == Borrower.drawn

@@ -1,0 +1,1 @@
+"""Training: the start weights of the network, learned from simulated voices."""
