@@ -27,7 +27,7 @@ from musisep_cli.methods.source_filter.network import Network
 from musisep_cli.methods.source_filter.separate import separate
 from musisep_cli.methods.source_filter.settings import SourceFilterSettings
 from musisep_cli.methods.source_filter.tracks import read_tracks, stretches_of
-from musisep_cli.methods.tone_method import GIVEN_FLAGS, MOST_HARMONICS
+from musisep_cli.methods.tone_method import MOST_HARMONICS
 from musisep_cli.players.voices import MOST_INSTRUMENTS
 from musisep_cli.sound.recording import Recording
 
@@ -54,7 +54,7 @@ class SourceFilterMethod(Method):
         "--iterations": setting("training", "iterations"),
         "--batch-size": setting("training", "batch_size"),
         "--harmonics": setting("dictionary", "n_harmonics"),
-        **GIVEN_FLAGS,
+        "--pitch": setting("pitch", "files"),
     }
     most_instruments = MOST_INSTRUMENTS
 

@@ -28,9 +28,9 @@ def configured(
 
 def test_without_a_preset_the_number_of_instruments_chooses_and_a_caution_is_told() -> None:
     assert configured(2) == (configured(2, preset="standard")[0], [])
-    config, warnings = configured(7)
+    config, warnings = configured(5)
     assert config.preset == "quick"
-    assert "preset quick was chosen, as standard serves up to 6 instruments" in warnings[0]
+    assert "preset quick was chosen, as standard serves up to 4 instruments" in warnings[0]
 
 
 def test_the_number_of_instruments_is_needed() -> None:

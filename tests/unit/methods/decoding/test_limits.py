@@ -14,7 +14,7 @@ SCRATCH = {"warmstart": {"weights": ""}}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"run": {"instruments": 7}}, r"instruments = 7: decoding weighs .* up to 6; use --preset"),
+        ({"run": {"instruments": 5}}, r"instruments = 5: decoding weighs .* up to 4; use --preset"),
         ({"policy": {"instrument_by": "pitch"}}, "instrument_by = 'pitch'"),
         (
             {"dictionary": {"n_harmonics": 1}},
