@@ -47,6 +47,7 @@ class Job:
         dry_run: whether to write nothing.
         page: whether to write a listening page.
         where: in words where it runs, if that is not one device of this machine.
+        by_number: whether each number of instruments has a folder of its own.
     """
 
     inputs: Sequence[str]
@@ -66,12 +67,14 @@ class Job:
     dry_run: bool
     page: bool
     where: str = ""
+    by_number: bool = False
 
     def folder(self, track: str) -> RunFolder:
         """Return the folder in which the results of a recording go, by the recording's name."""
+        below = f"/n-{self.config.run.instruments}" if self.by_number else ""
         return RunFolder(
             out=self.out,
-            track=track,
+            track=track + below,
             template=self.template,
             sound=self.sound,
             without=self.without,
