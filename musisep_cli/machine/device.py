@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import torch
 
 from musisep_cli.errors import ConfigError, DeviceError
+from musisep_cli.machine.processor import multiplies_bfloat16
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 """Number format of the network's convolutions; ``auto`` leaves it to ``resolve_precision``."""
@@ -93,14 +94,8 @@ def resolve_precision(name: Precision, device: torch.device) -> Literal["float32
     """
     if name != "auto":
         return name
-    fast = device.type == "cpu" and torch.backends.mkldnn.is_available() and _multiplies_bfloat16()
+    fast = device.type == "cpu" and torch.backends.mkldnn.is_available() and multiplies_bfloat16()
     return "bfloat16" if fast else "float32"
-
-
-def _multiplies_bfloat16() -> bool:
-    """Return whether the processor has AVX512_BF16; False with PyTorch before 2.10."""
-    capabilities: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
-    return bool(capabilities().get("avx512_bf16", False))
 
 
 def describe(device: torch.device, threads: int, precision: str) -> str:

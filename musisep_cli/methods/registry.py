@@ -83,7 +83,11 @@ def presets_of(method: str) -> Mapping[str, Preset]:
     """
     folder = resources.files("musisep_cli.methods") / method / "presets"
     found = {}
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+    # The default comes first: it is what a method without a named preset stands for.
+    files = sorted(
+        folder.iterdir(), key=lambda file: (file.name != f"{DEFAULTS[0]}.toml", file.name)
+    )
+    for file in files:
         content: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
         words = {key: content.pop(key) for key in ("summary", "caution") if key in content}
         found[file.name.removesuffix(".toml")] = Preset(method=method, settings=content, **words)

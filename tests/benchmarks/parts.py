@@ -79,7 +79,7 @@ def trainer(
         dictionary_frozen=False,
         frame=frame,
         signal=signal().to(device),
-        recorded=config.run.cuda_graphs,
+        recorded=config.settings.training.cuda_graphs,
     )
 
 

@@ -446,7 +446,7 @@ def test_json_is_a_line_per_recording(tmp_path: Path) -> None:
     assert done["input"] == str(good)
     assert done["status"] == "done"
     assert [stem["name"] for stem in done["stems"]] == ["instrument-1", "residual"]
-    assert len(done["files"]) == 8
+    assert len(done["files"]) == 9
     assert all(Path(name).is_file() for name in done["files"])
 
 

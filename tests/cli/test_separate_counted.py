@@ -1,5 +1,6 @@
-"""`-n auto`: every recording gets as many stems as it has lines."""
+"""`-n auto`: as many stems as lines; `-n 1,2`: once for each number, and compared."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from musisep_cli.methods import registry
 from musisep_cli.sound.recording import Recording
-from tests.cli.separating import manifest, results, separate, write_recording
+from tests.cli.separating import invoke, manifest, results, separate, write_recording
 
 
 @pytest.fixture
@@ -42,3 +43,43 @@ def test_a_number_that_is_none_is_told_of_auto(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
     result = separate(tmp_path, path, "-n", "htdemucs", exit_code=2)
     assert "or auto" in " ".join(result.stderr.split())
+
+
+def test_each_of_several_numbers_has_stems_of_its_own(
+    tmp_path: Path, counted: dict[str, int]
+) -> None:
+    counted["mix"] = 2
+    path = write_recording(tmp_path / "mix.wav")
+    result = separate(tmp_path, path, "-n", "1,2,1")
+    for number in (1, 2):
+        folder = results(tmp_path, f"mix/n-{number}")
+        stems = sorted(file.name for file in folder.glob("instrument-*.wav"))
+        assert stems == [f"instrument-{k + 1}.wav" for k in range(number)]
+        assert str(folder.name) in result.stdout
+    assert "left over" in result.stdout
+    assert "speaks for 2 lines" in result.stdout
+    assert not (results(tmp_path, "mix") / "manifest.json").exists()
+    again = separate(tmp_path, path, "-n", "1,2", "--json")
+    assert again.stderr.count("nothing to do") == 2
+    *_, told = map(json.loads, again.stdout.splitlines())
+    assert (told["input"], told["lines"]) == (str(path), 2)
+    for found in told["numbers"]:
+        content = manifest(tmp_path, f"mix/n-{found['instruments']}")
+        assert found["objective"] == content["ranking"][0]["objective"]
+        assert found["left_over"] == content["stems"][-1]["energy_share"]
+
+
+def test_one_bad_number_of_several_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    separate(tmp_path, path, "-n", "1,two", exit_code=2)
+    result = invoke(path, "-n", "4,5", "-o", tmp_path / "out", "--cpu")
+    assert result.exit_code == 2
+    assert "standard for -n 4 and quick for -n 5" in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_of_several_numbers_writes_nothing(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    result = separate(tmp_path, path, "-n", "1,2", "--dry-run")
+    assert result.stdout.count("Dry run") == 2
+    assert not (tmp_path / "out").exists()

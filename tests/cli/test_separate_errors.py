@@ -27,7 +27,7 @@ def test_n_is_the_number_of_instruments(tmp_path: Path, number: str) -> None:
     assert result.exit_code == 2
     unfolded = " ".join(result.stderr.replace("│", " ").split())
     assert f"'{number}' is no number of instruments" in unfolded
-    assert "1 to 16, for example -n 2, or auto." in unfolded
+    assert "1 to 16, for example -n 2, several to compare, as -n 1,2,3, or auto." in unfolded
 
 
 def test_how_many_instruments_there_can_be(tmp_path: Path) -> None:

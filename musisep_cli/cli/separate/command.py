@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from musisep_cli.cli.separate.likes import asked_for
 from musisep_cli.methods.registry import presets
 
 if TYPE_CHECKING:
+    from musisep_cli.run.cluster.connection import Connection
     from musisep_cli.sound.audio_file import Subtype
 
 # Headings of groups of options in the help.
@@ -30,22 +32,42 @@ def _presets() -> str:
     return f"{', '.join(described[:-1])} or {described[-1]}."
 
 
-def _instruments(text: str) -> int:
-    """Return the number that -n gives; ``COUNTED`` for "auto".
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of instruments that -n gives, each once; ``COUNTED`` for "auto"."""
+
+    numbers: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """Return them as they are given."""
+        return ",".join(map(str, self.numbers))
+
+
+def _instruments(text: str) -> Numbers:
+    """Return the numbers that -n gives.
+
+    Raises:
+        BadParameter: one is none, or too large; the message says what to give instead.
+    """
+    if text == "auto":
+        return Numbers((COUNTED,))
+    return Numbers(tuple(dict.fromkeys(_number(each.strip()) for each in text.split(","))))
+
+
+def _number(text: str) -> int:
+    """Return a number of instruments.
 
     Raises:
         BadParameter: it is none, or too large; the message says what to give instead.
     """
     from musisep_cli.run.settings.config import largest
 
-    if text == "auto":
-        return COUNTED
     most = largest("instruments")
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
     if not 1 <= number <= most:
         raise typer.BadParameter(
             f"'{text}' is no number of instruments: -n says how many the recording has, 1 to"
-            f" {most}, for example -n 2, or auto."
+            f" {most}, for example -n 2, several to compare, as -n 1,2,3, or auto."
         )
     return number
 
@@ -74,7 +96,7 @@ def separate(
         ),
     ],
     instruments: Annotated[
-        int | None,
+        Numbers | None,
         typer.Option(
             "--instruments",
             "-n",
@@ -82,7 +104,7 @@ def separate(
             parser=_instruments,
             help="Number of melodic instruments in the recording; there is a stem for each. Needed"
             " here or in --config; parts of --pitch are counted. auto, and --like without -n, count"
-            " up to 3 lines, in every recording.",
+            " up to 3 lines, in every recording; 1,2,3 separates once for each, to compare them.",
         ),
     ] = None,
     like: Annotated[
@@ -440,9 +462,9 @@ def separate(
         raise typer.BadParameter("--overwrite and --resume contradict each other.")
     subtype = _subtype(float32=float32, int24=int24, int16=int16, flac=flac)
     device_name = _device(device, gpu=gpu, cpu=cpu)
+    numbers = instruments.numbers if instruments else (None,)
     likes = asked_for(like or [], instrument or [], others=instruments is not None)
     run_flags: dict[str, Any] = {
-        "instruments": instruments,
         "seeds": seeds,
         "first_seed": first_seed,
         "threads": threads,
@@ -461,50 +483,55 @@ def separate(
         "--no-decode": no_decode or None,
     }
     # Imported here, so that the help does not wait for PyTorch.
-    from musisep_cli.cli.separate import place
+    from musisep_cli.cli.separate import by_number, place
     from musisep_cli.cli.separate.configure import configure, counting, tells_number
     from musisep_cli.cli.separate.job import Job
     from musisep_cli.cli.separate.report import Reporter
-    from musisep_cli.cli.separate.run import run
     from musisep_cli.errors import ConfigError, MusisepError
     from musisep_cli.run.folder.layout import SoundFormat
 
     reporter = Reporter(quiet=quiet, verbose=verbose, as_json=as_json)
+
+    def job_of(number: int | None, connection: Connection | None) -> Job:
+        """Return what is asked for, for so many instruments."""
+        least = max(1, len(likes["names"] if likes else []))
+        of_run = {**run_flags, "instruments": least if is_counted else number}
+        given = partial(configure, of_run, method_flags, preset=preset, file=config)
+        where, (settings, cautions) = place.settle(connection, device_name, given)
+        counts = partial(counting, of_run, method_flags, preset=preset, file=config)
+        return Job(
+            inputs=inputs,
+            config=settings,
+            counted=counts(device=where.device) if is_counted else None,
+            warnings=cautions,
+            device=where.device,
+            where=where.words,
+            jobs=jobs,
+            out=out,
+            template=filename,
+            sound=SoundFormat(subtype=subtype, extension="flac" if flac else "wav"),
+            without=without,
+            start_s=start,
+            duration_s=duration,
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            named=name_stems,
+            page=not no_page,
+            by_number=len(numbers) > 1,
+        )
+
     try:
-        is_told = likes is None or instruments is not None or tells_number(config)
-        is_counted = instruments == COUNTED or not is_told
-        if is_counted:  # at least so many
-            run_flags["instruments"] = max(1, len(likes["names"] if likes else []))
-        configured = partial(configure, run_flags, method_flags, preset=preset, file=config)
+        is_told = instruments is not None or likes is None or tells_number(config)
+        is_counted = numbers == (COUNTED,) or not is_told
         if is_counted and cluster is not None:
             raise ConfigError(
                 "instruments are counted on this machine alone: with --cluster say how many, as"
                 " -n 2"
             )
         with place.cluster(cluster, threads, dry_run=dry_run) as connection:
-            where, (settings, cautions) = place.settle(connection, device_name, configured)
-            counts = partial(counting, run_flags, method_flags, preset=preset, file=config)
-            job = Job(
-                inputs=inputs,
-                config=settings,
-                counted=counts(device=where.device) if is_counted else None,
-                warnings=cautions,
-                device=where.device,
-                where=where.words,
-                jobs=jobs,
-                out=out,
-                template=filename,
-                sound=SoundFormat(subtype=subtype, extension="flac" if flac else "wav"),
-                without=without,
-                start_s=start,
-                duration_s=duration,
-                overwrite=overwrite,
-                resume=resume,
-                dry_run=dry_run,
-                named=name_stems,
-                page=not no_page,
-            )
-            exit_code = run(job, reporter, connection)
+            each = [job_of(number, connection) for number in numbers]
+            exit_code = by_number.run_each(each, reporter, connection)
     except MusisepError as error:
         reporter.error(str(error))
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error

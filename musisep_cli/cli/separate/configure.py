@@ -106,16 +106,21 @@ def counting(
 
     def settings_for(recording: Recording) -> Config:
         """Return the settings for a recording."""
-        usual = registry.preset(registry.DEFAULTS[0])
-        method = registry.get(usual.method)
-        counts = resolved(
-            compose(registry.DEFAULTS[0], {}, {"run": {"instruments": 1}}, on_gpu=False), device
-        )
-        n_lines = method.n_lines(turned(recording), counts.settings, device)
-        flags = {**run_flags, "instruments": max(n_lines, run_flags["instruments"])}
+        least = run_flags["instruments"]
+        flags = {**run_flags, "instruments": max(n_lines(recording, device), least)}
         return configure(flags, method_flags, preset=preset, file=file, device=device)[0]
 
     return settings_for
+
+
+def n_lines(recording: Recording, device: torch.device) -> int:
+    """Return how many lines a recording speaks for, as the default preset counts them."""
+    method = registry.get(registry.preset(registry.DEFAULTS[0]).method)
+    counts = resolved(
+        compose(registry.DEFAULTS[0], {}, {"run": {"instruments": 1}}, on_gpu=False), device
+    )
+    counted: int = method.n_lines(turned(recording), counts.settings, device)
+    return counted
 
 
 def _composed(

@@ -48,6 +48,7 @@ class Job:
         named: whether stems are named after the instruments that they are surely nearest to.
         page: whether to write a listening page.
         where: in words where it runs, if that is not one device of this machine.
+        by_number: whether each number of instruments has a folder of its own.
     """
 
     inputs: Sequence[str]
@@ -68,13 +69,15 @@ class Job:
     named: bool
     page: bool
     where: str = ""
+    by_number: bool = False
 
     def folder(self, track: str) -> RunFolder:
         """Return the folder in which the results of a recording go, by the recording's name."""
         method, settings = registry.get(self.config.run.method), self.config.settings
+        below = f"/n-{self.config.run.instruments}" if self.by_number else ""
         return RunFolder(
             out=self.out,
-            track=track,
+            track=track + below,
             template=self.template,
             sound=self.sound,
             without=self.without,

@@ -56,7 +56,7 @@ class Reporter:
 
     def start(self, job: Job, n_inputs: int) -> None:
         """Print what is going to run and where, the warnings, and if asked for all settings."""
-        self.job, self.n_inputs = job, n_inputs
+        self.job, self.n_inputs, self.number = job, n_inputs, 0
         if job.dry_run and not self.as_json:
             show(self.results, _headline(job))
         else:

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from musisep_cli.machine.processor import stops_at_avx2
+from musisep_cli.methods.policy.row_products import Convolved, Layout
+
 Down: TypeAlias = Callable[[Tensor], Tensor]
 Up: TypeAlias = Callable[[Tensor, int], Tensor]
 
@@ -53,6 +56,9 @@ class RowConvolution(nn.Conv1d):
         """Return the layer as a function of images of this type; its weights are cast once."""
         weight, bias = _cast(self, dtype)
         stride, padding = (1, *self.stride), (0, *self.padding)
+        if _by_products(weight):
+            layout = Layout(self.stride[0], int(self.padding[0]))
+            return lambda image: _convolved(image, weight, bias, layout)
         return lambda image: functional.conv2d(image, weight, bias, stride, padding)
 
 
@@ -71,13 +77,20 @@ class TransposedRowConvolution(nn.ConvTranspose1d):
         bias = cast(Tensor, maybe)  # these layers have one
         (kernel,), (stride,), padding = self.kernel_size, self.stride, int(self.padding[0])
         missing = stride - kernel + 2 * padding  # so that there are stride times as many as before
+        layout = Layout(stride, padding, transposed=True, added=missing)
 
-        def layer(image: Tensor, n_positions: int) -> Tensor:
+        def whole(image: Tensor) -> Tensor:
+            if _by_products(weight):
+                return _convolved(image, weight, bias, layout)
             images = functional.conv_transpose2d(
                 image, weight, bias.detach(), (1, stride), (0, padding), (0, missing)
             )
-            whole: Tensor = BiasGradient.apply(images, bias)  # type: ignore[no-untyped-call]
-            return whole if whole.shape[-1] == n_positions else whole[..., :n_positions]
+            with_bias: Tensor = BiasGradient.apply(images, bias)  # type: ignore[no-untyped-call]
+            return with_bias
+
+        def layer(image: Tensor, n_positions: int) -> Tensor:
+            images = whole(image)
+            return images if images.shape[-1] == n_positions else images[..., :n_positions]
 
         return layer
 
@@ -346,6 +359,22 @@ class _Pass:
             outputs: Tensor = Readout.apply(image, self.net.out.weight)  # type: ignore[no-untyped-call]
             return outputs
         return self.net.out.computed_in(image.dtype)(image).squeeze(2).contiguous()
+
+
+def _by_products(weight: Tensor) -> bool:
+    """Return whether the gradient of a layer's weights is best taken by matrix products.
+
+    It is with AVX2 and nothing beyond it, in float32 (``row_products``). Elsewhere oneDNN is as
+    fast, and results keep their last bits.
+    """
+    of_type = weight.dtype != torch.bfloat16 and weight.device.type == "cpu"
+    return of_type and weight.requires_grad and torch.is_grad_enabled() and stops_at_avx2()
+
+
+def _convolved(image: Tensor, weight: Tensor, bias: Tensor | None, layout: Layout) -> Tensor:
+    """Return convolved images, of which the weights get their gradient by matrix products."""
+    images: Tensor = Convolved.apply(image, weight, bias, layout)  # type: ignore[no-untyped-call]
+    return images
 
 
 def _rectified(image: Tensor) -> Tensor:

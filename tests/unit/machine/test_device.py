@@ -17,6 +17,7 @@ WITH, WITHOUT = MappingProxyType({"avx512_bf16": True}), MappingProxyType({"avx5
 
 def pretend(patch: pytest.MonkeyPatch, capabilities: MappingProxyType[str, bool]) -> None:
     patch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    patch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
 
 
 def test_automatically_it_is_bfloat16_where_the_processor_has_it(

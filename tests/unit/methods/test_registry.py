@@ -43,6 +43,10 @@ def test_who_names_none_gets_the_first_that_serves_so_many_instruments() -> None
     ]
 
 
+def test_a_method_stands_for_its_default_preset_first() -> None:
+    assert next(iter(registry.presets_of("decoding"))) == registry.DEFAULTS[0]
+
+
 def test_an_earlier_manifest_tells_its_method_by_its_preset() -> None:
     assert registry.of_manifest({"preset": "paper"}).name == "policy"
     assert registry.of_manifest({"preset": "paper", "run": {"method": "lasso"}}).name == "lasso"

@@ -30,6 +30,7 @@ def job(preset: str = "quick", **more: object) -> Job:
         "page": True,
         "where": "",
         "counted": None,
+        "by_number": False,
     }
     assert given.keys() == {entry.name for entry in fields(Job)}
     return Job(**{**given, **more})  # type: ignore[arg-type]
@@ -40,6 +41,11 @@ def test_a_track_s_folder_has_the_names_and_the_format_that_were_asked_for() -> 
     assert folder.stem("residual") == Path("out/musisep/residual.flac")
     assert folder.without_names(["instrument-1"]) == ["without-instrument-1"]
     assert folder.folder == Path("out/musisep/mix")
+
+
+def test_each_number_has_a_folder_of_its_own() -> None:
+    folder = job(by_number=True, config=compose("quick", {"run": {"instruments": 3}})).folder("mix")
+    assert folder.folder == Path("out/musisep/mix/n-3")
 
 
 def test_stems_take_the_names_of_the_parts(tmp_path: Path) -> None:
