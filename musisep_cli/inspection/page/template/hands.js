@@ -74,7 +74,8 @@ function pressed(event) {
   }
   const isArrow = key === "ArrowLeft" || key === "ArrowRight";
   if (isArrow && target.matches("input")) return; // a level, or the choice of a seed
-  if (key === " " && target.matches("button, input")) return; // it is pressed itself
+  // It is pressed itself; but not one of the list of keys, which may keep the focus when it closes.
+  if (key === " " && target.matches("button, input") && !target.closest("dialog")) return;
   const digit = /^Digit(\d)$/.exec(event.code);
   if (isArrow) seek(player.seconds + (key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 0.5 : 5));
   else if (digit) {
