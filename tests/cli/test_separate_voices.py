@@ -14,7 +14,7 @@ from musisep_cli.evaluation.metrics import array_blocks, bss_eval_v2
 from tests.cli.separating import invoke, results
 from tests.signals import CLARINET, melody
 
-RATE_HZ, LENGTH_S = 16_000, 2.4
+RATE_HZ, LENGTH_S = 16_000, 1.6
 LEAD = (76, 79, 77, 74)
 CHORDS = ((60, 65, 69), (59, 62, 67))
 PLUCKED = (1.0, 0.5, 0.25, 0.12, 0.06)
@@ -36,7 +36,11 @@ def sounds() -> dict[str, np.ndarray]:
 def separated(folder: Path, *flags: object) -> Path:
     path = folder / "mix.wav"
     soundfile.write(path, sum(sounds().values()), RATE_HZ, subtype="FLOAT")
-    result = invoke(path, *flags, "--out", folder / "out", "--cpu", "--threads", 1)
+    settings = folder / "fast.toml"
+    settings.write_text("[search]\nbeam = 3\nhypotheses = 6\n[decoding]\njudged = 3\n")
+    result = invoke(
+        path, *flags, "--config", settings, "--out", folder / "out", "--cpu", "--threads", 1
+    )
     assert result.exit_code == 0, result.output
     return results(folder, "mix")
 
