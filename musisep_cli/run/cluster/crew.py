@@ -32,6 +32,9 @@ POLL_S = 0.2
 """Time in s between two looks at what has come: a display needs no more."""
 RECOUNT_S = 10.0
 """Time in s after which the cluster's machines are counted anew: they may come and go."""
+ASKED_AGAIN_S = 30.0
+"""Time in s after which a unit that was to stop, and has not, is asked once more: a request of Ray's
+that meets the beginning of the work may be lost. A step seldom takes as long."""
 EXAMINATION_S = 120.0
 """Time in s in which a machine must have answered whether it can work: its first answer waits until
 Ray has started a process there."""
@@ -129,7 +132,7 @@ class Crew:
         self._call = self._ray.remote(entry.call)
         self._units: dict[Key, _Unit] = {}
         self._keys: dict[Any, Key] = {}
-        self._stopped: set[Key] = set()
+        self._stopped: dict[Key, float] = {}  # when each was last asked to
         self._counted_s, self._room = float("-inf"), 0
 
     def _on(self, node: str) -> Any:
@@ -234,6 +237,7 @@ class Crew:
         if not self._keys:
             return
         waiting = list(self._keys)
+        self._ask_again()
         ended, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=POLL_S)
         # After the wait: what a unit reported before it ended comes before its end.
         for key, progress in self._reports():
@@ -248,7 +252,7 @@ class Crew:
                 found = Ended(key=key, how="stopped")
             if found is not None:
                 del self._units[key]
-                self._stopped.discard(key)
+                self._stopped.pop(key, None)
                 yield found
 
     def _reports(self) -> list[tuple[Key, Progress]]:
@@ -292,8 +296,19 @@ class Crew:
         """
         for reference, key in self._keys.items():
             if (keys is None or key in keys) and key not in self._stopped:
-                self._stopped.add(key)
-                self._ray.cancel(reference)
+                self._ask_to_stop(key, reference)
+
+    def _ask_to_stop(self, key: Key, reference: Any) -> None:
+        """Have a unit end at its next step."""
+        self._stopped[key] = time.monotonic()
+        self._ray.cancel(reference)
+
+    def _ask_again(self) -> None:
+        """Ask those once more that were to stop long ago and still work."""
+        late_s = time.monotonic() - ASKED_AGAIN_S
+        for reference, key in self._keys.items():
+            if self._stopped.get(key, late_s) < late_s:
+                self._ask_to_stop(key, reference)
 
 
 def _cause(error: Exception) -> str:

@@ -193,6 +193,36 @@ def test_what_an_interrupt_tears_apart_is_no_bug(crew: Crew, tmp_path: Path) -> 
     assert all_news(crew)["torn"].how == "stopped"
 
 
+def deaf(folder: Path) -> Work:
+    """Does not hear the first request to stop, as where Ray loses it."""
+
+    def work(on_progress: OnProgress, again: bool) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
+        for name in ("begun", "asked"):
+            (folder / name).touch()
+            try:
+                while time.monotonic() < deadline_s:
+                    time.sleep(0.05)
+            except KeyboardInterrupt:
+                if name == "asked":
+                    raise
+
+    return work
+
+
+def test_who_does_not_hear_is_asked_again(
+    crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crews, "ASKED_AGAIN_S", 1.0)
+    crew.give("deaf", deaf(tmp_path), ONE)
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline_s:
+        list(crew.news())
+    crew.stop()
+    assert all_news(crew)["deaf"].how == "stopped"
+    assert (tmp_path / "asked").exists()
+
+
 def test_a_driver_of_another_version_is_refused_with_both_named(
     connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
