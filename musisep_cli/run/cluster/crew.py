@@ -33,8 +33,8 @@ POLL_S = 0.2
 RECOUNT_S = 10.0
 """Time in s after which the cluster's machines are counted anew: they may come and go."""
 ASKED_AGAIN_S = 30.0
-"""Time in s after which a unit that was to stop, and has not, is asked once more: a request of Ray's
-that meets the beginning of the work may be lost. A step seldom takes as long."""
+"""Time in s after which a unit that was to stop, and has not, is asked once more: Ray may lose
+a request that meets the beginning of the work. A step seldom takes as long."""
 EXAMINATION_S = 120.0
 """Time in s in which a machine must have answered whether it can work: its first answer waits until
 Ray has started a process there."""
