@@ -12,7 +12,7 @@ quality.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -92,7 +92,15 @@ def learn(
     except MusisepError as error:
         raise typer.BadParameter(str(error)) from error
     with deferred() as requested:
-        _train(school, questions(strange, EXAM_BATCHES), out, requested.is_set)
+        asked = questions(strange, EXAM_BATCHES)
+        school.train(
+            out / "checkpoint.pt",
+            checkpoint_s=CHECKPOINT_S,
+            exam_steps=EXAM_STEPS,
+            examine=lambda losses: _examine(school, asked, losses, out),
+            stopped=requested.is_set,
+            saved=lambda: _tell_saved(school),
+        )
 
 
 @app.command()
@@ -110,23 +118,9 @@ def portraits(
     typer.echo(f"{out}: {len(found)} portraits of {names} instruments")
 
 
-def _train(
-    school: School, asked: Sequence[Mixtures], out: Path, stopped: Callable[[], bool]
-) -> None:
-    """Train to the end or until it is stopped, with exams and checkpoints on the way."""
-    saved_s, losses = time.monotonic(), []
-    for loss in school.run():
-        losses.append(loss)
-        last = school.step == school.config.steps
-        if school.step % EXAM_STEPS == 0 or last:
-            _examine(school, asked, losses, out)
-            losses = []
-        if time.monotonic() - saved_s > CHECKPOINT_S or last or stopped():
-            school.save(out / "checkpoint.pt")
-            saved_s = time.monotonic()
-            typer.echo(f"step {school.step}: checkpoint, {time.process_time():.0f} s of CPU time")
-        if stopped():
-            return
+def _tell_saved(school: School) -> None:
+    """Say that the checkpoint was written, and what it has cost."""
+    typer.echo(f"step {school.step}: checkpoint, {time.process_time():.0f} s of CPU time")
 
 
 def _examine(school: School, asked: Sequence[Mixtures], losses: list[float], out: Path) -> None:

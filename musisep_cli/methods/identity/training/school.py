@@ -12,23 +12,19 @@ questions, ``t`` samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from musisep_cli.errors import ConfigError
 from musisep_cli.machine.device import resolve_precision
-from musisep_cli.machine.files import atomic_path
 from musisep_cli.methods.identity.loss import extraction_loss
 from musisep_cli.methods.identity.network import Network
 from musisep_cli.methods.identity.training.mixing import Mixer, Mixtures
-from musisep_cli.methods.schooling import RatesConfig, Schooling
+from musisep_cli.methods.schooling import Course, RatesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +43,7 @@ class SchoolConfig(RatesConfig):
     """Factor on the cosines of excerpt and rows before the softmax."""
 
 
-class School(Schooling):
+class School(Course[Mixtures]):
     """Trains a network, in place.
 
     Args:
@@ -58,49 +54,9 @@ class School(Schooling):
     """
 
     def __init__(self, config: SchoolConfig, mixer: Mixer, network: Network, seed: int) -> None:
-        self.config, self.mixer, self.network, self.seed = config, mixer, network, seed
-        super().__init__(config, network, fused=True)
+        super().__init__(config, mixer, network, fused=True)
+        self.config, self.network, self.seed = config, network, seed
         self.precision = resolve_precision("auto", self.device)
-
-    def run(self) -> Iterator[float]:
-        """Train to the end; yields the loss after every step."""
-        while self.step < self.config.steps:
-            self.step += 1
-            yield self._learn(self.mixer.batch(self.step))
-
-    def save(self, path: Path) -> None:
-        """Write all that training changes, for ``resume``."""
-        state = {
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "average": self.average,
-        }
-        with atomic_path(path) as temporary:
-            torch.save(state, temporary)
-
-    def resume(self, path: Path) -> None:
-        """Go on from a file of ``save``.
-
-        Raises:
-            ConfigError: it belongs to a network of another size.
-        """
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        try:
-            self.network.load_state_dict(state["network"])
-        except RuntimeError as error:
-            raise ConfigError(
-                f"{path}: of a network of another size; give another folder with --out"
-            ) from error
-        self.step = int(state["step"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.average = {name: value.to(self.device) for name, value in state["average"].items()}
-
-    def _learn(self, batch: Mixtures) -> float:
-        """Take one step and return its loss."""
-        loss = self._loss(batch)
-        self._improve(loss)
-        return float(loss.detach())
 
     def _loss(self, batch: Mixtures) -> Tensor:
         """Return the mean loss of a batch, Eq. (1)."""

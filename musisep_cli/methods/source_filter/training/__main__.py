@@ -8,7 +8,6 @@ were not learned from.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +56,13 @@ def main(
     held_out = Mixer(HELD_OUT_PHRASES, HELD_OUT_SEED)
     asked = [held_out.batch(number, 2 + number % 2) for number in range(EXAM_BATCHES)]
     with deferred() as requested:
-        _train(school, asked, out, requested.is_set)
+        school.train(
+            out / "checkpoint.pt",
+            checkpoint_s=CHECKPOINT_S,
+            exam_steps=EXAM_STEPS,
+            examine=lambda losses: _examine(school, asked, losses, out),
+            stopped=requested.is_set,
+        )
 
 
 def started(config: NetworkConfig, seed: int) -> Network:
@@ -65,22 +70,6 @@ def started(config: NetworkConfig, seed: int) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config)
-
-
-def _train(school: School, asked: list[Mixtures], out: Path, stopped: Callable[[], bool]) -> None:
-    """Train to the end or until it is stopped, with exams and checkpoints on the way."""
-    saved_s, losses = time.monotonic(), []
-    for loss in school.run():
-        losses.append(loss)
-        last = school.step == school.config.steps
-        if school.step % EXAM_STEPS == 0 or last:
-            _examine(school, asked, losses, out)
-            losses = []
-        if time.monotonic() - saved_s > CHECKPOINT_S or last or stopped():
-            school.save(out / "checkpoint.pt")
-            saved_s = time.monotonic()
-        if stopped():
-            return
 
 
 def _examine(school: School, asked: list[Mixtures], losses: list[float], out: Path) -> None:

@@ -11,16 +11,12 @@ Axes: ``b`` mixtures, ``j`` voices, ``n`` frames, ``f`` bins, ``t`` samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from musisep_cli.errors import ConfigError
-from musisep_cli.machine.files import atomic_path
-from musisep_cli.methods.schooling import RatesConfig, Schooling
+from musisep_cli.methods.schooling import Course, RatesConfig
 from musisep_cli.methods.source_filter.loss import distance, expected_powers, powers
 from musisep_cli.methods.source_filter.network import Network
 from musisep_cli.methods.source_filter.source import HOP_SAMPLES
@@ -57,7 +53,7 @@ class Exam:
     ideal_sdr_db: float
 
 
-class School(Schooling):
+class School(Course[Mixtures]):
     """Trains a network, in place.
 
     Args:
@@ -67,44 +63,12 @@ class School(Schooling):
     """
 
     def __init__(self, config: SchoolConfig, mixer: Mixer, network: Network) -> None:
-        super().__init__(config, network)
-        self.config, self.mixer, self.network = config, mixer, network
+        super().__init__(config, mixer, network)
+        self.config, self.network = config, network
 
-    def run(self) -> Iterator[float]:
-        """Train to the end; yields the loss after every step."""
-        while self.step < self.config.steps:
-            self.step += 1
-            loss = lesson(self.network, self.mixer.batch(self.step))
-            self._improve(loss)
-            yield float(loss.detach())
-
-    def save(self, path: Path) -> None:
-        """Write all that training changes, for ``resume``."""
-        state = {
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "average": self.average,
-        }
-        with atomic_path(path) as temporary:
-            torch.save(state, temporary)
-
-    def resume(self, path: Path) -> None:
-        """Go on from a file of ``save``.
-
-        Raises:
-            ConfigError: it belongs to a network of another size.
-        """
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        try:
-            self.network.load_state_dict(state["network"])
-        except RuntimeError as error:
-            raise ConfigError(
-                f"{path}: of a network of another size; give another folder with --out"
-            ) from error
-        self.step = int(state["step"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.average = {name: value.to(self.device) for name, value in state["average"].items()}
+    def _loss(self, batch: Mixtures) -> Tensor:
+        """Return the loss of a batch, (1)."""
+        return lesson(self.network, batch)
 
 
 def lesson(network: Network, mixtures: Mixtures) -> Tensor:
