@@ -162,9 +162,9 @@ def _choice(manifest: dict[str, Any]) -> Choice:
 
 def _instrument(separation: Separation, number: int, notes: Sequence[Note]) -> Instrument:
     """Return what one instrument, counted from 0, plays."""
-    stem, tracks = separation.instruments[number], separation.tracks
-    voices = tracks.voices(number)
-    sounds = sounding(tracks)[voices]
+    stem = separation.instruments[number]
+    tracks = separation.tracks.of_instruments([number])
+    sounds = sounding(tracks)
     heard = sounds.any(0)
     return Instrument(
         name=stem["name"],
@@ -175,7 +175,7 @@ def _instrument(separation: Separation, number: int, notes: Sequence[Note]) -> I
         notes=tuple(notes),
         lowest=min(notes, key=lambda note: note.f0_hz, default=None),
         highest=max(notes, key=lambda note: note.f0_hz, default=None),
-        median_hz=float(np.median(tracks.f0_hz[voices][sounds])) if heard.any() else None,
+        median_hz=float(np.median(tracks.f0_hz[sounds])) if heard.any() else None,
         nearest=_nearest(separation, number),
     )
 

@@ -121,9 +121,10 @@ class Note:
 
 def find_notes(tracks: PitchTracks) -> list[list[Note]]:
     """Return the notes of every instrument, in order of time; of a chord the lowest first."""
+    heard = sounding(tracks)
     return [
         sorted(
-            (note for voice in tracks.voices(number) for note in _notes_of(tracks, voice)),
+            (note for v in tracks.voices(number) for note in _notes_of(tracks, v, heard[v])),
             key=lambda note: (note.onset_s, note.f0_hz),
         )
         for number in range(tracks.n_instruments)
@@ -166,10 +167,9 @@ def sounding(tracks: PitchTracks) -> NDArray[np.bool_]:
     return heard
 
 
-def _notes_of(tracks: PitchTracks, voice: int) -> list[Note]:
-    """Return the notes of one voice, by its row."""
+def _notes_of(tracks: PitchTracks, voice: int, heard: NDArray[np.bool_]) -> list[Note]:
+    """Return the notes of one voice, by its row, from the frames ``[n]`` in which it sounds."""
     hop_s = tracks.hop_s
-    heard = sounding(tracks)[voice]
     if not heard.any():
         return []
     f0_hz = np.where(heard, tracks.f0_hz[voice], np.nan)

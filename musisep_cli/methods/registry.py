@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from musisep_cli.errors import ConfigError
-from musisep_cli.methods.method import Method, Preset
+from musisep_cli.methods.method import Method, Preset, Settings
 
 BUILTIN = ("decoding", "policy", "pursuit", "structures", "lasso", "source_filter")
 """Packages beside this file, each with a ``METHOD`` in its ``method`` module."""
@@ -79,10 +79,12 @@ def preset(name: str) -> Preset:
 def presets_of(method: str) -> Mapping[str, Preset]:
     """Return the presets that lie in a method's package, by name.
 
-    ``presets/NAME.toml`` there holds settings and, above them, ``summary`` and perhaps ``caution``.
+    ``presets/NAME.toml`` there holds settings and, above them, ``summary`` and perhaps ``caution``;
+    with ``base`` it holds only what differs from that preset of the method, the default or one
+    whose name comes before.
     """
     folder = resources.files("musisep_cli.methods") / method / "presets"
-    found = {}
+    found: dict[str, Preset] = {}
     # The default comes first: it is what a method without a named preset stands for.
     files = sorted(
         folder.iterdir(), key=lambda file: (file.name != f"{DEFAULTS[0]}.toml", file.name)
@@ -90,8 +92,22 @@ def presets_of(method: str) -> Mapping[str, Preset]:
     for file in files:
         content: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
         words = {key: content.pop(key) for key in ("summary", "caution") if key in content}
+        if "base" in content:
+            content = _over(found[content.pop("base")].settings, content)
         found[file.name.removesuffix(".toml")] = Preset(method=method, settings=content, **words)
     return found
+
+
+def _over(base: Settings, changes: Settings) -> Settings:
+    """Return settings with some of them changed.
+
+    >>> _over({"run": {"seeds": 1}, "search": {"beam": 5}}, {"search": {"beam": 2}})
+    {'run': {'seeds': 1}, 'search': {'beam': 2}}
+    """
+    return {
+        section: {**base.get(section, {}), **changes.get(section, {})}
+        for section in dict.fromkeys([*base, *changes])
+    }
 
 
 def default_preset(n_instruments: int) -> str:

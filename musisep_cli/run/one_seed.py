@@ -20,7 +20,7 @@ from musisep_cli.machine.device import of_seed
 from musisep_cli.methods import registry
 from musisep_cli.methods.method import OnProgress, Progress, State
 from musisep_cli.run.checkpoint import Checkpoints
-from musisep_cli.run.journal import Desk, Journal
+from musisep_cli.run.journal import PERCENT, Desk, Journal
 from musisep_cli.run.result import SeedResult
 from musisep_cli.run.settings.compose import compose
 from musisep_cli.run.settings.config import Config
@@ -110,7 +110,7 @@ def _found_tracks(
     def report(progress: Progress) -> None:
         """Tell the percent of the whole: every stage takes the same part."""
         done = stages.index(progress.stage) + progress.done / max(progress.total, 1)
-        reached(int(100 * done / len(stages)), progress.note)
+        reached(int(PERCENT * done / len(stages)), progress.note)
 
     desk = Desk(
         device=device,

@@ -47,8 +47,7 @@ class PitchTracks:
         f0_hz: pitch, ``[v, n]``.
         amplitude: of a tone's peak in the spectrum, half of a sine's amplitude, ``[v, n]``.
         on: whether the voice sounds, bool ``[v, n]``.
-        players: which instrument has each voice, from 0 on and rising, ``[v]``; empty for one
-            voice each.
+        players: which instrument has each voice, from 0 on, ``[v]``; empty for one voice each.
     """
 
     times_s: NDArray[np.float64]

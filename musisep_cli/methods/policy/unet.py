@@ -78,9 +78,10 @@ class TransposedRowConvolution(nn.ConvTranspose1d):
         (kernel,), (stride,), padding = self.kernel_size, self.stride, int(self.padding[0])
         missing = stride - kernel + 2 * padding  # so that there are stride times as many as before
         layout = Layout(stride, padding, transposed=True, added=missing)
+        by_products = _by_products(weight)
 
         def whole(image: Tensor) -> Tensor:
-            if _by_products(weight):
+            if by_products:
                 return _convolved(image, weight, bias, layout)
             images = functional.conv_transpose2d(
                 image, weight, bias.detach(), (1, stride), (0, padding), (0, missing)

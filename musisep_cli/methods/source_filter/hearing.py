@@ -182,8 +182,11 @@ def played(
         pitches = torch.from_numpy(f0_hz[:, block]).to(voices.amplitude)
         lines = line_amplitudes(voices, pitches)
         parts.append(lines.amax(-1).cpu().numpy() / 2)
-    strength = np.concatenate(parts, 1).reshape(-1, n_instruments, len(times_s))
-    loudest = np.where(f0_hz.reshape(strength.shape) > 0, strength, -1.0).argmax(0)[None]
-    pitch = np.take_along_axis(f0_hz.reshape(strength.shape), loudest, 0)[0]
-    amplitude = np.take_along_axis(strength, loudest, 0)[0]
-    return PitchTracks(times_s=times_s, f0_hz=pitch, amplitude=amplitude / gain, on=pitch > 0)
+    of_voices = PitchTracks(
+        times_s=times_s,
+        f0_hz=f0_hz,
+        amplitude=np.concatenate(parts, 1) / gain,
+        on=f0_hz > 0,
+        players=tuple(voice % n_instruments for voice in range(len(f0_hz))),
+    )
+    return of_voices.of_loudest()
