@@ -105,9 +105,14 @@ class Separation:
         return next((stem for stem in self.manifest["stems"] if stem["name"] in last), None)
 
     @property
+    def residual_name(self) -> str:
+        """Return the name of the stem that holds what the others leave."""
+        return RESIDUAL if self.residual is None else str(self.residual["name"])
+
+    @property
     def is_whole(self) -> bool:
         """Return whether all instruments have stems, not only those that were asked for."""
-        return self.residual is None or self.residual["name"] == RESIDUAL
+        return self.method.is_whole(self.config.settings)
 
 
 def read_separation(folder: Path) -> Separation:

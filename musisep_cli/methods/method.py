@@ -324,8 +324,12 @@ class Method(ABC):
         return self.parts(settings)
 
     def has_rest(self, settings: Any) -> bool:
-        """Return whether some instruments have no stems, and are in the rest with all else."""
+        """Return whether what the stems leave is called the rest, as some were asked for."""
         return False
+
+    def is_whole(self, settings: Any) -> bool:
+        """Return whether all instruments have stems, so that these should leave hardly anything."""
+        return not self.has_rest(settings)
 
     def most(self, settings: Any) -> int:
         """Return the largest number of instruments that can be separated with these settings."""

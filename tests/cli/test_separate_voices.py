@@ -73,6 +73,9 @@ def test_a_melody_is_one_stem_and_all_else_the_residual(tmp_path: Path) -> None:
     folder = separated(tmp_path, "--melody")
     stems = sorted(path.name for path in folder.glob("*.wav"))
     assert stems == ["instrument-1.wav", "residual.wav"]
+    inspected = CliRunner().invoke(app, ["inspect", str(folder)])
+    assert inspected.exit_code == 0, inspected.output
+    assert "the residual holds" not in inspected.output  # it is to hold the chords
     line, _ = soundfile.read(folder / "instrument-1.wav")
     residual, _ = soundfile.read(folder / "residual.wav")
     reference = np.stack(list(sounds().values()))

@@ -115,8 +115,7 @@ def read_listening(folder: Path, *, all_seeds: bool) -> Listening:
         _stem(separation, stem["name"], f"{chosen}-{number}")
         for number, stem in enumerate(separation.instruments, 1)
     ]
-    last = RESIDUAL if separation.residual is None else separation.residual["name"]
-    residual = _stem(separation, last, f"{chosen}-{RESIDUAL}")
+    residual = _stem(separation, separation.residual_name, f"{chosen}-{RESIDUAL}")
     mix = Total([*(stem.samples for stem in stems), residual.samples])
     parts = [_part(separation, chosen, agreement, separation.tracks, stems, residual)]
     silent = []

@@ -131,8 +131,8 @@ def _rows(listening: Listening, *, with_mix: bool) -> list[dict[str, Any]]:
         {"key": f"line-{number}", "number": number, "name": name, "kind": "instrument"}
         for number, name in enumerate(names, 1)
     ]
-    last = "residual" if listening.separation.is_whole else "rest"
-    rows.append({"key": "residual", "number": 0, "name": last, "kind": "residual"})
+    name = listening.separation.residual_name
+    rows.append({"key": "residual", "number": 0, "name": name, "kind": "residual"})
     if with_mix:
         rows.append({"key": "mix", "number": None, "name": "original", "kind": "mix"})
     return rows

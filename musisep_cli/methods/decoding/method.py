@@ -85,6 +85,10 @@ class DecodingMethod(ToneMethod, NetworkMethod):
         """Return whether ``--voices`` or ``--melody`` speak of several tones at once."""
         return settings.voices.has_chords
 
+    def is_whole(self, settings: DecodingSettings) -> bool:
+        """Return whether all instruments have stems: of a melody what goes with it has none."""
+        return super().is_whole(settings) and not settings.voices.melody
+
     def completed(self, settings: Any, n_instruments: int, *, on_gpu: bool) -> Any:
         """Return the settings with training on the recording where a GPU makes that cheap."""
         if not on_gpu or is_given(settings) or self.has_chords(settings):
