@@ -45,6 +45,23 @@ def test_a_number_that_is_none_is_told_of_auto(tmp_path: Path) -> None:
     assert "or auto" in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize(
+    "flags", [("--melody",), ("--voices", "1,4"), ("--melody", "--voices", "2")]
+)
+def test_a_number_that_is_told_is_not_counted(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    result = invoke(path, "-n", "auto", *flags, "--out", tmp_path / "out", "--cpu")
+    assert result.exit_code == 2
+    assert "error: " in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_who_counts_and_tells_the_number_is_asked_for_it(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "mix.wav")
+    result = invoke(path, "-n", "auto", "--melody", "--out", tmp_path / "out", "--cpu")
+    assert "tell how many there are: give that number as -n" in result.stderr
+
+
 def test_each_of_several_numbers_has_stems_of_its_own(
     tmp_path: Path, counted: dict[str, int]
 ) -> None:

@@ -59,10 +59,15 @@ def _sources(job: Job) -> list[Source]:
     """
     audio_file.check_excerpt(job.start_s, job.duration_s)
     job.folder("track").check()
-    run = job.config.run
+    run, settings = job.config.run, job.config.settings
     # A file that does not fit is an error before any training, where the number is known by then.
     if job.counted is None:
-        registry.get(run.method).check_files(job.config.settings, run.instruments)
+        registry.get(run.method).check_files(settings, run.instruments)
+    elif registry.get(run.method).n_told(settings) is not None:
+        raise ConfigError(
+            "instruments are counted (-n auto, or --like without -n), and --pitch, --voices or "
+            "--melody tell how many there are: give that number as -n"
+        )
     sources = expand(job.inputs, job.out / METHOD)
     if not sources:
         raise InputError("the inputs lead to no recordings but musisep's own: give sound files")
