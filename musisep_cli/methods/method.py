@@ -191,12 +191,30 @@ class Preset:
         summary: what the preset is good for, in a few words for ``--help``.
         caution: warning to a user who got the preset without asking for it; empty for none.
         settings: the settings that differ from the defaults of the method.
+        up_to_two: what differs from them for one or two instruments.
     """
 
     method: str
     summary: str
     caution: str = ""
     settings: Settings = field(default_factory=dict)
+    up_to_two: Settings = field(default_factory=dict)
+
+    def of(self, n_instruments: int) -> Settings:
+        """Return the settings for a number of instruments."""
+        return over(self.settings, self.up_to_two) if n_instruments <= 2 else self.settings
+
+
+def over(base: Settings, changes: Settings) -> Settings:
+    """Return settings with some of them changed.
+
+    >>> over({"run": {"seeds": 1}, "search": {"beam": 5}}, {"search": {"beam": 2}})
+    {'run': {'seeds': 1}, 'search': {'beam': 2}}
+    """
+    return {
+        section: {**base.get(section, {}), **changes.get(section, {})}
+        for section in dict.fromkeys([*base, *changes])
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

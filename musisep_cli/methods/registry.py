@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from musisep_cli.errors import ConfigError
-from musisep_cli.methods.method import Method, Preset, Settings
+from musisep_cli.methods.method import Method, Preset, Settings, over
 
 BUILTIN = ("decoding", "policy", "pursuit", "structures", "lasso", "source_filter")
 """Packages beside this file, each with a ``METHOD`` in its ``method`` module."""
@@ -80,8 +80,8 @@ def presets_of(method: str) -> Mapping[str, Preset]:
     """Return the presets that lie in a method's package, by name.
 
     ``presets/NAME.toml`` there holds settings and, above them, ``summary`` and perhaps ``caution``;
-    with ``base`` it holds only what differs from that preset of the method, the default or one
-    whose name comes before.
+    sections of ``up_to_two`` are for one or two instruments. With ``base`` it holds only what
+    differs from that preset of the method, the default or one whose name comes before.
     """
     folder = resources.files("musisep_cli.methods") / method / "presets"
     found: dict[str, Preset] = {}
@@ -92,22 +92,15 @@ def presets_of(method: str) -> Mapping[str, Preset]:
     for file in files:
         content: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
         words = {key: content.pop(key) for key in ("summary", "caution") if key in content}
+        up_to_two: Settings = content.pop("up_to_two", {})
         if "base" in content:
-            content = _over(found[content.pop("base")].settings, content)
-        found[file.name.removesuffix(".toml")] = Preset(method=method, settings=content, **words)
+            base = found[content.pop("base")]
+            up_to_two = over(over(base.up_to_two, content), up_to_two)
+            content = over(base.settings, content)
+        found[file.name.removesuffix(".toml")] = Preset(
+            method=method, settings=content, up_to_two=up_to_two, **words
+        )
     return found
-
-
-def _over(base: Settings, changes: Settings) -> Settings:
-    """Return settings with some of them changed.
-
-    >>> _over({"run": {"seeds": 1}, "search": {"beam": 5}}, {"search": {"beam": 2}})
-    {'run': {'seeds': 1}, 'search': {'beam': 2}}
-    """
-    return {
-        section: {**base.get(section, {}), **changes.get(section, {})}
-        for section in dict.fromkeys([*base, *changes])
-    }
 
 
 def default_preset(n_instruments: int) -> str:

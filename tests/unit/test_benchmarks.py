@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import optimisations, report
+from tests.benchmarks import comparison, optimisations, report
 from tests.benchmarks.optimisations import Optimisation
 
 
@@ -29,3 +29,32 @@ def test_every_table_of_another_program_names_what_made_it(repository: Path) -> 
     for page in report.PAGES:
         text = (repository / "tests" / "benchmarks" / page).read_text("utf-8")
         assert "`python -m tests.benchmarks." in text, page
+
+
+def test_the_comparison_of_presets_fills_its_tables_and_leaves_the_text(repository: Path) -> None:
+    def row(preset: str, sdr_db: float, commit: str) -> comparison.Row:
+        scores = (sdr_db, sdr_db + 2)
+        return comparison.Row(
+            case="gm-two-flutes",
+            preset=preset,
+            duration_s=10.0,
+            instruments=("upper", "lower"),
+            sdr_db=scores,
+            sir_db=scores,
+            sar_db=scores,
+            wall_s=20.0,
+            cpu_s=35.0,
+            memory_gb=0.75,
+            commit=commit,
+        )
+
+    rows = [row("standard", 1.0, "old"), row("draft", 3.0, "old"), row("standard", 5.0, "new")]
+    text = (repository / "docs" / "comparison.md").read_text("utf-8")
+    page = comparison.page(rows, text)
+    assert "| gm-two-flutes | 6.0 / 6.0 | 4.0 / 4.0 |" in page
+    assert "|  | lower | 7.0 / 7.0 / 7.0 | 5.0 / 5.0 / 5.0 |" in page
+    assert "| 2 | 2.0 / 3.5 / 0.8 GB | 2.0 / 3.5 / 0.8 GB |" in page
+    assert "Made at new, old." in page
+    for part in text.split("<!-- ")[0], text.rpartition("-->")[2]:
+        assert part in page
+    assert comparison.page(rows, page) == page

@@ -116,9 +116,8 @@ def counting(
 def n_lines(recording: Recording, device: torch.device) -> int:
     """Return how many lines a recording speaks for, as the default preset counts them."""
     method = registry.get(registry.preset(registry.DEFAULTS[0]).method)
-    counts = resolved(
-        compose(registry.DEFAULTS[0], {}, {"run": {"instruments": 1}}, on_gpu=False), device
-    )
+    most = {"run": {"instruments": method.most_instruments}}
+    counts = resolved(compose(registry.DEFAULTS[0], most, on_gpu=False), device)
     counted: int = method.n_lines(turned(recording), counts.settings, device)
     return counted
 

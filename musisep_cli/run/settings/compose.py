@@ -31,7 +31,8 @@ def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
 
     Args:
         preset: name of the preset.
-        changes: section -> key -> value; of two that set the same key the later one counts.
+        changes: section -> key -> value; of two that set the same key the later one counts, and
+            any counts more than what the preset holds for a number of instruments.
         on_gpu: whether a GPU will compute.
 
     Raises:
@@ -42,9 +43,9 @@ def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
     """
     known = registry.preset(preset)
     method = registry.get(known.method)
-    config = Config(preset=preset, run=RunConfig(method=method.name), settings=method.settings())
-    for settings in (known.settings, *changes):
-        config = apply(config, settings)
+    plain = Config(preset=preset, run=RunConfig(method=method.name), settings=method.settings())
+    config = _changed(plain, known.settings, *changes)
+    config = _changed(plain, known.of(config.run.instruments), *changes)
     if config.run.method != method.name:
         raise ConfigError(
             f"[run] method = '{config.run.method}': preset {preset} is of the method "
@@ -62,6 +63,13 @@ def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
             f"[run] instruments = {n_instruments}: preset {preset} serves 1 to "
             f"{most} instruments; choose another with --preset"
         )
+    return config
+
+
+def _changed(config: Config, *changes: Settings) -> Config:
+    """Return a configuration with changes, one after the other."""
+    for settings in changes:
+        config = apply(config, settings)
     return config
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from musisep_cli.errors import ConfigError
 from musisep_cli.methods import registry
+from musisep_cli.methods.method import Preset
 from tests.small_method import CrossoverMethod
 
 
@@ -65,3 +66,15 @@ def test_the_names_of_presets_are_known_without_pytorch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_preset_may_differ_for_one_or_two_instruments() -> None:
+    known = Preset(
+        method="decoding",
+        summary="a test",
+        settings={"search": {"beam": 3, "octave_nats": 1.0}},
+        up_to_two={"search": {"beam": 2}, "frame": {"hop_zetas": 1.0}},
+    )
+    assert known.of(3) == known.settings
+    few = {"search": {"beam": 2, "octave_nats": 1.0}, "frame": {"hop_zetas": 1.0}}
+    assert known.of(1) == known.of(2) == few

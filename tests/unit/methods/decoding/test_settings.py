@@ -1,7 +1,8 @@
 """Settings of the decoding: the network's sections, and those that decide over all frames."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
+import pytest
 import torch
 
 from musisep_cli.frames.gabor import GaborFrame
@@ -16,8 +17,12 @@ def test_decoding_adds_search_players_and_stems_to_the_network() -> None:
     assert DecodingSettings().decoding.over_time
 
 
-def test_a_draft_has_the_network_of_standard_and_a_tenth_of_its_work() -> None:
-    draft, standard = (compose(name).settings for name in ("draft", "standard"))
+@pytest.mark.parametrize(("n_instruments", "share"), [(2, 0.2), (3, 0.1)])
+def test_a_draft_has_the_network_of_standard_and_little_of_its_work(
+    n_instruments: int, share: float
+) -> None:
+    run = {"run": {"instruments": n_instruments}}
+    draft, standard = (compose(name, run).settings for name in ("draft", "standard"))
     for section in ("network", "policy", "parameters", "warmstart", "dictionary"):
         assert getattr(draft, section) == getattr(standard, section)
     # What the network does grows with rows, one and then as many as the beam, bins and frames.
@@ -25,7 +30,20 @@ def test_a_draft_has_the_network_of_standard_and_a_tenth_of_its_work() -> None:
         (1 + given.search.beam) * given.frame.n_bins_below / given.frame.hop_zetas
         for given in (draft, standard)
     ]
-    assert rows[0] < rows[1] / 10
+    assert rows[0] < share * rows[1]
+
+
+def test_one_or_two_instruments_take_half_as_many_frames_for_notes_as_long() -> None:
+    few, many = (compose("standard", {"run": {"instruments": n}}).settings for n in (2, 3))
+    assert few.frame.hop_zetas == 2 * many.frame.hop_zetas
+    assert 2 * few.decoding.note_reach == many.decoding.note_reach
+    same = replace(few, frame=many.frame, decoding=many.decoding)
+    assert same == many
+
+
+def test_a_draft_s_own_hop_counts_for_any_number() -> None:
+    few, many = (compose("draft", {"run": {"instruments": n}}).settings for n in (2, 3))
+    assert few == many
 
 
 def test_the_frames_of_a_draft_still_hold_the_whole_signal() -> None:

@@ -82,6 +82,12 @@ def test_what_cannot_be_used_is_told_in_words(settings: dict[str, Any], words: s
         compose("quick", settings)
 
 
+def test_what_somebody_chose_counts_more_than_what_the_number_of_instruments_says() -> None:
+    chosen = compose("standard", {"frame": {"hop_zetas": 0.5}}, {"run": {"instruments": 2}})
+    assert chosen.settings.frame.hop_zetas == 0.5
+    assert compose("standard", {"run": {"instruments": 2}}).settings.frame.hop_zetas == 1.0
+
+
 def test_the_method_completes_how_long_is_trained_unless_somebody_chose_it() -> None:
     three = {"run": {"instruments": 3}}
     usual = compose("paper").settings.training.iterations
