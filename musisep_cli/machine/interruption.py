@@ -27,6 +27,17 @@ def _heeded() -> list[signal.Signals]:
     ]
 
 
+def heed_interrupts() -> None:
+    """Have an interrupt raise ``KeyboardInterrupt`` in a process that was started to ignore it.
+
+    Shells start what scripts put into the background so, and the workers of a cluster inherit it:
+    a request to end would be lost there. Outside the main thread nothing changes.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def deferred() -> Iterator[threading.Event]:
     """Hold signals back within a block, so that its steps are not torn apart.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from musisep_cli.errors import DeviceError, MusisepError
+from musisep_cli.machine.interruption import heed_interrupts
 from musisep_cli.machine.process import keep_freed_memory
 from musisep_cli.methods.method import OnProgress
 from musisep_cli.run.cluster.mailbox import Post
@@ -40,6 +41,7 @@ def do(work: bytes, mailbox: Any, key: Any, *, on_gpu: bool, again: bool) -> tup
         How it ended, and its result, its error, or the traceback of a bug.
     """
     keep_freed_memory()
+    heed_interrupts()
     try:
         if on_gpu:
             _find_gpu()

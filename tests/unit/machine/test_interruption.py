@@ -5,7 +5,12 @@ import signal
 
 import pytest
 
-from musisep_cli.machine.interruption import SIGNALS, deferred, signals_as_interrupt
+from musisep_cli.machine.interruption import (
+    SIGNALS,
+    deferred,
+    heed_interrupts,
+    signals_as_interrupt,
+)
 
 
 @pytest.mark.usefixtures("hangup_is_heard")
@@ -51,3 +56,25 @@ def test_a_program_that_outlives_its_terminal_is_left_alone() -> None:
             assert not requested.is_set()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_worker_in_the_background_of_a_script_can_be_interrupted() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        heed_interrupts()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_program_s_own_way_with_interrupts_stays() -> None:
+    def own(number: int, frame: object) -> None:
+        pass
+
+    before = signal.signal(signal.SIGINT, own)
+    try:
+        heed_interrupts()
+        assert signal.getsignal(signal.SIGINT) is own
+    finally:
+        signal.signal(signal.SIGINT, before)
