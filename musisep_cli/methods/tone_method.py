@@ -106,13 +106,8 @@ class ToneMethod(Method):
         return MAX_PARTS if is_given(settings) else self.most_instruments
 
     def check(self, settings: Any, n_instruments: int) -> None:
-        """Refuse more instruments, and fewer or more harmonics, than can be served."""
-        self.check_given(settings, n_instruments)
-        if n_instruments > self.most(settings):
-            raise ConfigError(
-                f"[run] instruments = {n_instruments}: all orders of the tones are weighed in "
-                f"every frame, and that serves up to {self.most_instruments}; use --preset quick"
-            )
+        """Refuse what cannot be given, and fewer or more harmonics than can be served."""
+        self._check_given(settings, n_instruments)
         n_harmonics = settings.dictionary.n_harmonics
         if not self.least_harmonics <= n_harmonics <= MOST_HARMONICS:
             raise ConfigError(
@@ -120,12 +115,8 @@ class ToneMethod(Method):
                 f"{MOST_HARMONICS}"
             )
 
-    def check_given(self, settings: Any, n_instruments: int) -> None:
-        """Refuse what ``--like`` and ``--pitch`` cannot give.
-
-        Raises:
-            ConfigError: both are given, or names do not fit.
-        """
+    def _check_given(self, settings: Any, n_instruments: int) -> None:
+        """Refuse what ``--like`` and ``--pitch`` cannot give."""
         if is_given(settings) and settings.like.names:
             raise ConfigError(
                 f"--pitch and {given_like.FLAGS} exclude each other: with the notes every part has "

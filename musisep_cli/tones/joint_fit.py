@@ -24,9 +24,10 @@ from musisep_cli.tones.tones import Tones
 PITCH_REACH_BINS, PITCH_STEP_BINS = 1.5, 0.1
 """Bins: how far around a given pitch a better one is looked for, and in what steps. The network is
 right to about half a bin."""
-LOWEST_WIDTHS = 3.0
-"""Least pitch, relative to the width of a peak: 22 Hz at the paper's window. The harmonics of lower
-tones run into each other, so that they fit any rumble, and no instrument plays them."""
+LOWEST_WIDTHS = 3.6
+"""Least pitch, relative to the width of a peak: 27 Hz at the paper's window, just below the lowest
+key of a piano. What is lower is rumble, of a foot or a stand: no instrument plays it, and the
+harmonics of such tones run into each other, so that they fit anything."""
 MATCHED_WIDTHS = 4
 """A matched filter ends at so many widths, where a peak has fallen to exp(-8) = 3e-4."""
 

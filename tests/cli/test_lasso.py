@@ -102,7 +102,7 @@ def test_silence_is_separated_into_silence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [
-        (("-n", 5), "", "serves up to 4"),
+        (("-n", 5), "", "serves 1 to 4"),
         (("--harmonics", 1), "", "[dictionary] n_harmonics = 1"),
         ((), "[certificate]\nlowest_hz = 5000.0\n", "must be below highest_hz"),
         ((), "[path]\nshares = [0.1, 0.5]\n", "fall from step to step"),

@@ -106,7 +106,7 @@ def test_a_dictionary_serves_another_recording(undisturbed: Path, tmp_path: Path
     ("flags", "message"),
     [
         (("-n", 2, "--freeze-dictionary"), "--init-dictionary FILE"),
-        (("-n", 7), "sparse pursuit serves 1 to 6"),
+        (("-n", 7), "preset pursuit serves 1 to 6"),
         (("-n", 2, "--init-dictionary", "missing.json"), "missing.json: cannot be read"),
     ],
 )

@@ -83,7 +83,7 @@ def test_a_run_can_be_inspected_and_evaluated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [
-        (("-n", 5), "", "serves up to 4"),
+        (("-n", 5), "", "serves 1 to 4"),
         (("--harmonics", 1), "", "[dictionary] n_harmonics = 1"),
         ((), "[first_pass]\nlowest_hz = 5000.0\n", "must be below highest_hz"),
         ((), "[structures]\nsound = 'loud'\n", "'faithful'"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from musisep_cli.errors import ConfigError
 from musisep_cli.methods.decoding.settings import DecodingSettings
 from musisep_cli.methods.policy.limits import MAX_WARM_INSTRUMENTS, check_network
-from musisep_cli.methods.tone_method import MOST_HARMONICS, ToneMethod
-from musisep_cli.players.voices import MELODY, MOST_INSTRUMENTS, MOST_VOICES
+from musisep_cli.players.voices import MELODY, MOST_VOICES
 from musisep_cli.stems.one_window import check_window
 
 
@@ -19,22 +18,10 @@ def check(settings: DecodingSettings, n_instruments: int) -> None:
     # Decoding makes up for what the warm start has not learned: more tones than it was shown.
     check_network(settings, min(n_instruments, MAX_WARM_INSTRUMENTS))
     check_voices(settings)
-    if n_instruments > MOST_INSTRUMENTS and not settings.pitch.files:
-        raise ConfigError(
-            f"[run] instruments = {n_instruments}: decoding weighs all their orders in every frame "
-            f"and serves up to {MOST_INSTRUMENTS}; use --preset quick"
-        )
     if settings.policy.instrument_by != "timbre":
         raise ConfigError(
             f"[policy] instrument_by = '{settings.policy.instrument_by}': decoding needs 'timbre', "
             "for tones are found first, whoever plays them"
-        )
-    n_harmonics = settings.dictionary.n_harmonics
-    least = ToneMethod.least_harmonics
-    if not least <= n_harmonics <= MOST_HARMONICS:
-        raise ConfigError(
-            f"[dictionary] n_harmonics = {n_harmonics}: where tones are decoded it must be "
-            f"{least} to {MOST_HARMONICS}"
         )
     check_window(settings.frame.hop_zetas, settings.resynthesis)
 

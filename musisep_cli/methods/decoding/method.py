@@ -98,7 +98,7 @@ class DecodingMethod(ToneMethod, NetworkMethod):
 
     def check(self, settings: DecodingSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
-        self.check_given(settings, n_instruments)
+        super().check(settings, n_instruments)
         check(settings, n_instruments)
 
     def check_files(self, settings: Any, n_instruments: int) -> None:

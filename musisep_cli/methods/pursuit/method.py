@@ -56,11 +56,6 @@ class PursuitMethod(Method):
 
     def check(self, settings: PursuitSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
-        if n_instruments > MAX_INSTRUMENTS:
-            raise ConfigError(
-                f"[run] instruments = {n_instruments}: sparse pursuit serves 1 to "
-                f"{MAX_INSTRUMENTS}; choose --preset quick"
-            )
         if settings.dictionary.frozen and not settings.dictionary.init_file:
             raise ConfigError(
                 "[dictionary] frozen = true: there is no dictionary to keep; name one with "

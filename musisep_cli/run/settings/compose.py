@@ -61,9 +61,18 @@ def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
     if n_instruments > most:
         raise ConfigError(
             f"[run] instruments = {n_instruments}: preset {preset} serves 1 to "
-            f"{most} instruments; choose another with --preset"
+            f"{most} instruments; {_with_more(n_instruments)}"
         )
     return config
+
+
+def _with_more(n_instruments: int) -> str:
+    """Return what to do about more instruments than a preset serves."""
+    preset = registry.default_preset(n_instruments)
+    most = registry.get(registry.preset(preset).method).most_instruments
+    if n_instruments > most:
+        return f"no preset serves more than {most} without the notes (--pitch)"
+    return f"use --preset {preset}, which serves up to {most}"
 
 
 def _changed(config: Config, *changes: Settings) -> Config:

@@ -14,13 +14,16 @@ SCRATCH = {"warmstart": {"weights": ""}}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"run": {"instruments": 5}}, r"instruments = 5: decoding weighs .* up to 4; use --preset"),
+        (
+            {"run": {"instruments": 5}},
+            r"instruments = 5: preset .* 1 to 4 instruments; use --preset",
+        ),
         ({"policy": {"instrument_by": "pitch"}}, "instrument_by = 'pitch'"),
         (
             {"dictionary": {"n_harmonics": 1}},
-            "n_harmonics = 1: where tones are decoded .* 2 to 256",
+            "n_harmonics = 1: must be 2 to 256",
         ),
-        ({"dictionary": {"n_harmonics": 257}}, "n_harmonics = 257: .* 2 to 256"),
+        ({"dictionary": {"n_harmonics": 257}}, "n_harmonics = 257: must be 2 to 256"),
         ({"frame": {"hop_zetas": 2.5}}, r"change_window is too short for \[frame\] hop_zetas"),
     ],
 )

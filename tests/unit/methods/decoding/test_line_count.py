@@ -21,7 +21,7 @@ SETTINGS = compose(
         "search": {"beam": 2, "hypotheses": 3},
         "dictionary": {"n_harmonics": 4},
     },
-    {"run": {"instruments": 1}},
+    {"run": {"instruments": 4}},
     on_gpu=False,
 ).settings
 

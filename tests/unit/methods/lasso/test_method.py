@@ -12,7 +12,10 @@ from musisep_cli.run.settings.compose import compose
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"run": {"instruments": 5}}, r"instruments = 5: .* up to 4; use --preset quick"),
+        (
+            {"run": {"instruments": 5}},
+            r"instruments = 5: .* 1 to 4 instruments; use --preset quick",
+        ),
         ({"dictionary": {"n_harmonics": 2}}, "n_harmonics = 2: must be 3 to 256"),
         ({"certificate": {"lowest_hz": 5000.0, "highest_hz": 50.0}}, "must be below highest_hz"),
         ({"path": {"shares": [0.1, 0.5]}}, "must be numbers below 1 that fall"),

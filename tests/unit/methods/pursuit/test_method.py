@@ -41,5 +41,5 @@ def test_the_trial_learns_one_dictionary_a_little() -> None:
 
 
 def test_seven_instruments_are_too_many() -> None:
-    with pytest.raises(ConfigError, match="sparse pursuit serves 1 to 6"):
+    with pytest.raises(ConfigError, match="pursuit serves 1 to 6 instruments; use --preset quick"):
         compose("pursuit", {"run": {"instruments": 7}})

@@ -14,7 +14,10 @@ FAITHFUL = {"structures": {"sound": "faithful"}}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"run": {"instruments": 5}}, r"instruments = 5: .* up to 4; use --preset quick"),
+        (
+            {"run": {"instruments": 5}},
+            r"instruments = 5: .* 1 to 4 instruments; use --preset quick",
+        ),
         ({"dictionary": {"n_harmonics": 1}}, "n_harmonics = 1: must be 2 to 256"),
         ({"dictionary": {"init_file": "d.json"}}, "learns the dictionary from the recording"),
         ({"first_pass": {"lowest_hz": 900.0, "highest_hz": 90.0}}, "must be below highest_hz"),
