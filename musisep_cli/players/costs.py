@@ -21,7 +21,8 @@ but has where paths with other instruments are compared, for each tone w times
     unlikeness = weight_timbre (3 / 2) log r.                                                   (8)
 
 In (1) the rests are counted over the loudest tones, as many as there are instruments: one that can
-play chords does not rest where it plays a single tone. The level has a say only where instruments
+play chords does not rest where it plays a single tone. How much one costs follows from how often
+instruments rest (``rests``). The level has a say only where instruments
 have different numbers of voices. There it tells a leading line from what goes with it; between
 single lines it said nothing: duets stayed as they were, and two quartets lost 2 % of their tones.
 
@@ -38,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from musisep_cli.frames.framewise import FrameRows
+from musisep_cli.frames.framewise import FrameRows, Framewise, stretches
 from musisep_cli.players.instruments import Array, Choice, Instruments
 
 MOST_NATS = 8.0
@@ -51,6 +52,8 @@ USUAL_LEVEL_SPREAD = 0.7
 """Standard deviation of an instrument's level, in nats, at which a tone at its mean is free."""
 USUAL_DIMENSIONS = 3.0
 """d where other instruments are compared: with their own d, those of many dimensions would win."""
+FRAMES_AT_ONCE = 8192
+"""Most frames that are held in memory at once."""
 TINY = 1e-12
 """Least loudness by which anything is divided."""
 
@@ -79,8 +82,9 @@ class DecodingConfig:
     weight_order: float = 0.3
     """Cost per nat by which it is improbable who plays above whom."""
     weight_rest: float = 1.5
-    """Cost of a voice that rests while others sound. A faint tone pays its share of it, or else a
-    rest would always be cheaper than a tone that fits less than perfectly."""
+    """Cost of a voice that rests while others sound, in music with few rests (``rests``). A faint
+    tone pays its share of it, or else a rest would always be cheaper than a tone that fits less
+    than perfectly."""
     weight_leap: float = 0.5
     """Cost of a leap, times log(1 + semitones / leap_scale_semitones)."""
     leap_scale_semitones: float = 0.5
@@ -188,6 +192,17 @@ class Weighed(FrameRows):
             say=say.max((1, 2)),
             evidence=say.max((1, 2))[:, None] * evidence,  # (1)
         )
+
+
+def probable_loudness(candidates: Framewise[Candidates]) -> Array:
+    """Return the loudness of the tones of every frame's most probable hypothesis, ``[n, m]``."""
+    blocks = stretches(len(candidates), FRAMES_AT_ONCE)
+    return np.concatenate([candidates[block].loudness[:, 0] for block in blocks])
+
+
+def usual_loudness(loudness: Array) -> float:
+    """Return the mean loudness, weighted by loudness: rests do not lower it."""
+    return float((loudness**2).sum() / max(float(loudness.sum()), TINY))
 
 
 def of_tones(frames: Weighed, instruments: Instruments, config: DecodingConfig) -> Array:

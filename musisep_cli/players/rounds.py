@@ -49,6 +49,7 @@ from musisep_cli.players.path import (
     go_on,
     least_cost,
 )
+from musisep_cli.players.rests import with_rests
 from musisep_cli.players.scene import Decoding
 from musisep_cli.players.voices import Voices
 from musisep_cli.tones.dictionary import DictionaryConfig
@@ -113,6 +114,14 @@ class Rounds:
         Raises:
             OutputError: the disk is full.
         """
+        n_instruments = len(self.voices.of_instruments)
+        config = with_rests(self.config, self._candidates(found), n_instruments)
+        return replace(self, config=config)._decode(found, spectra)
+
+    def _decode(
+        self, found: Framewise[Hypotheses], spectra: Framewise[Tensor]
+    ) -> tuple[Framewise[Hypotheses], Decoding]:
+        """Return what ``decode`` does, with the weights as they are."""
         self.reached(0)
         if self.config.weight_harmonics == 0:
             only = self._first(found, least_cost)

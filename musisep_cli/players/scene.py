@@ -17,7 +17,16 @@ import numpy as np
 
 from musisep_cli.frames.framewise import Derived, Framewise, stretches
 from musisep_cli.frames.spool import Spool
-from musisep_cli.players.costs import Candidates, DecodingConfig, Weighed, distances, unlikeness
+from musisep_cli.players.costs import (
+    FRAMES_AT_ONCE,
+    Candidates,
+    DecodingConfig,
+    Weighed,
+    distances,
+    probable_loudness,
+    unlikeness,
+    usual_loudness,
+)
 from musisep_cli.players.instruments import (
     LEAST_SPREAD_NATS,
     Array,
@@ -33,16 +42,12 @@ from musisep_cli.players.strands import strands
 from musisep_cli.players.viterbi import cheapest_path
 from musisep_cli.players.voices import Voices
 
-FRAMES_AT_ONCE = 8192
-"""Most frames that are held in memory at once."""
 TRUST_IN_LINES = (1.0, 1 / 3)
 """How far register and order are trusted, one after the other, where instruments are learned."""
 HEIGHTS = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0)
 """Shares of all tones below the places at which a line is looked for among chords."""
 SILENT = 1e3
 """By how much a tone that does not sound comes behind all others: more than any distance."""
-TINY = 1e-12
-"""Least sum by which anything is divided."""
 Index: TypeAlias = tuple[Choice, Choice, Choice]
 Misfits: TypeAlias = Callable[[slice, Choice], Array]
 """Tells how badly the instruments explain some states, ``[n, p]``, from a stretch of frames and the
@@ -121,12 +126,7 @@ class Scene:
         self.voices, self.config, self.scratch, self.pause = voices, config, scratch, pause
         self.n_frames = len(candidates)
         self.blocks = list(stretches(self.n_frames, FRAMES_AT_ONCE))
-        # The usual loudness, the mean weighted by loudness: rests do not lower it.
-        squares, total = 0, 0
-        for block in self.blocks:
-            probable = candidates[block].loudness[:, 0]  # n, m
-            squares, total = squares + (probable**2).sum(), total + probable.sum()
-        loud = float(squares / max(float(total), TINY))
+        loud = usual_loudness(probable_loudness(candidates))
         self.frames = Derived(
             candidates,
             partial(Weighed.of, config=config, loud=loud, n_expected=len(voices.of_instruments)),

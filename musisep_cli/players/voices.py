@@ -18,10 +18,9 @@ import numpy as np
 
 from musisep_cli.players.instruments import Choice
 
-MOST_INSTRUMENTS = 4
-"""Largest number of instruments that tones are shared out among. The states would allow for six,
-but five do not come apart with a network that has learned up to four: the wind quintet has -1.6 dB
-in the mean, at 14 times the length on one core."""
+MOST_INSTRUMENTS = 6
+"""Largest number of instruments that tones are shared out among: in every frame all 720 ways to
+share out a hypothesis's tones among six are weighed."""
 MOST_VOICES = 8
 """Largest number of tones of a frame, those of all instruments together."""
 MELODY = (1, 4)

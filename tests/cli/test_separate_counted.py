@@ -89,9 +89,11 @@ def test_each_of_several_numbers_has_stems_of_its_own(
 def test_one_bad_number_of_several_is_told_before_anything_is_done(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
     separate(tmp_path, path, "-n", "1,two", exit_code=2)
-    result = invoke(path, "-n", "4,5", "-o", tmp_path / "out", "--cpu")
+    seven = tmp_path / "seven.toml"
+    seven.write_text("[policy]\nexponents = [1.0]\n")
+    result = invoke(path, "-n", "6,7", "-o", tmp_path / "out", "--cpu", "--config", seven)
     assert result.exit_code == 2
-    assert "standard for -n 4 and quick for -n 5" in " ".join(result.stderr.split())
+    assert "standard for -n 6 and quick for -n 7" in " ".join(result.stderr.split())
     assert not (tmp_path / "out").exists()
 
 

@@ -177,9 +177,11 @@ def test_seeds_that_hardly_differ_are_told(tmp_path: Path) -> None:
 
 def test_a_preset_that_nobody_chose_is_told(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
-    flags = (path, "-n", 5, "--cpu", "--dry-run")
+    seven = tmp_path / "seven.toml"
+    seven.write_text("[policy]\nexponents = [1.0]\n")
+    flags = (path, "-n", 7, "--cpu", "--dry-run", "--config", seven)
     [line] = invoke(*flags).stderr.splitlines()
-    assert "preset quick was chosen, as standard serves up to 4 instruments" in line
+    assert "preset quick was chosen, as standard serves up to 6 instruments" in line
     assert "iterations from scratch take hours to days" in line
     assert invoke(*flags, "--preset", "quick").stderr == ""
 

@@ -69,7 +69,7 @@ def configure(
     if LIKE in wanted and LIKE not in method.flags:
         raise ConfigError(
             f"--like, --instrument: preset {config.preset} finds no instrument by its likeness; "
-            "use --preset standard, which serves up to 4 instruments"
+            f"use --preset {registry.DEFAULTS[0]}"
         )
     return config, [*_in_vain(method, config, wanted), *_cautions(method, config, asked)]
 

@@ -39,6 +39,8 @@ class LassoMethod(ToneMethod):
         "--init-dictionary": setting("dictionary", "init_file"),
         **GIVEN_FLAGS,
     }
+    most_instruments = 4
+    """More were not tried."""
     least_harmonics = 3
     """The nearest harmonic needs a neighbour on either side."""
 

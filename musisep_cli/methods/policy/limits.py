@@ -38,8 +38,8 @@ def check(settings: PolicySettings, n_instruments: int) -> None:
         raise ConfigError(
             f"[run] instruments = {n_instruments} and {n_exponents} [policy] exponents make "
             f"{n_rollouts} rollouts per frame, and {MAX_ROLLOUTS} are the most: -n can be up to "
-            f"{_most_instruments(n_exponents)}; with [policy] exponents = [1.0, 0.1] in a file for "
-            f"--config up to {_most_instruments(2)}, with [1.0] up to {_most_instruments(1)}"
+            f"{most_instruments(n_exponents)}; with [policy] exponents = [1.0, 0.1] in a file for "
+            f"--config up to {most_instruments(2)}, with [1.0] up to {most_instruments(1)}"
         )
     if settings.training.iterations == 0 and not settings.warmstart.weights:
         raise ConfigError("[training] iterations = 0: training from scratch needs at least 1")
@@ -90,10 +90,10 @@ def network_precision(
     return "float32" if too_long else resolve_precision(asked, device)
 
 
-def _most_instruments(n_exponents: int) -> int:
+def most_instruments(n_exponents: int) -> int:
     """Return the largest N for which there are few enough rollouts.
 
-    >>> [_most_instruments(n_exponents) for n_exponents in (1, 2, 3, 1000)]
+    >>> [most_instruments(n_exponents) for n_exponents in (1, 2, 3, 1000)]
     [16, 9, 6, 0]
     """
     numbers = range(1, MAX_INSTRUMENTS + 1)

@@ -12,7 +12,12 @@ import torch
 from musisep_cli.machine.device import Precision
 from musisep_cli.methods.learned_dictionary import shown_dictionary
 from musisep_cli.methods.method import AsSettings, Method, Result, Shown, Trial, Work, setting
-from musisep_cli.methods.policy.limits import MAX_INSTRUMENTS, check, network_precision
+from musisep_cli.methods.policy.limits import (
+    MAX_INSTRUMENTS,
+    check,
+    most_instruments,
+    network_precision,
+)
 from musisep_cli.methods.policy.separate import first_dictionary, separate
 from musisep_cli.methods.policy.settings import NetworkSettings, PolicySettings
 from musisep_cli.methods.policy.trainer import TERMS
@@ -105,6 +110,10 @@ class PolicyMethod(NetworkMethod):
     def check(self, settings: PolicySettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
         check(settings, n_instruments)
+
+    def most(self, settings: PolicySettings) -> int:
+        """Return the largest number of instruments: the more exponents, the fewer."""
+        return most_instruments(len(settings.policy.exponents))
 
     def without_effect(self, settings: PolicySettings) -> Mapping[str, str]:
         """Return the flags that change nothing with these settings."""

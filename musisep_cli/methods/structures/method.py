@@ -37,6 +37,8 @@ class StructuresMethod(ToneMethod):
         "--harmonics": setting("dictionary", "n_harmonics"),
         **GIVEN_FLAGS,
     }
+    most_instruments = 4
+    """More were not tried."""
 
     def separate_found(
         self,

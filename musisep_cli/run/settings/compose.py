@@ -69,9 +69,9 @@ def compose(preset: str, *changes: Settings, on_gpu: bool = False) -> Config:
 def _with_more(n_instruments: int) -> str:
     """Return what to do about more instruments than a preset serves."""
     preset = registry.default_preset(n_instruments)
-    most = registry.get(registry.preset(preset).method).most_instruments
+    most = registry.get(registry.preset(preset).method).most(compose(preset).settings)
     if n_instruments > most:
-        return f"no preset serves more than {most} without the notes (--pitch)"
+        return f"{most} are the most without the notes (--pitch)"
     return f"use --preset {preset}, which serves up to {most}"
 
 

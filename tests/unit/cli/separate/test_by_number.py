@@ -49,8 +49,11 @@ def test_a_number_without_a_finite_objective_is_told_too() -> None:
     assert str(next(iter(table.columns[3].cells))) == "not finite"
 
 
+SEVEN = {"run": {"instruments": 7}, "policy": {"exponents": [1.0]}}
+
+
 def test_numbers_that_no_preset_serves_together_are_refused() -> None:
-    jobs = [job("standard"), job("quick", config=compose("quick", {"run": {"instruments": 5}}))]
-    with pytest.raises(ConfigError, match="standard for -n 1 and quick for -n 5"):
+    jobs = [job("standard"), job("quick", config=compose("quick", SEVEN))]
+    with pytest.raises(ConfigError, match="standard for -n 1 and quick for -n 7"):
         by_number.check(jobs)
     by_number.check(jobs[:1])

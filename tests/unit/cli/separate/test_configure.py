@@ -26,11 +26,15 @@ def configured(
     )
 
 
-def test_without_a_preset_the_number_of_instruments_chooses_and_a_caution_is_told() -> None:
+def test_without_a_preset_the_number_of_instruments_chooses_and_a_caution_is_told(
+    tmp_path: Path,
+) -> None:
     assert configured(2) == (configured(2, preset="standard")[0], [])
-    config, warnings = configured(5)
+    file = tmp_path / "seven.toml"
+    file.write_text("[policy]\nexponents = [1.0]\n")
+    config, warnings = configured(7, file=file)
     assert config.preset == "quick"
-    assert "preset quick was chosen, as standard serves up to 4 instruments" in warnings[0]
+    assert "preset quick was chosen, as standard serves up to 6 instruments" in warnings[0]
 
 
 def test_the_number_of_instruments_is_needed() -> None:

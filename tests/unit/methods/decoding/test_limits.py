@@ -15,8 +15,8 @@ SCRATCH = {"warmstart": {"weights": ""}}
     ("settings", "words"),
     [
         (
-            {"run": {"instruments": 5}},
-            r"instruments = 5: preset .* 1 to 4 instruments; use --preset",
+            {"run": {"instruments": 7}},
+            r"instruments = 7: preset .* 1 to 6 instruments; 6 are the most",
         ),
         ({"policy": {"instrument_by": "pitch"}}, "instrument_by = 'pitch'"),
         (

@@ -14,7 +14,7 @@ from musisep_cli.run.settings.compose import compose
     [
         (
             {"run": {"instruments": 5}},
-            r"instruments = 5: .* 1 to 4 instruments; use --preset quick",
+            r"instruments = 5: .* 1 to 4 instruments; use --preset standard, which serves up to 6",
         ),
         ({"dictionary": {"n_harmonics": 2}}, "n_harmonics = 2: must be 3 to 256"),
         ({"certificate": {"lowest_hz": 5000.0, "highest_hz": 50.0}}, "must be below highest_hz"),

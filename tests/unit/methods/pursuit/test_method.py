@@ -41,5 +41,7 @@ def test_the_trial_learns_one_dictionary_a_little() -> None:
 
 
 def test_seven_instruments_are_too_many() -> None:
-    with pytest.raises(ConfigError, match="pursuit serves 1 to 6 instruments; use --preset quick"):
+    with pytest.raises(
+        ConfigError, match="pursuit serves 1 to 6 instruments; 6 are the most without the notes"
+    ):
         compose("pursuit", {"run": {"instruments": 7}})

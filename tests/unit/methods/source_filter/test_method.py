@@ -14,7 +14,7 @@ from musisep_cli.run.settings.compose import compose
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"run": {"instruments": 5}}, r"instruments = 5: .* up to 4; give them as --pitch"),
+        ({"run": {"instruments": 7}}, r"instruments = 7: .* up to 6; give them as --pitch"),
         ({"dictionary": {"n_harmonics": 1}}, "n_harmonics = 1: must be 2 to 256"),
         ({"dictionary": {"init_file": "d.json"}}, "learn the timbres from the recording"),
         ({"training": {"model": "wave"}}, "'spectral'"),

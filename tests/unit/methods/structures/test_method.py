@@ -16,7 +16,7 @@ FAITHFUL = {"structures": {"sound": "faithful"}}
     [
         (
             {"run": {"instruments": 5}},
-            r"instruments = 5: .* 1 to 4 instruments; use --preset quick",
+            r"instruments = 5: .* 1 to 4 instruments; use --preset standard, which serves up to 6",
         ),
         ({"dictionary": {"n_harmonics": 1}}, "n_harmonics = 1: must be 2 to 256"),
         ({"dictionary": {"init_file": "d.json"}}, "learns the dictionary from the recording"),
