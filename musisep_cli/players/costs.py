@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from musisep_cli.frames.framewise import FrameRows, Framewise, stretches
+from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.players.instruments import Array, Choice, Instruments
 
 MOST_NATS = 8.0
@@ -52,8 +52,6 @@ USUAL_LEVEL_SPREAD = 0.7
 """Standard deviation of an instrument's level, in nats, at which a tone at its mean is free."""
 USUAL_DIMENSIONS = 3.0
 """d where other instruments are compared: with their own d, those of many dimensions would win."""
-FRAMES_AT_ONCE = 8192
-"""Most frames that are held in memory at once."""
 TINY = 1e-12
 """Least loudness by which anything is divided."""
 
@@ -192,12 +190,6 @@ class Weighed(FrameRows):
             say=say.max((1, 2)),
             evidence=say.max((1, 2))[:, None] * evidence,  # (1)
         )
-
-
-def probable_loudness(candidates: Framewise[Candidates]) -> Array:
-    """Return the loudness of the tones of every frame's most probable hypothesis, ``[n, m]``."""
-    blocks = stretches(len(candidates), FRAMES_AT_ONCE)
-    return np.concatenate([candidates[block].loudness[:, 0] for block in blocks])
 
 
 def usual_loudness(loudness: Array) -> float:

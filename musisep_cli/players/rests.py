@@ -22,13 +22,8 @@ from dataclasses import replace
 import numpy as np
 
 from musisep_cli.frames.framewise import Framewise
-from musisep_cli.players.costs import (
-    TINY,
-    Candidates,
-    DecodingConfig,
-    probable_loudness,
-    usual_loudness,
-)
+from musisep_cli.players.costs import TINY, Candidates, DecodingConfig, usual_loudness
+from musisep_cli.players.scene import probable_loudness
 
 FEW_RESTS = 0.3
 """r_0: of four instruments that play throughout, as many tones are missed."""

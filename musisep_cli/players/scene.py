@@ -18,12 +18,10 @@ import numpy as np
 from musisep_cli.frames.framewise import Derived, Framewise, stretches
 from musisep_cli.frames.spool import Spool
 from musisep_cli.players.costs import (
-    FRAMES_AT_ONCE,
     Candidates,
     DecodingConfig,
     Weighed,
     distances,
-    probable_loudness,
     unlikeness,
     usual_loudness,
 )
@@ -42,6 +40,8 @@ from musisep_cli.players.strands import strands
 from musisep_cli.players.viterbi import cheapest_path
 from musisep_cli.players.voices import Voices
 
+FRAMES_AT_ONCE = 8192
+"""Most frames that are held in memory at once."""
 TRUST_IN_LINES = (1.0, 1 / 3)
 """How far register and order are trusted, one after the other, where instruments are learned."""
 HEIGHTS = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0)
@@ -317,6 +317,12 @@ class Scene:
         starts = np.searchsorted(self.voices.players, np.arange(len(self.voices.of_instruments)))
         sums: Array = np.add.reduceat(of_voices, starts, axis=0)
         return sums
+
+
+def probable_loudness(candidates: Framewise[Candidates]) -> Array:
+    """Return the loudness of the tones of every frame's most probable hypothesis, ``[n, m]``."""
+    blocks = stretches(len(candidates), FRAMES_AT_ONCE)
+    return np.concatenate([candidates[block].loudness[:, 0] for block in blocks])
 
 
 def _columns(index: Index) -> Iterator[tuple[Choice, Choice, Choice]]:
