@@ -106,7 +106,7 @@ def presets_of(method: str) -> Mapping[str, Preset]:
 def default_preset(n_instruments: int) -> str:
     """Return the name of the preset that is used when the user names none.
 
-    >>> default_preset(2), default_preset(5)
+    >>> default_preset(2), default_preset(7)
     ('standard', 'quick')
     """
     for name in DEFAULTS:

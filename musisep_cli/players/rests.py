@@ -38,7 +38,7 @@ def with_rests(
     share = rest_share(candidates, n_instruments, config.faint)
     odds = (1 - share) / max(share, TINY)
     nats = math.log(max(odds, 1.0)) / math.log((1 - FEW_RESTS) / FEW_RESTS)
-    return replace(config, weight_rest=config.weight_rest * min(max(nats, LEAST_COST), 1.0))
+    return replace(config, weight_rest=config.weight_rest * min(max(nats, LEAST_COST), 1.0))  # (1)
 
 
 def rest_share(candidates: Framewise[Candidates], n_instruments: int, faint: float) -> float:
@@ -54,4 +54,4 @@ def rest_share(candidates: Framewise[Candidates], n_instruments: int, faint: flo
     say = np.sqrt(np.minimum(level, 1.0)).max(1)
     n_tones = np.minimum((level >= faint).sum(1), n_instruments)
     expected = n_instruments * max(float(say.sum()), TINY)
-    return 1 - float((say * n_tones).sum()) / expected
+    return max(1 - float((say * n_tones).sum()) / expected, 0.0)

@@ -51,8 +51,8 @@ def test_without_files_nothing_changes(preset: str) -> None:
     assert method.most(settings) == method.most_instruments
     assert part_names(settings) == ()
     check_parts(settings, 2)
-    with pytest.raises(ConfigError, match=r"\[run\] instruments = 6"):
-        compose(preset, {"run": {"instruments": 6}})
+    with pytest.raises(ConfigError, match=r"\[run\] instruments = 7"):
+        compose(preset, {"run": {"instruments": 7}})
 
 
 @pytest.mark.parametrize("preset", PRESETS)

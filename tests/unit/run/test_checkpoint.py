@@ -38,8 +38,13 @@ TINY: Settings = {
     "training": {"iterations": 4, "batch_size": 2},
     "warmstart": {"weights": ""},
 }
-NARROW: Settings = {"search": {"beam": 2, "hypotheses": 3}}
-"""Of standard only: quick does not search."""
+NARROW: Settings = {
+    "search": {"beam": 2, "hypotheses": 3},
+    "frame": {"hop_zetas": 0.5},
+    "decoding": {"note_reach": 4},
+}
+"""Of standard only: quick does not search. As many frames as of more instruments, so that there are
+several blocks to stop at."""
 
 
 def recording() -> Recording:
