@@ -44,6 +44,10 @@ MOST_DOUBTED = 3
 """Number of instruments above which none is doubted: of four true ones the last is seldom worth a
 unit, for three tones explain most of what four hold."""
 
+MOST_TOGETHER = 4
+"""Number of instruments above which nobody is doubted at all: where more are asked for, so many
+rest at any time that even a second tone is seldom one of its own throughout a stretch."""
+
 
 @dataclass(frozen=True)
 class Worth:
@@ -103,7 +107,7 @@ def n_with_own_tones(found: Framewise[Hypotheses], config: DecodingConfig) -> in
         config: weights of (2), and the least share of own tones; 0: all have them.
     """
     n_instruments = found[:1].tones.on.shape[-1]
-    if config.least_own == 0 or n_instruments == 1:
+    if config.least_own == 0 or n_instruments == 1 or n_instruments > MOST_TOGETHER:
         return n_instruments
     worth = Worth.of(found, config)
     for k in range(2, min(n_instruments, MOST_DOUBTED) + 1):

@@ -54,6 +54,7 @@ def test_the_worth_of_a_tone_is_what_sets_without_it_leave() -> None:
         ((0.4, 0.2, 0.2), 3),
         ((0.4, 0.2, 0.2, 0.01), 4),  # of four none is doubted
         ((0.6, 0.01, 0.01, 0.01), 1),
+        ((0.6, 0.01, 0.01, 0.01, 0.01), 5),  # where five are asked for, so many rest at any time
     ],
 )
 def test_instruments_with_tones_of_their_own_are_counted(
