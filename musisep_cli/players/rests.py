@@ -21,9 +21,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from musisep_cli.frames.framewise import Framewise
-from musisep_cli.players.costs import TINY, Candidates, DecodingConfig, usual_loudness
-from musisep_cli.players.scene import probable_loudness
+from musisep_cli.players.costs import TINY, DecodingConfig, usual_loudness
+from musisep_cli.players.instruments import Array
 
 FEW_RESTS = 0.3
 """r_0: of four instruments that play throughout, as many tones are missed."""
@@ -31,25 +30,28 @@ LEAST_COST = 0.25
 """Least share of ``weight_rest`` that a rest costs."""
 
 
-def with_rests(
-    config: DecodingConfig, candidates: Framewise[Candidates], n_instruments: int
-) -> DecodingConfig:
-    """Return the weights with the cost of a rest as it follows from the recording, (1)."""
-    share = rest_share(candidates, n_instruments, config.faint)
+def with_rests(config: DecodingConfig, loudness: Array, n_instruments: int) -> DecodingConfig:
+    """Return the weights with the cost of a rest as it follows from the recording, (1).
+
+    Args:
+        config: the weights.
+        loudness: as of ``rest_share``.
+        n_instruments: as of ``rest_share``.
+    """
+    share = rest_share(loudness, n_instruments, config.faint)
     odds = (1 - share) / max(share, TINY)
     nats = math.log(max(odds, 1.0)) / math.log((1 - FEW_RESTS) / FEW_RESTS)
     return replace(config, weight_rest=config.weight_rest * min(max(nats, LEAST_COST), 1.0))  # (1)
 
 
-def rest_share(candidates: Framewise[Candidates], n_instruments: int, faint: float) -> float:
+def rest_share(loudness: Array, n_instruments: int, faint: float) -> float:
     """Return r: the share of instruments without a tone in the frames' most probable hypotheses.
 
     Args:
-        candidates: hypotheses of all frames.
+        loudness: of the tones of every frame's most probable hypothesis, ``[n, m]``.
         n_instruments: as many tones are expected; more are chords.
         faint: share of the usual loudness below which a tone does not count.
     """
-    loudness = probable_loudness(candidates)
     level = loudness / max(usual_loudness(loudness), TINY)
     say = np.sqrt(np.minimum(level, 1.0)).max(1)
     n_tones = np.minimum((level >= faint).sum(1), n_instruments)

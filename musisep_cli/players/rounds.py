@@ -50,7 +50,7 @@ from musisep_cli.players.path import (
     least_cost,
 )
 from musisep_cli.players.rests import with_rests
-from musisep_cli.players.scene import Decoding
+from musisep_cli.players.scene import FRAMES_AT_ONCE, Decoding
 from musisep_cli.players.voices import Voices
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.identity import Identity
@@ -115,7 +115,9 @@ class Rounds:
             OutputError: the disk is full.
         """
         n_instruments = len(self.voices.of_instruments)
-        config = with_rests(self.config, self._candidates(found), n_instruments)
+        blocks = stretches(len(found), FRAMES_AT_ONCE)
+        probable = torch.cat([found[block].loudness[:, 0] for block in blocks])
+        config = with_rests(self.config, probable.cpu().numpy(), n_instruments)
         return replace(self, config=config)._decode(found, spectra)
 
     def _decode(

@@ -126,7 +126,8 @@ class Scene:
         self.voices, self.config, self.scratch, self.pause = voices, config, scratch, pause
         self.n_frames = len(candidates)
         self.blocks = list(stretches(self.n_frames, FRAMES_AT_ONCE))
-        loud = usual_loudness(probable_loudness(candidates))
+        probable = [candidates[block].loudness[:, 0] for block in self.blocks]  # n, m
+        loud = usual_loudness(np.concatenate(probable))
         self.frames = Derived(
             candidates,
             partial(Weighed.of, config=config, loud=loud, n_expected=len(voices.of_instruments)),
@@ -317,12 +318,6 @@ class Scene:
         starts = np.searchsorted(self.voices.players, np.arange(len(self.voices.of_instruments)))
         sums: Array = np.add.reduceat(of_voices, starts, axis=0)
         return sums
-
-
-def probable_loudness(candidates: Framewise[Candidates]) -> Array:
-    """Return the loudness of the tones of every frame's most probable hypothesis, ``[n, m]``."""
-    blocks = stretches(len(candidates), FRAMES_AT_ONCE)
-    return np.concatenate([candidates[block].loudness[:, 0] for block in blocks])
 
 
 def _columns(index: Index) -> Iterator[tuple[Choice, Choice, Choice]]:

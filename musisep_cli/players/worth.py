@@ -41,9 +41,8 @@ N_STRETCHES, FEWEST_STRETCHES, STRETCH_FRAMES = 12, 4, 94
 """Number of stretches of a recording, fewer of a short one, and their least length in frames, a
 second at the paper's hop."""
 MOST_DOUBTED = 3
-"""Number of instruments above which none is doubted: of four true ones the last is seldom worth a
+"""Place of the last instrument that is doubted: of four true ones the fourth is seldom worth a
 unit, for three tones explain most of what four hold."""
-
 MOST_TOGETHER = 4
 """Number of instruments above which nobody is doubted at all: where more are asked for, so many
 rest at any time that even a second tone is seldom one of its own throughout a stretch."""

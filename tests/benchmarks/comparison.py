@@ -19,21 +19,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from musisep_cli.evaluation.metrics import array_blocks, best_assignment, bss_eval_v2
 from musisep_cli.sound.audio_file import read
-from tests.benchmarks.quality import DATA, Stems, references
+from tests.benchmarks import quality
+from tests.benchmarks.quality import DATA, Stems, all_scores, references
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "comparison.md"
 PRESETS = ("standard", "draft", "structures", "lasso", "pursuit")
 """Presets that finish in minutes on a CPU and take any number of instruments, blind."""
 CASES = (
-    "gm-recorder-violin",
-    "gm-clarinet-piano",
-    "gm-piccolo-organ",
-    "gm-piccolo-organ-oboe",
-    "bach10-violin-bassoon",
-    "bach10-clarinet-bassoon",
-    "bach10-trio",
+    *quality.CASES,
     "choir-2",
     "urmp-viola-doublebass",
     "gm-viola-contrabass",
@@ -63,13 +57,9 @@ class Row:
     memory_gb: float
     commit: str
 
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.case, self.preset, self.commit
-
 
 def main(
-    rows: Annotated[Path, typer.Argument(help="File with the rows, one JSON object a line.")],
+    rows: Annotated[Path, typer.Argument(help="File with the rows, all of one duration.")],
     cases: str = ",".join(CASES),
     presets: str = ",".join(PRESETS),
     duration: Annotated[float | None, typer.Option(help="Only the first seconds.")] = None,
@@ -79,7 +69,7 @@ def main(
     known = (
         [Row(**json.loads(line)) for line in rows.read_text().splitlines()] if rows.exists() else []
     )
-    done = {row.key for row in known}
+    done = {(row.case, row.preset, row.commit) for row in known}
     for case in cases.split(","):
         for preset in presets.split(","):
             if (case, preset, commit) not in done:
@@ -111,7 +101,9 @@ def compared(case: str, preset: str, duration_s: float | None, commit: str) -> R
         if process.returncode != 0:
             raise SystemExit(f"{' '.join(command)} failed:\n{said}")
         stems = _stems(Path(folder), len(reference))
-    sdr_db, sir_db, sar_db = _per_instrument(reference, stems)
+    sdr_db, sir_db, sar_db = (
+        tuple(round(value, 2) for value in values) for values in all_scores(reference, stems)
+    )
     return Row(
         case=case,
         preset=preset,
@@ -133,16 +125,6 @@ def _stems(folder: Path, n_stems: int) -> Stems:
     paths = sorted(manifest.parent.glob("instrument-*.wav"))
     assert len(paths) == n_stems
     return np.stack([read(path).samples[:, 0] for path in paths]).astype(np.float64)
-
-
-def _per_instrument(reference: Stems, estimate: Stems) -> tuple[tuple[float, ...], ...]:
-    """SDR, SIR and SAR in dB of every reference, best order."""
-    pairs = bss_eval_v2(array_blocks(reference=reference, estimate=estimate))
-    best = sorted(best_assignment(pairs))
-    return tuple(
-        tuple(round(float(values[i, j]), 2) for i, j in best)
-        for values in (pairs.sdr_db, pairs.sir_db, pairs.sar_db)
-    )
 
 
 def _commit() -> str:

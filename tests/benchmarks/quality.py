@@ -60,18 +60,23 @@ def references(case: str, duration_s: float | None) -> tuple[Recording, Stems]:
     return read(folder / "mix.flac", duration_s=duration_s), np.stack(stems).astype(np.float64)
 
 
-def mean_scores(reference: Stems, estimate: Stems) -> list[float]:
-    """SDR, SIR and SAR in dB, means over the instruments, best order.
+def all_scores(reference: Stems, estimate: Stems) -> list[list[float]]:
+    """SDR, SIR and SAR in dB of every reference, best order.
 
     Of stems ``[i, t]`` or ``[i, t, c]``, all channels as one signal.
     """
     reference, estimate = (stems.reshape(len(stems), -1) for stems in (reference, estimate))
     pairs = bss_eval_v2(array_blocks(reference=reference, estimate=estimate))
-    best = best_assignment(pairs)
+    best = sorted(best_assignment(pairs))
     return [
-        statistics.mean(float(values[i, j]) for i, j in best)
+        [float(values[i, j]) for i, j in best]
         for values in (pairs.sdr_db, pairs.sir_db, pairs.sar_db)
     ]
+
+
+def mean_scores(reference: Stems, estimate: Stems) -> list[float]:
+    """SDR, SIR and SAR in dB, means over the instruments, of stems as of ``all_scores``."""
+    return [statistics.mean(values) for values in all_scores(reference, estimate)]
 
 
 def measured(

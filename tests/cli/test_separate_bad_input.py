@@ -217,7 +217,7 @@ def largest_file() -> Iterator[Callable[[int], None]]:
 def test_a_disk_that_fills_up_while_frames_are_heard(
     tmp_path: Path, largest_file: Callable[[int], None], n_bytes: int
 ) -> None:
-    # Of 96 frames the first block does not fit, or the second.
+    # Of 94 frames the first block does not fit, or the second.
     path = write_recording(tmp_path / "mix.wav", duration_s=2.0)
     (tmp_path / "warm.toml").write_text(WARM_SETTINGS)
     flags = ("--config", tmp_path / "warm.toml", "--out", tmp_path / "out", "--cpu")

@@ -17,7 +17,7 @@ def test_decoding_adds_search_players_and_stems_to_the_network() -> None:
     assert DecodingSettings().decoding.over_time
 
 
-@pytest.mark.parametrize(("n_instruments", "share"), [(2, 0.2), (3, 0.1)])
+@pytest.mark.parametrize(("n_instruments", "share"), [(2, 0.12), (3, 0.06)])
 def test_a_draft_has_the_network_of_standard_and_little_of_its_work(
     n_instruments: int, share: float
 ) -> None:
