@@ -14,9 +14,11 @@ from torch.testing import assert_close
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.players import path as decoding_path
+from musisep_cli.players import rounds as decoding_rounds
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.decoded import dictionary_of_timbres
 from musisep_cli.players.hypotheses import Hypotheses
+from musisep_cli.players.rests import with_rests
 from musisep_cli.players.rounds import Misfits, Rounds
 from musisep_cli.players.voices import Voices
 from musisep_cli.run.settings.compose import compose
@@ -280,6 +282,24 @@ def test_a_solo_puts_most_notes_into_the_right_hands(monkeypatch: pytest.MonkeyP
             shares.append(max(first, 1 - first))
     assert np.mean(blind) < 0.75
     assert np.mean(asked) > 0.92
+
+
+def test_what_a_rest_costs_follows_from_the_most_probable_hypotheses() -> None:
+    found, spectra, _ = scene()
+    loudness = found.loudness.clone()
+    loudness[:, 0, 1] = 0  # in them the second instrument always rests, in all others never
+    with pytest.MonkeyPatch.context() as patch:
+        heard: list[NDArray[np.floating[Any]]] = []
+
+        def kept(
+            config: DecodingConfig, loudness: NDArray[np.floating[Any]], n_instruments: int
+        ) -> DecodingConfig:
+            heard.append(loudness)
+            return with_rests(config, loudness, n_instruments)
+
+        patch.setattr(decoding_rounds, "with_rests", kept)
+        rounds(DecodingConfig()).decode(replace(found, loudness=loudness), spectra)
+    assert_array_equal(heard[0], loudness[:, 0].numpy())
 
 
 def test_two_instruments_of_one_kind_are_told_by_where_they_are() -> None:
