@@ -13,6 +13,7 @@ ELSEWHERE = {
     "cli/inspect/run.py": "cli/test_inspect.py",
     "cli/inspect/tables.py": "cli/test_inspect.py",
     "cli/separate/command.py": "cli/test_separate.py",
+    "cli/separate/options.py": "cli/test_separate.py",
     "cli/separate/report.py": "cli/test_separate_progress.py",
     "cli/separate/run.py": "cli/test_separate.py",
     "cli/separate/units.py": "unit/cli/separate/test_on_cluster.py",

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
 
-from musisep_cli.methods.policy import unet
+from musisep_cli.methods.policy import row_layers
 from musisep_cli.methods.policy.row_products import Convolved, Layout
 from musisep_cli.methods.policy.unet import NetworkConfig, UNet
 from tests.small import seeded
@@ -102,7 +102,7 @@ def test_a_network_has_the_same_gradients_with_avx2(
     wanted = [spectra, *net.parameters()]
     found = {}
     for at_avx2 in (False, True):
-        monkeypatch.setattr(unet, "stops_at_avx2", lambda at_avx2=at_avx2: at_avx2)
+        monkeypatch.setattr(row_layers, "stops_at_avx2", lambda at_avx2=at_avx2: at_avx2)
         outputs = net(spectra)
         found[at_avx2] = [outputs, *torch.autograd.grad(outputs.square().sum(), wanted)]
     for a, b in zip(found[True], found[False], strict=True):
@@ -112,9 +112,9 @@ def test_a_network_has_the_same_gradients_with_avx2(
 def test_without_gradients_and_in_bfloat16_it_is_onednn_s_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unet, "stops_at_avx2", lambda: True)
+    monkeypatch.setattr(row_layers, "stops_at_avx2", lambda: True)
     calls = []
-    monkeypatch.setattr(unet, "_convolved", lambda *given: calls.append(given))
+    monkeypatch.setattr(row_layers, "_convolved", lambda *given: calls.append(given))
     config = NetworkConfig(base_channels=8, strides=(4, 3, 2))
     with seeded(0):
         net = UNet(config, n_inputs=5, n_outputs=7)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.testing import assert_close
 
-from musisep_cli.methods.policy import unet
-from musisep_cli.methods.policy.unet import NetworkConfig, Rectified, UNet
+from musisep_cli.methods.policy import row_layers, unet
+from musisep_cli.methods.policy.unet import NetworkConfig, UNet
 from tests import plain
 from tests.small import seeded
 
@@ -142,7 +142,7 @@ def test_in_float32_it_is_the_loop_over_its_layers_to_the_bit(
 ) -> None:
     # Whatever is done for bfloat16, results in float32 stay; of sums that are made otherwise, all
     # but the last bits. With AVX2 alone, more sums are (test_row_products).
-    monkeypatch.setattr(unet, "stops_at_avx2", lambda: False)
+    monkeypatch.setattr(row_layers, "stops_at_avx2", lambda: False)
     spectra = noise(6, 14, 6144).float()
     assert len(spectra) * 80 * 6144 < unet.CHUNK_NUMBERS
     fast, slow = (
@@ -189,19 +189,6 @@ def test_bfloat16_is_float32_to_its_rounding(n_bins: int, n_chunk: int, onednn: 
     assert_close(predicted, exact[0].detach(), rtol=MAX_BFLOAT16_ERROR, atol=0)
     for a, b in zip(short, exact, strict=True):
         assert_close(a, b, rtol=MAX_BFLOAT16_ERROR, atol=0)
-
-
-def test_images_in_bfloat16_are_rectified_as_any_others() -> None:
-    values = torch.tensor([1.5, -2.0, 0.0, -0.0, 1e-40, -1e-40, 3e38, -3e38, math.inf, -math.inf])
-    leaf = torch.cat([values, noise(1, 1, 500).float().flatten()]).requires_grad_()
-    image = leaf.bfloat16()
-    expected = torch.relu(image)
-    found = Rectified.apply(image.clone())
-    assert_close(found, expected, rtol=0, atol=0)
-    weights = torch.arange(len(leaf)).bfloat16()
-    (wanted,) = torch.autograd.grad((expected * weights).sum(), leaf)
-    (gradient,) = torch.autograd.grad((found * weights).sum(), leaf)
-    assert_close(gradient, wanted, rtol=0, atol=0)
 
 
 def test_outputs_of_a_bfloat16_network_are_float32() -> None:
@@ -289,8 +276,8 @@ def test_weights_that_stay_as_they_are_are_cast_once(monkeypatch: pytest.MonkeyP
     with seeded(0):
         net = UNet(SMALL, n_inputs=5, n_outputs=7, in_bfloat16=True)
     rows, casts = noise(3, 5, 20).float(), []
-    cast = unet._cast
-    monkeypatch.setattr(unet, "_cast", lambda *given: casts.append(given) or cast(*given))
+    cast = row_layers._cast
+    monkeypatch.setattr(row_layers, "_cast", lambda *given: casts.append(given) or cast(*given))
     with torch.no_grad():
         expected = net(rows)
         of_a_pass = len(casts)
