@@ -34,23 +34,44 @@ def pursue(folder: Path, *arguments: object, exit_code: int = 0) -> Result:
     return result
 
 
+SOUNDS = {"decoded": FLAGS, "masked": (*FLAGS, "--no-decode")}
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a separation in stereo that nothing interrupted. Not to be changed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    pursue(folder, write_recording(folder / "mix.wav", n_channels=2), *FLAGS)
-    return folder
+def separated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders with separations in stereo that nothing interrupted, by sound. Not to be changed."""
+    folders = {sound: tmp_path_factory.mktemp(sound) for sound in SOUNDS}
+    for sound, flags in SOUNDS.items():
+        folder = folders[sound]
+        pursue(folder, write_recording(folder / "mix.wav", n_channels=2), *flags)
+    return folders
 
 
-def test_stems_and_residual_are_the_mixture_and_keep_their_places(undisturbed: Path) -> None:
-    mix, _ = soundfile.read(undisturbed / "mix.wav")
-    folder = results(undisturbed, "mix")
+@pytest.fixture(scope="module")
+def undisturbed(separated: dict[str, Path]) -> Path:
+    return separated["decoded"]
+
+
+@pytest.mark.parametrize("sound", SOUNDS)
+def test_stems_and_residual_are_the_mixture_and_keep_their_places(
+    separated: dict[str, Path], sound: str
+) -> None:
+    mix, _ = soundfile.read(separated[sound] / "mix.wav")
+    folder = results(separated[sound], "mix")
     names = ("instrument-1", "instrument-2", "residual")
     stems = [soundfile.read(folder / f"{name}.wav")[0] for name in names]
     np.testing.assert_allclose(np.sum(stems, axis=0), mix, atol=1e-4)
-    for stem in stems[:2]:  # one mask for both channels: the second is half the first
+    for stem in stems[:2]:  # both sound from one place: the second channel is half the first
         np.testing.assert_allclose(stem[:, 1], stem[:, 0] / 2, atol=1e-4)
     assert np.abs(stems[:2]).max() > 0.05
+
+
+def test_decoding_explains_more_than_frames_by_themselves(separated: dict[str, Path]) -> None:
+    level = {
+        sound: np.square(soundfile.read(results(folder, "mix") / "residual.wav")[0]).mean()
+        for sound, folder in separated.items()
+    }
+    assert level["decoded"] < level["masked"]
 
 
 def test_the_seed_of_least_misfit_is_chosen(undisturbed: Path) -> None:
@@ -73,17 +94,19 @@ def test_inspection_shows_the_dictionary_and_the_log_frequency_spectrogram(
     assert list(tmp_path.rglob("*log-spectrogram*.png"))
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("sound", "at"), [*(("decoded", at) for at in range(1, 5)), ("masked", 3), ("masked", 4)]
+)
 def test_an_interrupted_run_goes_on_to_the_same_files(
-    tmp_path: Path, undisturbed: Path, at: int, strike: Any
+    tmp_path: Path, separated: dict[str, Path], sound: str, at: int, strike: Any
 ) -> None:
     # Of a seed: two dictionaries, one block of frames, stretches of the stems.
     path = write_recording(tmp_path / "mix.wav", n_channels=2)
     strike(at)
-    pursue(tmp_path, path, *FLAGS, exit_code=130)
-    result = pursue(tmp_path, path, *FLAGS, "--resume")
+    pursue(tmp_path, path, *SOUNDS[sound], exit_code=130)
+    result = pursue(tmp_path, path, *SOUNDS[sound], "--resume")
     assert "seed 0 goes on where it stopped" in result.stderr
-    reference, estimate = (contents(results(f, "mix")) for f in (undisturbed, tmp_path))
+    reference, estimate = (contents(results(f, "mix")) for f in (separated[sound], tmp_path))
     assert set(reference) == set(estimate)
     for name, content in reference.items():
         if name.endswith((".wav", ".json", ".csv", ".npz")):
@@ -108,6 +131,7 @@ def test_a_dictionary_serves_another_recording(undisturbed: Path, tmp_path: Path
         (("-n", 2, "--freeze-dictionary"), "--init-dictionary FILE"),
         (("-n", 7), "preset pursuit serves 1 to 6"),
         (("-n", 2, "--init-dictionary", "missing.json"), "missing.json: cannot be read"),
+        (("-n", 2, "--no-decode", "--instrument", "violin"), "leave --pitch, --like"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_done(
@@ -126,7 +150,13 @@ def test_one_instrument_and_several_tones_at_once(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "mix.wav")
     settings = tmp_path / "chords.toml"
     settings.write_text(SETTINGS + "\n[pursuit]\ntones_per_instrument = 2\n")
-    result = invoke(path, "-n", 1, "--config", settings, "--out", tmp_path / "out", "--cpu")
+    flags = (path, "-n", 1, "--config", settings, "--out", tmp_path / "out", "--cpu")
+    refused = invoke(*flags)
+    assert refused.exit_code == 2
+    assert "tones_per_instrument = 2: decoding takes every instrument for one line" in " ".join(
+        refused.stderr.split()
+    )
+    result = invoke(*flags, "--no-decode")
     assert result.exit_code == 0, result.output
     mix, _ = soundfile.read(path)
     stem, _ = soundfile.read(results(tmp_path, "mix") / "instrument-1.wav")

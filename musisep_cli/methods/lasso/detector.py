@@ -16,9 +16,10 @@ from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import audible
 from musisep_cli.machine.threads import CALLERS_OWN, Threads
 from musisep_cli.methods.lasso.regularisation import detect
-from musisep_cli.methods.lasso.sets import sets_of_tones, with_octaves
+from musisep_cli.methods.lasso.sets import sets_of_tones
 from musisep_cli.methods.lasso.settings import LassoSettings
 from musisep_cli.players.hypotheses import Hypotheses, SetFit
+from musisep_cli.players.octaves import with_octaves
 from musisep_cli.tones.certificate import pitch_grid
 from musisep_cli.tones.joint_fit import LOWEST_WIDTHS
 from musisep_cli.tones.tones import Tones

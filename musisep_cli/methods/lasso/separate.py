@@ -16,9 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.frames.framewise import Derived, Framewise, excerpt, stretches
@@ -30,17 +28,14 @@ from musisep_cli.machine.threads import Threads, threads_of_operations
 from musisep_cli.methods.lasso.detector import FRAMES_AT_ONCE, Detector
 from musisep_cli.methods.lasso.settings import LassoSettings
 from musisep_cli.methods.method import Result, Work
-from musisep_cli.players.decided import decided
-from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
+from musisep_cli.methods.proposed_sets import ProposedSets
+from musisep_cli.players.decoded import dictionary_of_timbres
 from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.players.hypotheses import Hypotheses
-from musisep_cli.players.path import order_like
-from musisep_cli.players.rounds import N_ROUNDS, Rounds
+from musisep_cli.players.rounds import Rounds
 from musisep_cli.players.voices import Voices
 from musisep_cli.sound.recording import Recording
-from musisep_cli.stems.of_tones import of_tones
 from musisep_cli.tones.dictionary import load, start_dictionary
-from musisep_cli.tones.tracks import pitch_tracks
 
 LEARNING_STRETCHES, STRETCH_FRAMES = 8, 1024
 """Number of stretches and frames in each from which the dictionary is learned: 87 s in all of a
@@ -160,50 +155,16 @@ class _Scene:
 
     def separated(self, first: Tensor) -> Result:
         """Return the stems of the second round, with the dictionary of the first, ``[h, i]``."""
-        settings, work, spectra = self.settings, self.work, self.spectra
-        n_frames, detector = len(spectra), self.detector(first)
-        found, decoding = decided(
-            self.listened(detector),
-            spectra,
-            detector.fit,
-            Voices.single(self.n_instruments),
-            settings.decoding,
-            settings.dictionary,
-            SEED,
-            held_nats=settings.lasso.held_nats,
-            files=work.files,
-            scratch=work.scratch,
-            pause=partial(work.pause, "listening", n_frames, n_frames),
-            reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
-            known=self.known,
+        detector = self.detector(first)
+        proposed = ProposedSets(
+            found=self.listened(detector),
+            fit=detector.fit,
+            spectra=self.spectra,
+            n_instruments=self.n_instruments,
+            held_nats=self.settings.lasso.held_nats,
+            seed=SEED,
+            stage="listening",
+            # Of a given dictionary it is known by name who plays what.
+            order=first if self.settings.dictionary.init_file else None,
         )
-        dictionary = dictionary_of_timbres(
-            torch.from_numpy(decoding.instruments.timbres), settings.dictionary
-        )
-        if settings.dictionary.init_file:  # then who plays what is known by name
-            order = order_like(reference=_lifted(first), estimate=_lifted(dictionary))
-            decoding, dictionary = decoding.ordered(order), dictionary[:, order]
-        dictionary = dictionary.to(spectra.mean)
-        stems, transcript = of_tones(
-            notes_of(Decoded(found, decoding), settings.decoding.note_reach),
-            spectra,
-            dictionary,
-            settings.resynthesis,
-            objective=settings.objective,
-            threads=self.threads,
-            shelve=work.shelve,
-            offer=work.hold("listening", n_frames, n_frames),
-            reached=lambda n_done: work.tell("resynthesis", n_done, n_frames),
-        )
-        return Result(
-            stems=stems,
-            tracks=pitch_tracks(transcript, self.frame, spectra.samples.shape[-1], spectra.gain),
-            objective=float(transcript.objective.to(torch.float64).mean()),
-            dictionary=dictionary.cpu().numpy(),
-        )
-
-
-def _lifted(dictionary: Tensor) -> NDArray[np.float64]:
-    """Return the columns of a dictionary ``[h, i]`` after the lift, as rows ``[i, h]``."""
-    lifted: NDArray[np.float64] = dictionary.clamp_min(0).sqrt().T.double().cpu().numpy()
-    return lifted
+        return proposed.separated(self.settings, self.work, self.threads, self.known)

@@ -25,11 +25,10 @@ from musisep_cli.methods.lasso.measures import Measures, Peaked, Products, produ
 from musisep_cli.methods.lasso.non_negative import non_negative_lasso
 from musisep_cli.methods.lasso.regularisation import Detected
 from musisep_cli.methods.lasso.sliding_frank_wolfe import in_order, merged
+from musisep_cli.players.hypotheses import LEAST_LOG_PROB
 from musisep_cli.tones.certificate import PitchGrid
 from musisep_cli.tones.tones import Tones
 
-LEAST_LOG_PROB = -60.0
-"""Worse sets are not told apart."""
 UNISON_BINS = 0.5
 """Atoms of different instruments this close are one tone: which of them plays it, or both, no
 single frame can say."""
@@ -113,28 +112,3 @@ def _tones(found: Measures, chosen: Tensor, n_tones: int) -> Tones:
         return spread.gather(2, order) * on
 
     return Tones(on, of_sets(found.pitches_bins), of_sets(found.inharmonicity))
-
-
-def with_octaves(
-    log_prob: Tensor, tones: Tones, nats: float, lowest_bins: float
-) -> tuple[Tensor, Tones]:
-    """Return the sets and, behind them, the first one with each tone an octave off.
-
-    The surest errors of any detector of pitch are octaves, of tones with a weak fundamental above
-    all. A rest has no octave: with one, the set is the first once more, and so much less probable.
-
-    Args:
-        log_prob: of the sets, ``[n, s]``.
-        tones: of the sets, ``[n, s, i]``.
-        nats: how much less probable a set with an octave is.
-        lowest_bins: no tone goes lower.
-    """
-    n_tones = tones.on.shape[2]
-    factors = torch.ones(2 * n_tones, n_tones, device=log_prob.device)
-    for tone in range(n_tones):
-        factors[2 * tone, tone], factors[2 * tone + 1, tone] = 0.5, 2.0
-    best = Tones(*(values[:, :1].expand(-1, 2 * n_tones, -1) for values in vars(tones).values()))
-    f0_bins = (best.f0_bins * factors).clamp_min(lowest_bins) * best.on
-    moved = Tones(best.on, f0_bins, best.inharmonicity)
-    less = (log_prob[:, :1] - nats).expand(-1, 2 * n_tones).clamp_min(LEAST_LOG_PROB)
-    return torch.cat([log_prob, less], 1), tones.beside(moved)

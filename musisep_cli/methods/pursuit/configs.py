@@ -6,6 +6,7 @@ They stand apart from the compiled code, so that a run can be planned without lo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,12 @@ class LineConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PursuitConfig:
-    """How a spectrum is taken apart into tones."""
+    """How a spectrum is taken apart into tones, and what becomes of them."""
 
+    sound: Literal["masked", "decoded"] = "masked"
+    """masked: the tones of every frame divide the mixture, as in the paper ([mask]). decoded: they
+    are hypotheses, of which those that sound are chosen over time, and become stems as with the
+    other methods ([sets])."""
     tones_per_instrument: int = field(default=1, metadata={"least": 1, "most": 8})
     """T, tones that an instrument can play at once."""
     acceptance: float = field(default=0.9, metadata={"most": 1})
@@ -58,3 +63,24 @@ class MaskConfig:
     """Divide the mixture among the tones (P7); else a stem is its tones alone, in its phase."""
     floor: float = field(default=0.0, metadata={"least": 0, "below": 1})
     """What is taken as nobody's, relative to the loudest line of the frame; the authors: 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetsConfig:
+    """Where tones are decoded: which sets of them are weighed."""
+
+    tones_per_atom: int = field(default=2, metadata={"least": 1, "most": 8})
+    """Tones that are pursued with every atom."""
+    acceptance: float = field(default=0.99, metadata={"most": 1})
+    """lambda of this pursuit: what is hardly worth a tone is still weighed."""
+    most_tones: int = field(default=6, metadata={"least": 1, "most": 12})
+    """Tones of a frame, the tallest, of which sets are made."""
+    sets: int = field(default=12, metadata={"least": 1, "most": 1000})
+    """Sets of a frame that are kept, those of the tallest tones."""
+    nats: float = 3.0
+    """How much less probable than the tallest set the one without any tone is."""
+    octave_nats: float = 10.0
+    """How much less probable than the tallest set it is with one tone an octave off."""
+    held_nats: float = field(default=5.0, metadata={"least": 0})
+    """How much less probable than what was decoded a set is in which notes are held from the frames
+    before, or begun before those after; 0: there are none."""

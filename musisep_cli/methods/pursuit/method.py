@@ -9,22 +9,23 @@ from pathlib import Path
 from typing import ClassVar
 
 from musisep_cli.errors import ConfigError
+from musisep_cli.methods.given_pitch import is_given, without_effect
 from musisep_cli.methods.learned_dictionary import shown_dictionary
-from musisep_cli.methods.method import AsSettings, Method, Result, Shown, Trial, Work, setting
+from musisep_cli.methods.method import AsSettings, Result, Shown, Trial, Work, setting
 from musisep_cli.methods.pursuit.settings import PursuitSettings
 from musisep_cli.methods.registry import presets_of
+from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
+from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.sound.recording import Recording
+from musisep_cli.stems.one_window import check_window
 
-MAX_INSTRUMENTS = 6
-"""Largest number of instruments N. Up to 2N tones are fitted together in each of some N rounds, so
-time grows with N^4."""
 TRIAL_STEPS = 500
 """Number of training steps of a trial: as many as are reported at once."""
 TRIAL_FRAMES = 256
 """Number of frames of a trial."""
 
 
-class PursuitMethod(Method):
+class PursuitMethod(ToneMethod):
     """Pursue tones frame by frame, with timbres learned from random frames of the recording."""
 
     name = "pursuit"
@@ -33,7 +34,8 @@ class PursuitMethod(Method):
     stages: ClassVar[Mapping[str, str]] = {
         "conversion": "redrawing frame",
         "training": "training step",
-        "pursuit": "pursuing the tones of frame",
+        "listening": "pursuing the tones of frame",
+        "decoding": "deciding who plays what, round",
         "resynthesis": "resynthesis of frame",
     }
     terms: ClassVar[Sequence[str]] = ("misfit",)
@@ -42,20 +44,43 @@ class PursuitMethod(Method):
         "--harmonics": setting("dictionary", "n_harmonics"),
         "--init-dictionary": setting("dictionary", "init_file"),
         "--freeze-dictionary": setting("dictionary", "frozen"),
+        "--no-decode": lambda _: {"pursuit": {"sound": "masked"}},
+        **GIVEN_FLAGS,
     }
-    most_instruments = MAX_INSTRUMENTS
+    most_instruments = 6
+    """Up to 2N tones are fitted together in each of some N rounds, so time grows with N^4."""
 
-    def separate(
-        self, recording: Recording, n_instruments: int, settings: PursuitSettings, work: Work
+    def separate_found(
+        self,
+        recording: Recording,
+        n_instruments: int,
+        settings: PursuitSettings,
+        work: Work,
+        known: Known,
     ) -> Result:
-        """Learn a dictionary from the recording, and divide it by the tones that are found."""
+        """Learn a dictionary from the recording, and make stems of the tones that are found."""
         # The compiled code takes a second to load: names and settings are known without it.
         from musisep_cli.methods.pursuit.separate import separate
 
-        return separate(recording, n_instruments, settings, work)
+        return separate(recording, n_instruments, settings, work, known)
 
     def check(self, settings: PursuitSettings, n_instruments: int) -> None:
         """Refuse settings that do not go together."""
+        super().check(settings, n_instruments)
+        if settings.pursuit.sound == "decoded":
+            check_window(settings.frame.hop_zetas, settings.resynthesis)
+            if settings.pursuit.tones_per_instrument > 1:
+                raise ConfigError(
+                    f"[pursuit] tones_per_instrument = {settings.pursuit.tones_per_instrument}: "
+                    "decoding takes every instrument for one line; use sound = 'masked' "
+                    "(--no-decode), or --preset standard --voices for chords"
+                )
+        elif is_given(settings) or settings.like.names:
+            raise ConfigError(
+                "[pursuit] sound = 'masked' (or --no-decode): the frames by themselves know no "
+                "notes and no instruments; leave --pitch, --like and --instrument out, or use "
+                "sound = 'decoded'"
+            )
         if settings.dictionary.frozen and not settings.dictionary.init_file:
             raise ConfigError(
                 "[dictionary] frozen = true: there is no dictionary to keep; name one with "
@@ -63,15 +88,18 @@ class PursuitMethod(Method):
             )
 
     def check_files(self, settings: PursuitSettings, n_instruments: int) -> None:
-        """Read the dictionary that is to be started from."""
+        """Read the notes that are given, or the dictionary that is to be started from."""
+        super().check_files(settings, n_instruments)
         from musisep_cli.methods.pursuit.separate import given_atoms
 
-        given_atoms(settings.dictionary, n_instruments)
+        if not is_given(settings):
+            given_atoms(settings.dictionary, n_instruments)
 
     def n_steps(self, settings: PursuitSettings) -> int:
         """Return the number of training steps."""
-        training = settings.training
-        return 0 if settings.dictionary.frozen else training.iterations * training.dictionaries
+        if is_given(settings) or settings.dictionary.frozen:
+            return 0
+        return settings.training.iterations * settings.training.dictionaries
 
     def training(self, settings: PursuitSettings, n_done: int | None = None) -> str:
         """Return in words how many steps are trained, or were."""
@@ -85,7 +113,7 @@ class PursuitMethod(Method):
             return of_one
         return f"the best of {training.dictionaries} dictionaries, {of_one} each"
 
-    def start(self, settings: PursuitSettings) -> str:
+    def start_found(self, settings: PursuitSettings) -> str:
         """Return in words where the timbres come from."""
         return "from a given dictionary" if settings.dictionary.init_file else "from random timbres"
 
@@ -95,13 +123,15 @@ class PursuitMethod(Method):
 
     def _without_effect(self, settings: PursuitSettings) -> Iterator[tuple[str, str]]:
         """Yield each flag that changes nothing, with the reason."""
-        yield "--no-decode", "does not decode, it takes every frame by itself anyway"
+        if is_given(settings):
+            flags = ("--iterations", "--init-dictionary", "--freeze-dictionary", "--no-decode")
+            yield from without_effect(flags).items()
         yield "--batch-size", "learns from one frame after the other"
         yield "--sampling", "has no network that samples"
         if settings.dictionary.frozen:
             yield "--iterations", "keeps the given dictionary (--freeze-dictionary)"
 
-    def trial(self, settings: PursuitSettings, sample_rate_hz: int, n_threads: int) -> Trial:
+    def trial_found(self, settings: PursuitSettings, sample_rate_hz: int, n_threads: int) -> Trial:
         """Return a few training steps and some blocks of frames."""
         training = settings.training
         n_steps = min(TRIAL_STEPS, training.iterations)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +26,10 @@ from musisep_cli.frames.spool import SpooledFrames
 from musisep_cli.machine.threads import Threads, threads_of_operations
 from musisep_cli.methods.method import Result, State, StepReport, Work
 from musisep_cli.methods.pursuit.choice import Choice
+from musisep_cli.methods.pursuit.decoded import decoded
 from musisep_cli.methods.pursuit.mask import stems_of
 from musisep_cli.methods.pursuit.overview import FILE, Overview
-from musisep_cli.methods.pursuit.settings import AtomConfig, PursuitSettings
+from musisep_cli.methods.pursuit.settings import PursuitSettings
 from musisep_cli.methods.pursuit.spectrogram import log_spectra
 from musisep_cli.methods.pursuit.transcription import (
     FoundTones,
@@ -35,10 +38,11 @@ from musisep_cli.methods.pursuit.transcription import (
     misfit,
     tracks_of,
 )
+from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.sound.blockwise import Stems
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.waveforms import shelved
-from musisep_cli.tones.dictionary import load
+from musisep_cli.tones.dictionary import DictionaryConfig, load
 
 CPU = torch.device("cpu")
 """Device on which tones are pursued: the loops are compiled for the processor."""
@@ -48,9 +52,17 @@ TERM = "misfit"
 
 
 def separate(
-    recording: Recording, n_instruments: int, settings: PursuitSettings, work: Work
+    recording: Recording, n_instruments: int, settings: PursuitSettings, work: Work, known: Known
 ) -> Result:
     """Separate a recording.
+
+    Args:
+        recording: what is separated.
+        n_instruments: number of instruments in it.
+        settings: all sections.
+        work: what the run lends.
+        known: where tones are decoded, of every instrument that is known from elsewhere, the
+            identities that it may have.
 
     Raises:
         KeyboardInterrupt: the work was stopped.
@@ -65,18 +77,24 @@ def separate(
         overview = Overview(len(spectra))
         frames = _converted(spectra, settings, work, threads, overview)
         columns = _dictionary(frames, n_instruments, settings, work, state)
+        learned: dict[str, Any] = {
+            "dictionary": columns.T.astype(np.float32),
+            "files": {FILE: overview.content(spectra.gain, recording.duration_s)},
+        }
+        if settings.pursuit.sound == "decoded":
+            result = decoded(frames, columns, spectra, settings, work, threads, known)
+            return replace(result, **learned)
         found = _pursued(frames, columns, settings, work, threads)
         stems = _resynthesised(found, spectra, columns, settings, work)
         return Result(
             stems=stems,
             tracks=tracks_of(found, frame, recording.n_samples, spectra.gain),
             objective=misfit(found),
-            dictionary=columns.T.astype(np.float32),
-            files={FILE: overview.content(spectra.gain, recording.duration_s)},
+            **learned,
         )
 
 
-def given_atoms(config: AtomConfig, n_instruments: int) -> NDArray[np.float64] | None:
+def given_atoms(config: DictionaryConfig, n_instruments: int) -> NDArray[np.float64] | None:
     """Return the atoms ``[i, h]`` of the configured file, None if there is none.
 
     Raises:
@@ -143,14 +161,14 @@ def _pursued(
     threads: Threads,
 ) -> SpooledFrames[FoundTones]:
     """Return the tones of all frames, in a file."""
-    spool = work.files.enter_context(closing(work.frames("pursuit")))
+    spool = work.files.enter_context(closing(work.frames("listening")))
     found = SpooledFrames(FoundTones, spool, CPU)
     while len(found) < len(frames):
         part = slice(len(found), min(len(found) + BLOCK_FRAMES * threads.n, len(frames)))
         blocks = [frames[block] for block in stretches(part, BLOCK_FRAMES)]
         for tones in threads.map(lambda b: found_tones(b, columns, settings.pursuit), blocks):
             found.add(tones)
-        work.reached("pursuit", len(found), len(frames))
+        work.reached("listening", len(found), len(frames))
     return found
 
 
@@ -162,7 +180,7 @@ def _resynthesised(
     work: Work,
 ) -> Stems:
     """Turn the tones of all frames into stems, put where the run wants them (P7)."""
-    offer = work.hold("pursuit", len(found), len(found))
+    offer = work.hold("listening", len(found), len(found))
     blocks: Iterator[slice] = stretches(len(found), BLOCK_FRAMES)
 
     def explain(channels: Tensor) -> Tensor:

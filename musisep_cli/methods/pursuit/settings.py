@@ -10,19 +10,14 @@ from musisep_cli.methods.pursuit.configs import (
     LineConfig,
     MaskConfig,
     PursuitConfig,
+    SetsConfig,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AtomConfig:
-    """What the dictionary starts from, and whether it is learned."""
-
-    n_harmonics: int = field(default=25, metadata={"least": 1, "most": 100})
-    """Harmonics of a tone."""
-    init_file: str = field(default="", metadata={"no_file": ("",)})
-    """Start from the atoms of this dictionary.json, of another recording or a track on its own."""
-    frozen: bool = False
-    """Keep the dictionary as it is given, do not learn it."""
+from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.players.given.by_likeness import LikeConfig
+from musisep_cli.players.given.by_score import PitchConfig
+from musisep_cli.stems.one_window import ResynthesisConfig
+from musisep_cli.tones.dictionary import DictionaryConfig
+from musisep_cli.tones.objective import ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +25,14 @@ class PursuitSettings:
     """All sections of a separation by sparse pursuit."""
 
     frame: FrameConfig = field(default_factory=FrameConfig)
-    dictionary: AtomConfig = field(default_factory=AtomConfig)
+    dictionary: DictionaryConfig = field(default_factory=DictionaryConfig)
     lines: LineConfig = field(default_factory=LineConfig)
     pursuit: PursuitConfig = field(default_factory=PursuitConfig)
     training: LearningConfig = field(default_factory=LearningConfig)
     mask: MaskConfig = field(default_factory=MaskConfig)
+    sets: SetsConfig = field(default_factory=SetsConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    resynthesis: ResynthesisConfig = field(default_factory=ResynthesisConfig)
+    pitch: PitchConfig = field(default_factory=PitchConfig)
+    like: LikeConfig = field(default_factory=LikeConfig)

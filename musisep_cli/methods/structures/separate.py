@@ -24,24 +24,20 @@ from musisep_cli.frames.spectra import Spectra, audible
 from musisep_cli.frames.spool import SpooledFrames
 from musisep_cli.machine.threads import Threads, threads_of_operations
 from musisep_cli.methods.method import Result, State, Work
+from musisep_cli.methods.proposed_sets import ProposedSets, mean_objective
 from musisep_cli.methods.structures.average_structure import Instruments
 from musisep_cli.methods.structures.detector import Detector, Heard
 from musisep_cli.methods.structures.faithful import PlayedPitches, faithful_stems
 from musisep_cli.methods.structures.second_pass import smoothed
 from musisep_cli.methods.structures.sets import pitch_sets
 from musisep_cli.methods.structures.settings import StructuresSettings
-from musisep_cli.players.decided import decided
-from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
 from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB, Hypotheses, SetFit
-from musisep_cli.players.rounds import N_ROUNDS
-from musisep_cli.players.voices import Voices
-from musisep_cli.sound.blockwise import Stems
+from musisep_cli.players.octaves import with_octaves
 from musisep_cli.sound.recording import Recording
-from musisep_cli.stems.of_tones import of_tones
 from musisep_cli.tones.joint_fit import LOWEST_WIDTHS
 from musisep_cli.tones.tones import Tones
-from musisep_cli.tones.tracks import Transcript, pitch_tracks
+from musisep_cli.tones.tracks import pitch_tracks
 
 Found = TypeVar("Found")
 
@@ -161,44 +157,23 @@ class _Scene:
 
     def decoded(self) -> Result:
         """Choose over all frames which of the tones sound, and make stems of them."""
-        settings, work, n_frames = self.settings, self.work, len(self.spectra)
+        settings = self.settings
         fit = SetFit(
             n_harmonics=settings.dictionary.n_harmonics,
             width_bins=self.frame.ideal_width_bins,
             objective=settings.objective,
             refined_pitch=False,  # peaks are where they are to a hundredth of a bin
         )
-        found, decoding = decided(
-            self._listened(Hypotheses, partial(self._hypotheses, fit)),
-            self.spectra,
-            fit,
-            Voices.single(self.detector.n_instruments),
-            settings.decoding,
-            settings.dictionary,
-            work.seed,
+        proposed = ProposedSets(
+            found=self._listened(Hypotheses, partial(self._hypotheses, fit)),
+            fit=fit,
+            spectra=self.spectra,
+            n_instruments=self.detector.n_instruments,
             held_nats=settings.structures.held_nats,
-            files=work.files,
-            scratch=work.scratch,
-            pause=partial(work.pause, "listening", n_frames, n_frames),
-            reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
-            known=self.known,
+            seed=self.work.seed,
+            stage="listening",
         )
-        dictionary = dictionary_of_timbres(
-            torch.from_numpy(decoding.instruments.timbres), settings.dictionary
-        )
-        dictionary = dictionary.to(self.spectra.mean)
-        stems, transcript = of_tones(
-            notes_of(Decoded(found, decoding), settings.decoding.note_reach),
-            self.spectra,
-            dictionary,
-            settings.resynthesis,
-            objective=settings.objective,
-            threads=self.threads,
-            shelve=work.shelve,
-            offer=work.hold("listening", n_frames, n_frames),
-            reached=lambda n_done: work.tell("resynthesis", n_done, n_frames),
-        )
-        return self._result(stems, transcript, dictionary)
+        return proposed.separated(settings, self.work, self.threads, self.known)
 
     def _hypotheses(self, fit: SetFit, channels: Tensor) -> Iterator[Hypotheses]:
         """Yield the fitted sets of tones of complex frames ``[n, c, f]``, a few at a time."""
@@ -213,16 +188,17 @@ class _Scene:
         """Return the sets that both passes lead to, ``[n, s]`` and ``[n, s, i]``."""
         log_prob, pitches = (
             torch.from_numpy(values).to(channels.real)
-            for values in pitch_sets(
-                self.detector.play(heard, self.learned),
-                heard.sets,
-                octave_nats=self.settings.structures.octave_nats,
-                lowest_bins=LOWEST_WIDTHS * self.frame.ideal_width_bins,
-            )
+            for values in pitch_sets(self.detector.play(heard, self.learned), heard.sets)
         )
-        on = (pitches > 0).to(pitches.dtype)
-        tones = Tones(on, pitches.clamp_min(1.0), torch.zeros_like(pitches))
-        return log_prob.clamp_min(LEAST_LOG_PROB), tones
+        tones = Tones(pitches > 0, pitches, torch.zeros_like(pitches))
+        log_prob, tones = with_octaves(
+            log_prob.clamp_min(LEAST_LOG_PROB),
+            tones,
+            self.settings.structures.octave_nats,
+            LOWEST_WIDTHS * self.frame.ideal_width_bins,
+        )
+        on = tones.on.to(pitches.dtype)
+        return log_prob, Tones(on, tones.f0_bins.clamp_min(1.0), tones.inharmonicity)
 
     def faithful(self) -> Result:
         """Take the instruments' peaks out of the mixture, as in the paper."""
@@ -241,20 +217,17 @@ class _Scene:
         )
         config = self.settings.dictionary
         dictionary = self.learned.dictionary(config.n_harmonics, config.start_floor)
-        return self._result(stems, transcript, torch.from_numpy(dictionary).float())
+        return Result(
+            stems=stems,
+            tracks=pitch_tracks(
+                transcript, frame, self.spectra.samples.shape[-1], self.spectra.gain
+            ),
+            objective=mean_objective(transcript),
+            dictionary=dictionary.astype(np.float32),
+        )
 
     def _played(self, channels: Tensor) -> Iterator[PlayedPitches]:
         """Yield what every instrument plays in complex frames ``[n, c, f]``, a few at a time."""
         for heard in self.detector.hear(channels.mean(1)):
             f0_bins = self.detector.play(heard, self.learned).astype(np.float32)
             yield PlayedPitches(torch.from_numpy(f0_bins))
-
-    def _result(self, stems: Stems, transcript: Transcript, dictionary: Tensor) -> Result:
-        """Return what the separation ends in; the objective is the mean over all frames."""
-        n_samples = self.spectra.samples.shape[-1]
-        return Result(
-            stems=stems,
-            tracks=pitch_tracks(transcript, self.frame, n_samples, self.spectra.gain),
-            objective=float(transcript.objective.to(torch.float64).mean()),
-            dictionary=dictionary.cpu().numpy(),
-        )

@@ -5,8 +5,6 @@ first pass, the best one pitch, the best two, ..., as likely as the criterion sa
 
     ln p = BIC_N - max_N BIC_N.                                                      (Likelihood)
 
-Last, the first set with one tone an octave lower or higher: the surest errors of peaks are octaves.
-
 Axes: ``n`` frames, ``s`` sets of a frame, ``i`` tones of a set.
 """
 
@@ -21,44 +19,20 @@ from musisep_cli.methods.structures.first_pass import PitchSets
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 
-OCTAVES = (0.5, 2.0)
-"""Where a tone may be instead, relative to its pitch."""
 
-
-def n_sets(n_instruments: int) -> int:
-    """Return how many sets a frame has.
-
-    >>> n_sets(2)
-    7
-    """
-    return 1 + n_instruments + len(OCTAVES) * n_instruments
-
-
-def pitch_sets(
-    played: Array, first: PitchSets, *, octave_nats: float, lowest_bins: float
-) -> tuple[Array, Array]:
+def pitch_sets(played: Array, first: PitchSets) -> tuple[Array, Array]:
     """Return the sets of some frames: log-probability ``[n, s]``, pitches or 0 ``[n, s, i]``.
 
     Args:
         played: of the second pass, 0 for rests, ``[n, i]``.
         first: of the first pass.
-        octave_nats: how much less likely a set with a tone moved by an octave is.
-        lowest_bins: no tone is moved below.
     """
     n_frames, n_instruments = played.shape
-    pitches = np.zeros((n_frames, n_sets(n_instruments), n_instruments))
+    pitches = np.zeros((n_frames, 1 + n_instruments, n_instruments))
     log_prob = np.zeros(pitches.shape[:2])
     pitches[:, 0] = played
     sounding = (first.count > 0)[:, None]
     for n_tones in range(1, n_instruments + 1):
         pitches[:, n_tones, :n_tones] = first.f0_bins[:, :n_tones] * sounding
-    log_prob[:, 1 : n_instruments + 1] = first.bic - first.bic.max(1, keepdims=True)  # (Likelihood)
-    place = n_instruments + 1
-    for tone in range(n_instruments):
-        for factor in OCTAVES:
-            pitches[:, place] = played
-            moved = pitches[:, place, tone] * factor
-            pitches[:, place, tone] = np.where(moved > 0, np.maximum(moved, lowest_bins), 0.0)
-            log_prob[:, place] = -octave_nats
-            place += 1
+    log_prob[:, 1:] = first.bic - first.bic.max(1, keepdims=True)  # (Likelihood)
     return log_prob, pitches

@@ -6,7 +6,8 @@ import torch
 
 from musisep_cli.methods.lasso.measures import Measures, Peaked, products
 from musisep_cli.methods.lasso.regularisation import Detected
-from musisep_cli.methods.lasso.sets import LEAST_LOG_PROB, sets_of_tones, subsets, with_octaves
+from musisep_cli.methods.lasso.sets import sets_of_tones, subsets
+from musisep_cli.players.hypotheses import LEAST_LOG_PROB
 from tests.unit.methods.lasso.atoms import frames_of, grid, measures
 
 GRID = grid(0.5)
@@ -72,20 +73,3 @@ def test_silence_is_one_set_without_tones() -> None:
     log_prob, tones = sets_of_tones(silence, GRID, 1, 2)
     assert bool(log_prob.isfinite().all())
     assert not tones.on.any()
-
-
-def test_octaves_come_behind_the_sets_and_cost_their_nats() -> None:
-    log_prob, tones = sets_of_tones(detected(THREE), GRID, 2, 3)
-    wider, moved = with_octaves(log_prob, tones, 10.0, 10.0)
-    assert wider.shape == (1, 7)
-    torch.testing.assert_close(wider[0, 3:], torch.full((4,), -10.0))
-    first, second = tones.f0_bins[0, 0].tolist()
-    expected = [[first / 2, second], [2 * first, second], [first, second / 2], [first, 2 * second]]
-    torch.testing.assert_close(moved.f0_bins[0, 3:], torch.tensor(expected))
-    assert moved.on[0, 3:].all()
-
-
-def test_no_octave_goes_below_the_lowest_pitch() -> None:
-    log_prob, tones = sets_of_tones(detected(THREE), GRID, 2, 1)
-    _, moved = with_octaves(log_prob, tones, 10.0, 40.0)
-    assert float(moved.f0_bins[moved.on].min()) == 40.0
