@@ -24,8 +24,8 @@ from tests.benchmarks import quality
 from tests.benchmarks.quality import DATA, Stems, all_scores, references
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "comparison.md"
-PRESETS = ("standard", "draft", "structures", "lasso", "pursuit")
-"""Presets that finish in minutes on a CPU and take any number of instruments, blind."""
+PRESETS = ("standard", "draft", "structures", "lasso", "pursuit", "pursuit --no-decode")
+"""Presets, with flags, that finish in minutes on a CPU and take any number of instruments, blind."""
 CASES = (
     *quality.CASES,
     "choir-2",
@@ -87,7 +87,7 @@ def compared(case: str, preset: str, duration_s: float | None, commit: str) -> R
     names = json.loads((DATA / case / "meta.json").read_text("utf-8"))["stems"]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "musisep_cli", "separate", str(DATA / case / "mix.flac")]
-        command += ["-n", str(len(reference)), "--preset", preset, "-o", folder]
+        command += ["-n", str(len(reference)), "--preset", *preset.split(), "-o", folder]
         command += ["--duration", str(duration_s)] if duration_s else []
         started = time.monotonic()
         with subprocess.Popen(

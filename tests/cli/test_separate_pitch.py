@@ -51,7 +51,7 @@ def run(folder: Path, *arguments: object, preset: str = "standard", code: int = 
     return result
 
 
-@pytest.mark.parametrize("preset", ["standard", "structures", "lasso"])
+@pytest.mark.parametrize("preset", ["standard", "structures", "lasso", "pursuit"])
 def test_stems_are_those_of_the_parts(tmp_path: Path, preset: str) -> None:
     notes = write_notes(tmp_path / "notes.csv")
     run(tmp_path, "--pitch", notes, preset=preset)

@@ -14,7 +14,7 @@ from musisep_cli.players.given.by_likeness import LikeConfig
 from musisep_cli.run.settings.compose import compose
 from musisep_cli.tones.identity import FORMAT
 
-PRESETS = ("standard", "structures", "lasso")
+PRESETS = ("standard", "structures", "lasso", "pursuit")
 
 
 def settings_of(preset: str, folder: Path, n_parts: int = 6) -> object:
