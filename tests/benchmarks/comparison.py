@@ -25,7 +25,7 @@ from tests.benchmarks.quality import DATA, Stems, all_scores, references
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "comparison.md"
 PRESETS = ("standard", "draft", "structures", "lasso", "pursuit", "pursuit --no-decode")
-"""Presets, with flags, that finish in minutes on a CPU and take any number of instruments, blind."""
+"""Presets, with flags, that finish in minutes on a CPU and take any number of instruments."""
 CASES = (
     *quality.CASES,
     "choir-2",

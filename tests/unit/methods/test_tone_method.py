@@ -126,4 +126,6 @@ def test_a_short_solo_is_warned_of_whatever_else_is(preset: str, tmp_path: Path)
     for n_seeds in (1, 9):
         told = method.warnings(settings, n_seeds)
         assert "holds only 2.0 s of clear single tones of flute" in told[0]
-        assert len(told) == min(n_seeds, 2)
+        # The dictionaries of pursuit depend on the seed: there several are worth their time.
+        is_wasted = n_seeds > 1 and preset != "pursuit"
+        assert len(told) == (2 if is_wasted else 1)
