@@ -49,6 +49,9 @@ class LearningConfig:
     """Frames that are drawn; the authors take 10,000 or 100,000."""
     dictionaries: int = field(default=1, metadata={"least": 1, "most": 1000})
     """Dictionaries that are learned, of which the best is kept by its misfit, blind."""
+    on_the_way: bool = False
+    """Whether the dictionary of a training is the best on its way, by its misfit, instead of the
+    last: near the end an atom that explains much may just have been lost."""
     rate: float = field(default=1e-3, metadata={"most": 1})
     """Step of (P5), as a part of an atom's largest amplitude."""
     atoms_per_instrument: int = field(default=2, metadata={"least": 1, "most": 8})

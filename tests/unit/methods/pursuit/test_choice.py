@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from musisep_cli.methods.pursuit.choice import Choice
 from musisep_cli.methods.pursuit.configs import LearningConfig, PursuitConfig
+from musisep_cli.methods.pursuit.learning import dictionary_of
 from musisep_cli.methods.pursuit.log_axis import N_BINS
 from musisep_cli.methods.pursuit.settings import PursuitSettings
 from musisep_cli.methods.pursuit.tone import log_spectrum
@@ -55,6 +58,25 @@ def test_it_goes_on_from_any_state_to_the_same_bytes() -> None:
         assert resumed.best is not None
         assert whole.best is not None
         np.testing.assert_array_equal(resumed.best, whole.best)
+
+
+def test_on_the_way_the_best_after_any_renewal_is_kept() -> None:
+    training = LearningConfig(iterations=2500, on_the_way=True)
+    settings = replace(SETTINGS, training=training)
+    choice = Choice(frames(), settings, 2, seed=1)
+    on_the_way = {}
+    for n_done, _ in choice.run():
+        if choice.learned is not None:
+            columns = dictionary_of(choice.learned.state, 2)
+            on_the_way[n_done] = misfit(found_tones(frames(), columns, settings.pursuit))
+    last = Choice(frames(), replace(settings, training=LearningConfig(iterations=2500)), 2, seed=1)
+    for _ in last.run():
+        pass
+    assert last.best is not None
+    misfits = [on_the_way[n] for n in (1000, 1500, 2000)]
+    misfits.append(misfit(found_tones(frames(), last.best, settings.pursuit)))
+    assert choice.least == min(misfits)
+    assert on_the_way.keys() == {500, 1000, 1500, 2000}
 
 
 def test_the_misfit_is_the_mean_over_the_frames_that_sound() -> None:
