@@ -36,8 +36,8 @@ def test_an_interrupted_run_goes_on_to_the_same_files(
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    run(whole, write_duet(whole / "mix.wav"), settings=settings)
-    path = write_duet(parts / "mix.wav")
+    run(whole, write_duet(whole / "mix.wav", s=2.4), settings=settings)
+    path = write_duet(parts / "mix.wav", s=2.4)
     for at in (2, 3):  # while listening, and while the stems are made
         strike(at)
         result = run(parts, path, "--resume", settings=settings, code=130)
