@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import soundfile
 import typer
 
-from musisep_cli.sound.audio_file import read
+from musisep_cli.evaluation.metrics import array_blocks, best_assignment, bss_eval_v2
 from tests.benchmarks import quality
-from tests.benchmarks.quality import DATA, Stems, all_scores, references
+from tests.benchmarks.quality import DATA, Stems, references
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "comparison.md"
 PRESETS = ("standard", "draft", "structures", "lasso", "pursuit", "pursuit --no-decode")
@@ -43,15 +44,18 @@ CASES = (
 
 @dataclass(frozen=True)
 class Row:
-    """How one preset did on one recording; scores in dB, in the order of the references."""
+    """How one preset did on one recording; scores in dB, in the order of the references.
+
+    Of an instrument whose stem is silent there are none.
+    """
 
     case: str
     preset: str
     duration_s: float
     instruments: tuple[str, ...]
-    sdr_db: tuple[float, ...]
-    sir_db: tuple[float, ...]
-    sar_db: tuple[float, ...]
+    sdr_db: tuple[float | None, ...]
+    sir_db: tuple[float | None, ...]
+    sar_db: tuple[float | None, ...]
     wall_s: float
     cpu_s: float
     memory_gb: float
@@ -101,8 +105,14 @@ def compared(case: str, preset: str, duration_s: float | None, commit: str) -> R
         if process.returncode != 0:
             raise SystemExit(f"{' '.join(command)} failed:\n{said}")
         stems = _stems(Path(folder), len(reference))
+    pairs = bss_eval_v2(array_blocks(reference=reference, estimate=stems))
+    best = dict(best_assignment(pairs))
     sdr_db, sir_db, sar_db = (
-        tuple(round(value, 2) for value in values) for values in all_scores(reference, stems)
+        tuple(
+            round(float(values[i, best[i]]), 2) if i in best else None
+            for i in range(len(reference))
+        )
+        for values in (pairs.sdr_db, pairs.sir_db, pairs.sar_db)
     )
     return Row(
         case=case,
@@ -124,7 +134,7 @@ def _stems(folder: Path, n_stems: int) -> Stems:
     manifest = next(folder.rglob("manifest.json"))
     paths = sorted(manifest.parent.glob("instrument-*.wav"))
     assert len(paths) == n_stems
-    return np.stack([read(path).samples[:, 0] for path in paths]).astype(np.float64)
+    return np.stack([soundfile.read(path)[0] for path in paths])
 
 
 def _commit() -> str:
@@ -135,11 +145,19 @@ def _commit() -> str:
 
 def scores(row: Row) -> str:
     """Means of a row."""
-    means = [float(np.mean(values)) for values in (row.sdr_db, row.sir_db, row.sar_db)]
+    means = [_mean(values) for values in (row.sdr_db, row.sir_db, row.sar_db)]
     return (
-        f"{' / '.join(f'{value:.1f}' for value in means)} dB, "
+        f"{' / '.join(means)} dB, "
         f"{row.wall_s / row.duration_s:.1f} x length, {row.memory_gb:.1f} GB"
     )
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    """The mean, marked where an instrument has no stem and is left out."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "silent"
+    return f"{np.mean(known):.1f}{'*' if len(known) < len(values) else ''}"
 
 
 def page(rows: Sequence[Row], text: str) -> str:
@@ -172,7 +190,7 @@ def _means(by_case: dict[str, dict[str, Row]], presets: Sequence[str]) -> Iterab
     yield "| --- |" + " --- |" * len(presets)
     for case, of_preset in by_case.items():
         cells = [
-            f"{np.mean(of_preset[p].sdr_db):.1f} / {np.mean(of_preset[p].sir_db):.1f}"
+            f"{_mean(of_preset[p].sdr_db)} / {_mean(of_preset[p].sir_db)}"
             if p in of_preset
             else "-"
             for p in presets
@@ -193,6 +211,8 @@ def _instruments(by_case: dict[str, dict[str, Row]], presets: Sequence[str]) -> 
 
 def _cell(row: Row, number: int) -> str:
     """SDR / SIR / SAR of one instrument."""
+    if row.sdr_db[number] is None:
+        return "silent"
     return " / ".join(f"{each[number]:.1f}" for each in (row.sdr_db, row.sir_db, row.sar_db))
 
 
