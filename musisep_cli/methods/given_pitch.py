@@ -20,16 +20,11 @@ from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.machine.threads import Threads, threads_of_operations
 from musisep_cli.methods.method import Result, Trial, Work
-from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.methods.played_notes import StemSections, stems_of_notes
 from musisep_cli.players.given.by_score import PitchConfig, known_tones, score_of
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
-from musisep_cli.stems.of_tones import of_tones
-from musisep_cli.stems.one_window import ResynthesisConfig
-from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.notes import NotesAround
-from musisep_cli.tones.objective import ObjectiveConfig
-from musisep_cli.tones.tracks import pitch_tracks
 
 MAX_PARTS = 16
 """Largest number of parts: of that many a tone each is fitted to a frame."""
@@ -48,28 +43,12 @@ class PitchSettings(Protocol):
         """What is known beforehand."""
 
 
-class ToneSettings(PitchSettings, Protocol):
+class ToneSettings(PitchSettings, StemSections, Protocol):
     """The sections that every method has that ends in tones."""
 
     @property
     def frame(self) -> FrameConfig:
         """The representation."""
-
-    @property
-    def dictionary(self) -> DictionaryConfig:
-        """How the dictionary starts."""
-
-    @property
-    def objective(self) -> ObjectiveConfig:
-        """How well the recording is explained."""
-
-    @property
-    def decoding(self) -> DecodingConfig:
-        """How far notes reach into the frames around."""
-
-    @property
-    def resynthesis(self) -> ResynthesisConfig:
-        """How tones become stems."""
 
 
 def is_given(settings: PitchSettings) -> bool:
@@ -159,20 +138,13 @@ def separate_given(recording: Recording, settings: ToneSettings, work: Work, sta
         for note in known.notes:
             work.tell(stage, n_frames, n_frames, note=note)
         work.pause(stage, n_frames, n_frames)
-        stems, transcript = of_tones(
+        return stems_of_notes(
             NotesAround(known.tones, reach, players),
             spectra,
             known.dictionary,
-            settings.resynthesis,
-            objective=settings.objective,
-            threads=threads,
-            shelve=work.shelve,
-            offer=work.hold(stage, n_frames, n_frames),
-            reached=lambda n_done: work.tell("resynthesis", n_done, n_frames),
+            settings,
+            work,
+            threads,
+            stage,
+            players,
         )
-    return Result(
-        stems=stems,
-        tracks=pitch_tracks(transcript, frame, recording.n_samples, spectra.gain, players),
-        objective=float(transcript.objective.to(torch.float64).mean()),
-        dictionary=known.dictionary.cpu().numpy(),
-    )

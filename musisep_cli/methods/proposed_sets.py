@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from musisep_cli.frames.framewise import Framewise
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.machine.threads import Threads
 from musisep_cli.methods.method import Result, Work
-from musisep_cli.players.costs import DecodingConfig
+from musisep_cli.methods.played_notes import StemSections, stems_of_notes
 from musisep_cli.players.decided import decided
 from musisep_cli.players.decoded import Decoded, dictionary_of_timbres, notes_of
 from musisep_cli.players.given.by_likeness import Known
@@ -28,35 +27,6 @@ from musisep_cli.players.hypotheses import Hypotheses, SetFit
 from musisep_cli.players.path import order_like
 from musisep_cli.players.rounds import N_ROUNDS
 from musisep_cli.players.voices import Voices
-from musisep_cli.stems.of_tones import of_tones
-from musisep_cli.stems.one_window import ResynthesisConfig
-from musisep_cli.tones.dictionary import DictionaryConfig
-from musisep_cli.tones.objective import ObjectiveConfig
-from musisep_cli.tones.tracks import Transcript, pitch_tracks
-
-
-class Sections(Protocol):
-    """The sections of settings by which proposed sets become stems."""
-
-    @property
-    def dictionary(self) -> DictionaryConfig:
-        """Return what the timbres start from."""
-        ...
-
-    @property
-    def objective(self) -> ObjectiveConfig:
-        """Return the weights by which a transcript tells how well it explains."""
-        ...
-
-    @property
-    def decoding(self) -> DecodingConfig:
-        """Return the weights of what speaks for a tone."""
-        ...
-
-    @property
-    def resynthesis(self) -> ResynthesisConfig:
-        """Return how tones become stems."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +54,7 @@ class ProposedSets:
     order: Tensor | None = None
 
     def separated(
-        self, settings: Sections, work: Work, threads: Threads, known: Known = ()
+        self, settings: StemSections, work: Work, threads: Threads, known: Known = ()
     ) -> Result:
         """Decide who plays what, and return the stems.
 
@@ -120,29 +90,15 @@ class ProposedSets:
         if self.order is not None:
             order = order_like(reference=_lifted(self.order), estimate=_lifted(dictionary))
             decoding, dictionary = decoding.ordered(order), dictionary[:, order]
-        dictionary = dictionary.to(spectra.mean)
-        stems, transcript = of_tones(
+        return stems_of_notes(
             notes_of(Decoded(found, decoding), settings.decoding.note_reach),
             spectra,
-            dictionary,
-            settings.resynthesis,
-            objective=settings.objective,
-            threads=threads,
-            shelve=work.shelve,
-            offer=work.hold(self.stage, n_frames, n_frames),
-            reached=lambda n_done: work.tell("resynthesis", n_done, n_frames),
+            dictionary.to(spectra.mean),
+            settings,
+            work,
+            threads,
+            self.stage,
         )
-        return Result(
-            stems=stems,
-            tracks=pitch_tracks(transcript, spectra.frame, spectra.samples.shape[-1], spectra.gain),
-            objective=mean_objective(transcript),
-            dictionary=dictionary.cpu().numpy(),
-        )
-
-
-def mean_objective(transcript: Transcript) -> float:
-    """Return how well a transcript explains the recording, the mean over all frames."""
-    return float(transcript.objective.to(torch.float64).mean())
 
 
 def _lifted(dictionary: Tensor) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "cli/separate/units.py": "unit/cli/separate/test_on_cluster.py",
     # Whole separations of seconds of sound, which take longer than a unit's test may.
     "methods/lasso/separate.py": "cli/test_lasso.py",
+    "methods/played_notes.py": "cli/test_separate_pitch.py",
     "methods/proposed_sets.py": "cli/test_structures.py",
     "methods/pursuit/decoded.py": "cli/test_separate_pursuit.py",
     "methods/pursuit/separate.py": "cli/test_separate_pursuit.py",

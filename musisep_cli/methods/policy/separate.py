@@ -19,6 +19,7 @@ from musisep_cli.frames.spectra import Spectra
 from musisep_cli.machine.portions import Portions
 from musisep_cli.machine.threads import threads_of_operations
 from musisep_cli.methods.method import Result, Work
+from musisep_cli.methods.played_notes import mean_objective
 from musisep_cli.methods.policy import warmstart
 from musisep_cli.methods.policy.listening import Listener
 from musisep_cli.methods.policy.rollout import Policy
@@ -119,7 +120,7 @@ def result_of(
         tracks=pitch_tracks(
             transcript, spectra.frame, n_samples, spectra.gain, players, dictionary.shape[1]
         ),
-        objective=float(transcript.objective.to(torch.float64).mean()),
+        objective=mean_objective(transcript),
         dictionary=dictionary.cpu().numpy(),
         files={"checkpoint.pt": buffer.getvalue()},
     )

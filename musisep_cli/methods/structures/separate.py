@@ -24,7 +24,8 @@ from musisep_cli.frames.spectra import Spectra, audible
 from musisep_cli.frames.spool import SpooledFrames
 from musisep_cli.machine.threads import Threads, threads_of_operations
 from musisep_cli.methods.method import Result, State, Work
-from musisep_cli.methods.proposed_sets import ProposedSets, mean_objective
+from musisep_cli.methods.played_notes import mean_objective
+from musisep_cli.methods.proposed_sets import ProposedSets
 from musisep_cli.methods.structures.average_structure import Instruments
 from musisep_cli.methods.structures.detector import Detector, Heard
 from musisep_cli.methods.structures.faithful import PlayedPitches, faithful_stems
