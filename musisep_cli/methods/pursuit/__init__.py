@@ -18,6 +18,8 @@ abstracts of the paper could be read: the equations (P1)-(P7) and (L1), (F1) are
 | `choice` | several dictionaries, the best kept without knowing the truth |
 | `transcription` | the tones of all frames, the blind criterion |
 | `mask` | tones on the linear axis, the division of the mixture (P7) |
+| `sets` | sets of pursued tones, as likely as their heights (S1) |
+| `decoded` | instead of the mask: the sets, chosen over time, and the stems of it |
 | `separate` | all of it in a row, resumable |
 | `overview` | a small picture of the log-frequency spectrogram |
 | `configs`, `settings`, `method`, `compiled` | constants, sections, the house's interface, numba |
