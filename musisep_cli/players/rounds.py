@@ -54,6 +54,7 @@ from musisep_cli.players.scene import FRAMES_AT_ONCE, Decoding
 from musisep_cli.players.voices import Voices
 from musisep_cli.tones.dictionary import DictionaryConfig
 from musisep_cli.tones.identity import Identity
+from musisep_cli.tones.ringing import with_ringing
 from musisep_cli.tones.timbre import Timbres, comb_of, learn_timbres
 
 N_ROUNDS = 3
@@ -189,7 +190,9 @@ class Rounds:
         self, found: Framewise[Hypotheses], spectra: Framewise[Tensor], first: Decoding
     ) -> Timbres:
         """Return the timbres at all pitches that follow from a decoding."""
-        notes = notes_of(Decoded(found, first), self.config.note_reach)
+        notes = with_ringing(
+            notes_of(Decoded(found, first), self.config.note_reach), spectra, self.frame
+        )
         dictionary = dictionary_of_timbres(
             torch.from_numpy(first.instruments.timbres), self.dictionary
         )

@@ -18,6 +18,7 @@ from musisep_cli.stems.waveforms import shelved
 from musisep_cli.stems.wiener import WienerFilter
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.objective import ObjectiveConfig
+from musisep_cli.tones.ringing import with_ringing
 from musisep_cli.tones.tracks import Transcript
 
 
@@ -36,6 +37,8 @@ def of_tones(
 ) -> tuple[Stems, Transcript]:
     """Fit the tones of all frames to the recording and share out what they leave over.
 
+    Notes that ring on in this recording are fitted as long as they do.
+
     Args:
         tones: what the instruments play in every frame, and the notes around.
         spectra: of the recording.
@@ -52,7 +55,7 @@ def of_tones(
         The stems as ``shelve`` gives them, and what all voices played.
     """
     fitter = Fitter(
-        tones,
+        with_ringing(tones, spectra.of_mean, spectra.frame),
         spectra.of_channels,
         spectra.in_windows,
         dictionary,
