@@ -80,7 +80,7 @@ class SetsConfig:
     """Tones of a frame, the tallest, of which sets are made."""
     sets: int = field(default=12, metadata={"least": 1, "most": 1000})
     """Sets of a frame that are kept, those of the tallest tones."""
-    nats: float = 3.0
+    nats: float = 6.0
     """How much less probable than the tallest set the one without any tone is."""
     octave_nats: float = 10.0
     """How much less probable than the tallest set it is with one tone an octave off."""

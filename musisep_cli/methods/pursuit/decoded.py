@@ -1,7 +1,9 @@
 """Decoded: the tones that are pursued in every frame, chosen over time and made into stems.
 
 Departs from the paper, where every frame stands by itself, an instrument whose tone lambda leaves
-out is silent, and a mask divides the mixture. It gains 2 to 14 dB (docs/comparison.md).
+out is silent, and a mask divides the mixture. It gains 6 dB and more (docs/comparison.md). Besides
+the learned atoms there is one of nobody, D[h] = 1 / h, for tones that no learned one is like: with
+it the choice between two dictionaries matters by 0.1 dB, without it by 2 dB.
 
 Axes: ``n`` frames, ``c`` channels, ``i`` instruments, ``h`` harmonics, ``f`` bins.
 """
@@ -69,10 +71,13 @@ def decoded(
         acceptance=settings.sets.acceptance,
     )
 
+    anybody = 1 / np.arange(1.0, columns.shape[1] + 1)
+    atoms = np.vstack([columns, anybody])
+
     def proposed(part: slice) -> Hypotheses:
-        pursued = found_tones(frames[part], columns, config).tones
+        pursued = found_tones(frames[part], atoms, config).tones
         channels = spectra.of_channels[part]
-        log_prob, tones = sets_of(pursued, spectra.frame, settings.sets)
+        log_prob, tones = sets_of(pursued, len(columns), spectra.frame, settings.sets)
         return fit(log_prob, tones, channels).heard(audible(channels.mean(1)))
 
     spool = work.files.enter_context(closing(work.frames("listening")))

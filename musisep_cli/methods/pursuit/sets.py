@@ -32,15 +32,17 @@ UNISON_BINS = 2.5
 it is left to the decoding."""
 
 
-def sets_of(pursued: Tensor, frame: GaborFrame, config: SetsConfig) -> tuple[Tensor, Tones]:
+def sets_of(
+    pursued: Tensor, n_instruments: int, frame: GaborFrame, config: SetsConfig
+) -> tuple[Tensor, Tones]:
     """Return the log-probability ``[n, s]`` and the tones ``[n, s, i]`` of the sets of frames.
 
     Args:
-        pursued: (a, mu, sigma, b) of the tones, T of every atom, ``[n, i, T, 4]``.
+        pursued: (a, mu, sigma, b) of the tones, T of every atom, ``[n, atoms, T, 4]``.
+        n_instruments: most tones of a set.
         frame: window, hop and bins of the frames.
         config: how many sets are kept.
     """
-    n_instruments = pursued.shape[1]
     tallest = _apart(pursued.flatten(1, 2))
     order = tallest[..., HEIGHT].argsort(dim=1, descending=True, stable=True)
     n_tones = min(tallest.shape[1], config.most_tones)
