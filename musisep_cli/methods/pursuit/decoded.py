@@ -1,9 +1,9 @@
 """Decoded: the tones that are pursued in every frame, chosen over time and made into stems.
 
 Departs from the paper, where every frame stands by itself, an instrument whose tone lambda leaves
-out is silent, and a mask divides the mixture. It gains 6 dB and more (docs/comparison.md). Besides
-the learned atoms there is one of nobody, D[h] = 1 / h, for tones that no learned one is like: with
-it the choice between two dictionaries matters by 0.1 dB, without it by 2 dB.
+out is silent, and a mask divides the mixture. It gains 7 dB and more (docs/comparison.md). Besides
+the learned atoms there is one of nobody, D[h] = 1 / h, for tones that no learned one is like:
+without it two dictionaries of one recording led to 10.3 and 12.8 dB, with it to 12.7.
 
 Axes: ``n`` frames, ``c`` channels, ``i`` instruments, ``h`` harmonics, ``f`` bins.
 """
