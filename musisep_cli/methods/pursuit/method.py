@@ -17,12 +17,13 @@ from musisep_cli.methods.registry import presets_of
 from musisep_cli.methods.tone_method import GIVEN_FLAGS, ToneMethod
 from musisep_cli.players.given.by_likeness import Known
 from musisep_cli.sound.recording import Recording
+from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 from musisep_cli.stems.one_window import check_window
 
 TRIAL_STEPS = 500
 """Number of training steps of a trial: as many as are reported at once."""
 TRIAL_FRAMES = 256
-"""Number of frames of a trial."""
+"""Number of frames of a trial in which every frame stands by itself."""
 
 
 class PursuitMethod(ToneMethod):
@@ -132,15 +133,19 @@ class PursuitMethod(ToneMethod):
             yield "--iterations", "keeps the given dictionary (--freeze-dictionary)"
 
     def trial_found(self, settings: PursuitSettings, sample_rate_hz: int, n_threads: int) -> Trial:
-        """Return a few training steps and some blocks of frames."""
+        """Return a few training steps and some blocks of frames, or all that are followed at once.
+
+        Masks are made frame by frame; where tones are decoded their harmonics are followed.
+        """
         training = settings.training
         n_steps = min(TRIAL_STEPS, training.iterations)
+        followed = min(n_threads, 2) * FOLLOWED_FRAMES
         return Trial(
             settings=replace(
                 settings, training=replace(training, iterations=n_steps, dictionaries=1)
             ),
             hop_s=settings.frame.hop_zetas * settings.frame.zeta_s,
-            n_frames=TRIAL_FRAMES,
+            n_frames=TRIAL_FRAMES if settings.pursuit.sound == "masked" else followed,
             n_steps=self.n_steps(settings),
             may_stop=False,
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from musisep_cli.errors import ConfigError
-from musisep_cli.methods.pursuit.method import METHOD, TRIAL_STEPS
+from musisep_cli.methods.pursuit.method import METHOD, TRIAL_FRAMES, TRIAL_STEPS
 from musisep_cli.methods.pursuit.settings import PursuitSettings
 from musisep_cli.run.settings.compose import compose
 
@@ -38,6 +38,12 @@ def test_the_trial_learns_one_dictionary_a_little() -> None:
     trial = METHOD.trial(settings(iterations=10_000, dictionaries=3), 16_000, 1)
     assert trial.n_steps == 30_000
     assert METHOD.n_steps(trial.settings) == TRIAL_STEPS
+
+
+def test_the_trial_follows_harmonics_where_tones_are_decoded() -> None:
+    decoded = METHOD.trial(settings(), 16_000, 2)
+    masked = METHOD.trial(compose("pursuit", {"pursuit": {"sound": "masked"}}).settings, 16_000, 2)
+    assert decoded.n_frames > masked.n_frames == TRIAL_FRAMES
 
 
 def test_seven_instruments_are_too_many() -> None:
