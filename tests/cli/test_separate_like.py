@@ -126,7 +126,7 @@ def test_stems_can_be_named_later_and_unnamed_again(mix: Path) -> None:
         (("--instrument", "violin", "-n", 1, "--instrument", "oboe"), 2, "said to have 1"),
         (("--like", "rest=@0-1"), 2, "another file"),
         (("--like", "clarinet=@3-9"), 1, "mix.wav"),
-        (("--instrument", "violin", "--preset", "pursuit"), 2, "--preset standard"),
+        (("--instrument", "violin", "--preset", "quick"), 2, "--preset standard"),
         (("--instrument", "violin", "--pitch", "notes.csv"), 2, "exclude each other"),
     ],
 )

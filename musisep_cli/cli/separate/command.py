@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,15 @@ def separate(
     seeds: options.Seeds = None,
     start: options.Start = None,
     duration: options.Duration = None,
-    preset: options.Preset = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=options.presets_in_words(),  # when it is shown: methods may have been added
+            show_default="by the number of instruments",
+            rich_help_panel=options.METHOD,
+        ),
+    ] = None,
     config: options.Config = None,
     pitch: options.Pitch = None,
     voices: options.Voices = None,

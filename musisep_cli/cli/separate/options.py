@@ -1,6 +1,7 @@
 """The options of `musisep separate`: their names, their help, and how their words are read.
 
-One alias for each, in the order of the help and named as the command's argument.
+One alias for each, in the order of the help and named as the command's argument. The presets alone
+are asked for when the help is shown.
 """
 
 from pathlib import Path
@@ -13,14 +14,14 @@ from musisep_cli.cli.separate.values import Numbers, numbers_of
 from musisep_cli.methods.registry import presets
 
 # Headings of groups of options in the help.
-_METHOD = "Method"
+METHOD = "Method"
 _RUN = "Where it runs"
 _OUTPUT = "Output"
 _MESSAGES = "Messages"
 
 
-def _presets() -> str:
-    """Return the presets in words, for the help."""
+def presets_in_words() -> str:
+    """Return the presets in words, for the help; the command asks when the help is shown."""
     described = [f"{name} ({preset.summary})" for name, preset in presets().items()]
     return f"{', '.join(described[:-1])} or {described[-1]}."
 
@@ -84,22 +85,13 @@ Duration: TypeAlias = Annotated[
     float | None,
     typer.Option(metavar="TIME", parser=seconds, help="How much of it to separate."),
 ]
-Preset: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help=_presets(),
-        show_default="by the number of instruments",
-        rich_help_panel=_METHOD,
-    ),
-]
 Config: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
         help="Settings on top of the preset: a TOML file, or the manifest.json of a run, to"
         " make it again. Flags win over it.",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 Pitch: TypeAlias = Annotated[
@@ -108,7 +100,7 @@ Pitch: TypeAlias = Annotated[
         metavar="FILE",
         help="The notes, where they are known: MIDI, a notes.csv, the pitch.csv of a run, or"
         " CSV files of pitch tracks (then once for each). Stems take the parts' names.",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 Voices: TypeAlias = Annotated[
@@ -117,7 +109,7 @@ Voices: TypeAlias = Annotated[
         metavar="1,4",
         help="How many tones each instrument plays at once, where one plays chords; -n may be"
         " left out. Which one it is, is found out.",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 Melody: TypeAlias = Annotated[
@@ -126,7 +118,7 @@ Melody: TypeAlias = Annotated[
         "--melody",
         help="Only the leading line as a stem, over chords or drums, and all else in the"
         " residual; instead of -n.",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 Iterations: TypeAlias = Annotated[
@@ -136,7 +128,7 @@ Iterations: TypeAlias = Annotated[
         help="Steps of training on the recording, for presets that train; standard trains if"
         " they are asked for, or on a GPU, and stops when more would not help.",
         show_default="by preset",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 BatchSize: TypeAlias = Annotated[
@@ -145,7 +137,7 @@ BatchSize: TypeAlias = Annotated[
         metavar="N",
         help="Frames per training step.",
         show_default="by preset",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 Sampling: TypeAlias = Annotated[
@@ -156,7 +148,7 @@ Sampling: TypeAlias = Annotated[
         " or tree (those with the same first tone share its network pass, less than half the"
         " work).",
         show_default="by preset",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 Harmonics: TypeAlias = Annotated[
@@ -165,7 +157,7 @@ Harmonics: TypeAlias = Annotated[
         metavar="N",
         help="Harmonics of a tone.",
         show_default="by preset",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 InitDictionary: TypeAlias = Annotated[
@@ -173,7 +165,7 @@ InitDictionary: TypeAlias = Annotated[
     typer.Option(
         metavar="FILE",
         help="Start from this dictionary.json, for example one of isolated tracks.",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 FreezeDictionary: TypeAlias = Annotated[
@@ -182,7 +174,7 @@ FreezeDictionary: TypeAlias = Annotated[
         "--freeze-dictionary",
         metavar="",
         help="Keep the dictionary as it is, do not learn it.",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 NoDecode: TypeAlias = Annotated[
@@ -192,7 +184,7 @@ NoDecode: TypeAlias = Annotated[
         metavar="",
         help="Take the most probable tones of every frame by itself, with no regard to the"
         " frames before and after.",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 FirstSeed: TypeAlias = Annotated[
@@ -202,7 +194,7 @@ FirstSeed: TypeAlias = Annotated[
         metavar="FIRST",
         help="The first seed; the others follow it.",
         show_default="0",
-        rich_help_panel=_METHOD,
+        rich_help_panel=METHOD,
     ),
 ]
 Device: TypeAlias = Annotated[
