@@ -19,7 +19,6 @@ Axes: ``n`` frames, ``v`` voices, ``f`` bins, ``h`` harmonics, ``d`` frames afte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,7 +36,8 @@ vibrato of what is played lie between its harmonics, which do not fall."""
 MOST_RISE_DB = 4.0
 """Most that the level may rise above the least before, by chance."""
 LONGEST_S = 0.45
-"""Seconds after which no note is followed: by then others have ended, and only the last counts."""
+"""Seconds after which no note is followed: by then others have ended, and of each voice only the
+last note that has ended is fitted."""
 LEAST_NOTE_S = 0.12
 """Least length of a note in seconds, for its level before the end to be its own."""
 MOST_ENDS, FEWEST_ENDS = 300, 8
@@ -134,21 +134,13 @@ def _ends(tones: Tones, shortest: int) -> list[list[_End]]:
     return found
 
 
-def _notes(on: NDArray[np.bool_], f0_bins: NDArray[np.floating]) -> Iterator[slice]:
-    """Yield the frames of each note of one voice."""
-    start = None
-    for n in range(len(on) + 1):
-        goes_on = n < len(on) and bool(on[n])
-        if start is not None and goes_on:
-            leap = 12 * abs(np.log2(f0_bins[n] / f0_bins[n - 1]))
-            goes_on_alike = leap <= NOTE_SEMITONES
-        else:
-            goes_on_alike = False
-        if start is not None and not goes_on_alike:
-            yield slice(start, n)
-            start = None
-        if start is None and goes_on:
-            start = n
+def _notes(on: NDArray[np.bool_], f0_bins: NDArray[np.floating]) -> list[slice]:
+    """Return the frames of each note of one voice: it goes on while its pitch does not leap."""
+    semitones = 12 * np.log2(np.where(on, f0_bins, 1.0))
+    goes_on = on[1:] & on[:-1] & (np.abs(np.diff(semitones)) <= NOTE_SEMITONES)
+    starts = np.flatnonzero(on & ~np.concatenate([[False], goes_on]))
+    stops = np.flatnonzero(on & ~np.concatenate([goes_on, [False]])) + 1
+    return [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
 
 
 def _levels_db(

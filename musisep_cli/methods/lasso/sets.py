@@ -16,8 +16,6 @@ Axes: as in the package; ``z`` all sets of few enough atoms, ``s`` those that ar
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import torch
 from torch import Tensor
 
@@ -26,6 +24,7 @@ from musisep_cli.methods.lasso.non_negative import non_negative_lasso
 from musisep_cli.methods.lasso.regularisation import Detected
 from musisep_cli.methods.lasso.sliding_frank_wolfe import in_order, merged
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB
+from musisep_cli.players.subsets import subsets
 from musisep_cli.tones.certificate import PitchGrid
 from musisep_cli.tones.tones import Tones
 
@@ -53,16 +52,6 @@ def sets_of_tones(
     log_prob = -(best.values - best.values[:, :1]) / (2 * detected.alpha[:, None].square())
     log_prob = log_prob.nan_to_num(LEAST_LOG_PROB).clamp(LEAST_LOG_PROB, 0.0)  # Eq. (6)
     return log_prob, _tones(found, chosen[best.indices], n_tones)
-
-
-def subsets(n_atoms: int, n_tones: int) -> Tensor:
-    """Return all sets of at most so many atoms, bool ``[z, j]``, the empty one first.
-
-    >>> subsets(3, 1).int().tolist()
-    [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    """
-    chosen = [set_ for size in range(n_tones + 1) for set_ in combinations(range(n_atoms), size)]
-    return torch.tensor([[j in set_ for j in range(n_atoms)] for set_ in chosen])
 
 
 def set_objectives(inner: Products, heights: Tensor, alpha: Tensor, chosen: Tensor) -> Tensor:

@@ -31,7 +31,8 @@ from musisep_cli.methods.pursuit.transcription import LogFrames, found_tones, mi
 RATED_FRAMES = 250
 """Frames, spread over the recording, by which dictionaries are compared; 0.1 s of work."""
 FIRST_RATED = 1000
-"""Iterations before which no dictionary on the way is compared: one is drawn from noise."""
+"""Iterations before which no dictionary on the way is compared: its atoms are nearly as they were
+drawn."""
 
 
 class Choice:

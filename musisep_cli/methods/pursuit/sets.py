@@ -14,8 +14,6 @@ of a frame, ``z`` all sets of few enough tones.
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import torch
 from torch import Tensor
 
@@ -24,6 +22,7 @@ from musisep_cli.methods.pursuit.configs import SetsConfig
 from musisep_cli.methods.pursuit.log_axis import to_hz
 from musisep_cli.methods.pursuit.tone import BEND, HEIGHT, PLACE
 from musisep_cli.players.octaves import with_octaves
+from musisep_cli.players.subsets import subsets
 from musisep_cli.tones.joint_fit import LOWEST_WIDTHS
 from musisep_cli.tones.tones import Tones
 
@@ -59,16 +58,6 @@ def sets_of(
     tones = _tones(kept, chosen[best.indices] & (best.values >= 0)[..., None], n_instruments, frame)
     lowest = LOWEST_WIDTHS * frame.ideal_width_bins
     return with_octaves(log_prob.float(), tones, config.octave_nats, lowest)
-
-
-def subsets(n_tones: int, most: int) -> Tensor:
-    """Return all sets of at most so many of the tones, bool ``[z, k]``.
-
-    >>> subsets(2, 1).int().tolist()
-    [[0, 0], [1, 0], [0, 1]]
-    """
-    chosen = [each for size in range(most + 1) for each in combinations(range(n_tones), size)]
-    return torch.tensor([[k in each for k in range(n_tones)] for each in chosen])
 
 
 def _apart(tones: Tensor) -> Tensor:

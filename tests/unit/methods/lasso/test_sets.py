@@ -6,8 +6,9 @@ import torch
 
 from musisep_cli.methods.lasso.measures import Measures, Peaked, products
 from musisep_cli.methods.lasso.regularisation import Detected
-from musisep_cli.methods.lasso.sets import sets_of_tones, subsets
+from musisep_cli.methods.lasso.sets import sets_of_tones
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB
+from musisep_cli.players.subsets import subsets
 from tests.unit.methods.lasso.atoms import frames_of, grid, measures
 
 GRID = grid(0.5)

@@ -8,7 +8,7 @@ from torch import Tensor
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.methods.pursuit.configs import SetsConfig
 from musisep_cli.methods.pursuit.log_axis import BINS_PER_NAT, LOWEST_HZ
-from musisep_cli.methods.pursuit.sets import sets_of, subsets
+from musisep_cli.methods.pursuit.sets import sets_of
 
 FRAME = GaborFrame(FrameConfig(), 16_000)
 CONFIG = SetsConfig(sets=5, nats=3.0, octave_nats=10.0)
@@ -54,8 +54,3 @@ def test_a_silent_frame_has_no_tones() -> None:
     log_prob, tones = sets_of(torch.zeros(1, 2, 2, 4, dtype=torch.float64), 2, FRAME, CONFIG)
     assert not tones.on.any()
     assert torch.isfinite(log_prob).all()
-
-
-def test_no_set_has_more_tones_than_there_are_instruments() -> None:
-    assert subsets(4, 2).sum(1).max() == 2
-    assert len(subsets(4, 2)) == 1 + 4 + 6
