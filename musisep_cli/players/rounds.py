@@ -134,11 +134,24 @@ class Rounds:
         self.reached(1)
         wider = self.widen(found, first) if self.widen else found
         self.reached(2)
-        decoding = self._again(wider, spectra, first)
+        rounds = self._following_rings(found, spectra, first)
+        decoding = rounds._again(wider, spectra, first)
         if self.known:
-            decoding = self._steered(wider, spectra, decoding)
+            decoding = rounds._steered(wider, spectra, decoding)
         self.reached(N_ROUNDS)
         return wider, decoding
+
+    def _following_rings(
+        self, found: Framewise[Hypotheses], spectra: Framewise[Tensor], first: Decoding
+    ) -> Rounds:
+        """Return rounds in which notes reach as far as they ring on in this recording.
+
+        How far is measured once: it belongs to the room. In the excerpts that are judged before,
+        pieces of the recording are joined, and a note seems to end at a seam.
+        """
+        notes = notes_of(Decoded(found, first), self.config.note_reach)
+        reach = with_ringing(notes, spectra, self.frame).reach
+        return replace(self, config=replace(self.config, note_reach=reach))
 
     def _first(self, found: Framewise[Hypotheses], judge: Judge) -> Decoding:
         """Return the decoding by one timbre of every instrument, whatever its pitch."""
@@ -190,9 +203,7 @@ class Rounds:
         self, found: Framewise[Hypotheses], spectra: Framewise[Tensor], first: Decoding
     ) -> Timbres:
         """Return the timbres at all pitches that follow from a decoding."""
-        notes = with_ringing(
-            notes_of(Decoded(found, first), self.config.note_reach), spectra, self.frame
-        )
+        notes = notes_of(Decoded(found, first), self.config.note_reach)
         dictionary = dictionary_of_timbres(
             torch.from_numpy(first.instruments.timbres), self.dictionary
         )

@@ -52,6 +52,9 @@ class ResynthesisConfig:
     """With wiener: width of the peaks by which the rest is shared out, in ideal widths."""
     mask_floor: float = 1e-4
     """With wiener: share of the frame's highest peak below which the rest goes to the residual."""
+    breath: float = 0.1
+    """With wiener: power of what an instrument sounds besides its tones, relative to the power of
+    these around, up to which the residual's part of the rest is shared out too. 0: none of it."""
     timbre_noise: float = 0.2
     """Where tones are decoded: noise of the first fit, relative to a frame's strongest harmonic:
     what the tone model may miss. The more, the more an instrument's timbre is believed against the

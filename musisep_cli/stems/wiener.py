@@ -14,9 +14,12 @@ The expectation of a stem, given Y, is that of Wiener's filter:
     c = argmin sum_f |Y - sum_h c_h g_h|^2 / n + sum_h |c_h|^2 / p_h.                           (4)
 
 The shares m_i of a bin are those of the magnitudes E_i that an instrument's tones have there, with
-a floor below which what there is goes to nobody, that is to the residual:
+a floor below which what there is goes to nobody:
 
     m_i[f] = E_i[f] / (sum_j E_j[f] + floor max_{j, f} E_j[f]).                                 (5)
+
+What is nobody's so far lies between the harmonics. The instruments get as much of it as they may
+breathe (``breath``), and the residual the rest.
 
 How c is found stands in ``fitting``. Two harmonics that meet in one bin are told apart by their
 frequencies, for which every harmonic is followed from frame to frame (``partials``), and where
@@ -42,6 +45,7 @@ from torch import Tensor
 from musisep_cli.frames.framewise import Frames
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import audible
+from musisep_cli.stems.breath import breath
 from musisep_cli.stems.fitting import Fitted, Fitter
 from musisep_cli.stems.one_window import seen_alike, window_scales
 from musisep_cli.tones.dictionary import amplitude_estimate
@@ -111,6 +115,9 @@ class WienerFilter:
         if self.config.stems == "wiener":
             rest = channels.transpose(0, 1) - stems.sum(1)
             stems = stems + self._shared(rest, of_mean)  # the second term of (3)
+            if self.config.breath > 0:
+                rest = channels.transpose(0, 1) - stems.sum(1)
+                stems = stems + breath(rest, stems, self.frame, self.config.breath)
         mean = channels.mean(0)
         heard = audible(mean)[:, None, None, None]
         return (stems * heard).permute(1, 2, 0, 3), self._played(tones, mean, of_mean)

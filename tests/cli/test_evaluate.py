@@ -204,8 +204,19 @@ def undelayed_db(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {name: row["scores"]["sdr_db"] for name, row in rows(document).items()}
 
 
-@pytest.mark.parametrize("drift", [1e-4, -4e-5, 6e-4])
-@pytest.mark.parametrize("lag_samples", [0.0, 777.3, -300.0])
+@pytest.mark.parametrize(
+    ("drift", "lag_samples"),
+    [
+        (1e-4, 0.0),
+        (-4e-5, 777.3),
+        (6e-4, -300.0),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [(1e-4, 777.3), (1e-4, -300.0), (-4e-5, 0.0), (-4e-5, -300.0)]
+        ),
+        *(pytest.param(6e-4, lag, marks=pytest.mark.slow) for lag in (0.0, 777.3)),
+    ],
+)
 def test_another_clock_is_told_and_undone(
     tmp_path: Path, tiny: Path, undelayed_db: dict[str, float], lag_samples: float, drift: float
 ) -> None:

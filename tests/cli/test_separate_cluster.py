@@ -165,6 +165,7 @@ def test_a_ray_of_this_machine_writes_the_same_bytes_and_listens_to_nobody_else(
     assert contents(tmp_path / "out") == files
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_costs_a_block(machines: Machines, tmp_path: Path) -> None:
     songs = write_songs(tmp_path, "a", "b", block_s=BLOCK_S)
     files = expected(songs, "--seeds", 2)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +113,14 @@ def test_an_m4a_is_inspected_and_scored(tmp_path: Path) -> None:
     assert json.loads(scored.stdout)["mean"]["sdr_db"] in ("inf", pytest.approx(300, abs=100))
 
 
-@pytest.mark.parametrize("command", ["separate", "inspect", "evaluate"])
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize(
+    ("command", "encoding"),
+    [
+        ("separate", "ascii"),
+        *product(("inspect", "evaluate"), ("ascii", "cp1252")),
+        pytest.param("separate", "cp1252", marks=pytest.mark.slow),
+    ],
+)
 def test_terminals_without_utf8(
     tmp_path: Path, repository: Path, command: str, encoding: str
 ) -> None:

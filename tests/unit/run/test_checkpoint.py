@@ -149,18 +149,12 @@ def undisturbed(every_frame_is_clear: None) -> dict[str, SeedResult]:
 @pytest.mark.parametrize(
     ("preset", "stops"),
     [
-        ("standard", [0]),
-        ("standard", [3]),
-        ("standard", [5]),
-        ("standard", [6]),
-        ("standard", [9]),
-        ("standard", [12]),
-        ("standard", [15]),
-        ("standard", [18]),
+        *(
+            pytest.param("standard", [at], marks=pytest.mark.slow)
+            for at in (0, 3, 5, 6, 9, 12, 15, 18)
+        ),
         ("standard", [2, 1, 2, 2, 3]),
-        ("untrained", [2]),
-        ("untrained", [5]),
-        ("untrained", [8]),
+        *(pytest.param("untrained", [at], marks=pytest.mark.slow) for at in (2, 5, 8)),
         ("untrained", [1, 2, 4, 1]),
         ("quick", [0]),
         ("quick", [3]),
@@ -175,8 +169,15 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
     assert_same(found, undisturbed[preset])
 
 
-@pytest.mark.parametrize("preset", ["standard", "untrained"])
-@pytest.mark.parametrize("at", [0, 1, 40])
+@pytest.mark.parametrize(
+    ("preset", "at"),
+    [
+        ("standard", 1),
+        ("untrained", 40),
+        *(pytest.param("standard", at, marks=pytest.mark.slow) for at in (0, 40)),
+        *(pytest.param("untrained", at, marks=pytest.mark.slow) for at in (0, 1)),
+    ],
+)
 def test_a_stop_while_frames_are_decoded_loses_none_of_them(
     preset: str, at: int, tmp_path: Path, undisturbed: dict[str, SeedResult]
 ) -> None:
@@ -202,7 +203,7 @@ def test_a_run_with_nothing_to_learn_from_goes_on_too(
     assert found.stems.tobytes() == undisturbed["untrained"].stems.tobytes()
 
 
-@pytest.mark.parametrize("at", [5, 6, 7, 9])
+@pytest.mark.parametrize("at", [7, *(pytest.param(at, marks=pytest.mark.slow) for at in (5, 6, 9))])
 def test_a_training_that_is_undone_goes_on_too(
     at: int,
     tmp_path: Path,

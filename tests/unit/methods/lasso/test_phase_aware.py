@@ -17,7 +17,7 @@ from tests.signals import CLARINET, FLUTE, harmonic_tone
 
 RATE = 8_000
 FRAME = GaborFrame(FrameConfig(), RATE)
-CONFIG = ProximalConfig(max_steps=150)
+CONFIG = ProximalConfig(max_steps=80)
 DICTIONARY = torch.zeros(9, 2)
 DICTIONARY[:4, 0] = torch.tensor(FLUTE)
 DICTIONARY[:, 1] = torch.tensor(CLARINET) / max(CLARINET)
@@ -38,7 +38,7 @@ def duet(*pairs_hz: tuple[float, float]) -> np.ndarray:
 
 def test_a_short_signal_is_separated_faithfully() -> None:
     up = 2 ** (1 / 12)
-    reference = duet((440 * up**2, 220 * up**4), (440, 220 * up**6))
+    reference = duet((440 * up**2, 220 * up**4))
     mixture = torch.from_numpy(reference.sum(0)).float()
     stems, residual = separate_faithfully(
         mixture, FRAME, DICTIONARY, [SCALE_BINS, SCALE_BINS], config=CONFIG

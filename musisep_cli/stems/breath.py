@@ -1,0 +1,56 @@
+"""Breath: the noise of instruments between their tones, taken from what the tones leave over.
+
+Bows, breath, keys and hammers sound at all frequencies. Between the harmonics nothing tells whose
+noise it is, nor whether it is that of an instrument at all, and not a drum or a voice. So of the
+rest r, which the shares at the tones leave (``wiener``, (5)), every instrument is taken to sound
+noise up to a part b of the power P_i of its stem around, and nobody as much as is beyond that. The
+expectation of an instrument's part is then
+
+    e_i = P_i / sum_j P_j  min(1, b sum_j P_j / |r|^2) r,                                       (1)
+
+with P and |r|^2 averaged over ``REACH_HZ``. A rest that is faint beside the tones goes to the
+instruments, and of one that is loud nearly all stays in the residual.
+
+Axes: ``n`` frames, ``i`` instruments, ``c`` channels, ``f`` bins.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from musisep_cli.frames.gabor import GaborFrame
+
+REACH_HZ = 800.0
+"""Width of the bands in which powers are averaged."""
+LOWEST_HZ = 27.5
+"""Frequency below which a rest does not count as loud: the lowest A of a piano, below which neither
+an instrument's tone nor a drum's is heard, but stands and floors rumble."""
+
+
+def breath(rest: Tensor, stems: Tensor, frame: GaborFrame, most: float) -> Tensor:
+    """Return the noise of every instrument ``[n, i, c, f]``, a part of the rest.
+
+    Args:
+        rest: what is left over, complex ``[n, c, f]``.
+        stems: the instruments' spectra so far, complex ``[n, i, c, f]``.
+        frame: the representation.
+        most: b of (1).
+    """
+    bands = torch.arange(rest.shape[-1], device=rest.device) * frame.bin_hz >= LOWEST_HZ
+    n_bins = round(REACH_HZ / frame.bin_hz)
+    around = [_averaged(part.abs().square() * bands, n_bins) for part in (stems, rest)]
+    powers, left = around[0], around[1]
+    total = powers.sum(1)  # n, c, f
+    tiny = torch.finfo(total.dtype).tiny
+    own = (most * total / left.clamp_min(tiny)).clamp_max(1.0)
+    return powers / total.clamp_min(tiny)[:, None] * (own * rest)[:, None]  # (1)
+
+
+def _averaged(power: Tensor, n_bins: int) -> Tensor:
+    """Return powers ``[..., f]`` averaged over bands of so many bins, linear from band to band."""
+    rows = power.flatten(0, -2)[:, None]
+    bands = functional.avg_pool1d(rows, n_bins, ceil_mode=True)
+    between = functional.interpolate(bands, size=bands.shape[-1] * n_bins, mode="linear")
+    return between[..., : power.shape[-1]].view(power.shape)
