@@ -7,7 +7,8 @@ How the most probable harmonics c_h of the Wiener filter (``wiener``, Eq. 4) are
    and they are fitted again; what the fit leaves over around a harmonic is its noise n.
 2. A tone that others hide is taken to be as loud as in the frames around (``levels``).
 3. Harmonics are followed from frame to frame (``partials``), which tells those apart that are too
-   near for one window. How far they turn between frames is learned from their phases.
+   near for one window. How far they turn between frames is learned from their phases. Within a
+   window they glide as their pitch does (``tones.gliding``).
 4. The noise is measured once more, and all is fitted a last time; in stereo, every instrument is
    taken from where it sounds (``stereo``).
 
@@ -48,6 +49,7 @@ from musisep_cli.stems.one_window import (
 from musisep_cli.stems.partials import Complex, Partials
 from musisep_cli.stems.stereo import Places
 from musisep_cli.stems.windows import WindowFits
+from musisep_cli.tones.gliding import glide_rates
 from musisep_cli.tones.inharmonicity import Inharmonicity
 from musisep_cli.tones.joint_fit import (
     LOWEST_WIDTHS,
@@ -79,10 +81,12 @@ class Fitted(FrameRows):
     Attributes:
         tones: own, before and after in a row, as of ``NeighbourTones``, ``[n, t]``.
         coefficients: c in every channel, complex ``[n, t, h, c]``.
+        rates: how fast they glide, relative to their pitch, per second, ``[n, t]``.
     """
 
     tones: Tones
     coefficients: Tensor
+    rates: Tensor
 
     @classmethod
     def none(cls, tones: Tones, n_harmonics: int, channels: Tensor) -> Fitted:
@@ -91,7 +95,8 @@ class Fitted(FrameRows):
         All are new tensors, to be filled by ``put``.
         """
         shape = (*tones.on.shape, n_harmonics, channels.shape[1])
-        return cls(leafwise(torch.zeros_like, tones), channels.new_zeros(shape))
+        off = leafwise(torch.zeros_like, tones)
+        return cls(off, channels.new_zeros(shape), torch.zeros_like(off.f0_bins))
 
     def put(self, rows: Tensor, tones: Tones, coefficients: Tensor) -> None:
         """Set the first tones ``[n, t]`` of some frames, and their harmonics ``[n, j, c]``."""
@@ -205,6 +210,11 @@ class Fitter:
         """Return the tones of a stretch, their harmonics followed from frame to frame."""
         # Steps 1 and 2 of the module's docstring.
         windows = self._levelled(self._in_windows(seen.tones, seen.channels), seen.tones.own)
+        # How fast the tones glide, by their pitches in all frames.
+        rates = self._rates(windows, seen.tones.own)
+        windows = windows.changed(
+            fit.gliding(rates[rows], self.frame.bin_hz) for rows, fit in windows
+        )
         # Step 3.
         partials = Partials(
             windows.by_frame(lambda fit: fit.heard(self.n_harmonics)),
@@ -222,6 +232,7 @@ class Fitter:
         fitted = Fitted.none(seen.tones.in_a_row, self.n_harmonics, seen.channels)
         for (rows, fit), of_fit in zip(windows, windows.by_window(coefficients), strict=True):
             fitted.put(rows, fit.tones, of_fit)
+        fitted.rates[:, : rates.shape[1]] = rates
         return fitted[seen.own]
 
     def _in_windows(self, tones: NeighbourTones, channels: Tensor) -> WindowFits:
@@ -244,6 +255,15 @@ class Fitter:
             level_s=self.config.level_s,
         )
         return windows.changed(fit.louder(factors[rows]) for rows, fit in windows)
+
+    def _rates(self, windows: WindowFits, tones: Tones) -> Tensor:
+        """Return how fast tones ``[n, v]`` glide, by the pitches that were fitted."""
+        own = slice(0, tones.on.shape[1])
+        f0_bins = windows.joined(lambda fit: fit.tones.f0_bins[:, own])
+        if not self.config.gliding:
+            return torch.zeros_like(f0_bins)
+        hop_s = self.frame.hop_samples / self.frame.sample_rate_hz
+        return glide_rates(replace(tones, f0_bins=f0_bins), hop_s)
 
     def _tuned(self, partials: Partials, windows: WindowFits) -> list[Complex]:
         """Tune the harmonics by their phases; return the last coefficients, of all frames."""

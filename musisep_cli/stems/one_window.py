@@ -24,6 +24,7 @@ from musisep_cli.errors import ConfigError
 from musisep_cli.frames.framewise import BLOCK_FRAMES
 from musisep_cli.stems import levels
 from musisep_cli.stems.partials import Complex, Heard
+from musisep_cli.tones.gliding import gliding
 from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.peaks import Peaks
 from musisep_cli.tones.tones import Tones
@@ -73,6 +74,9 @@ class ResynthesisConfig:
     stretched: bool = True
     """Where tones are decoded: whether it is learned how far an instrument's strings spread their
     harmonics, at every pitch. Without, they are where the network takes them to be."""
+    gliding: bool = True
+    """Where tones are decoded: whether harmonics glide within a window as their pitch does from
+    frame to frame. Without, they are steady."""
     change_window: float = field(
         default=0.6, metadata={"most": 1, "why": "windows get shorter, not longer"}
     )
@@ -157,7 +161,8 @@ class WindowFit:
         In float64: where two harmonics nearly coincide, the equations are nearly singular and
         amplify rounding.
         """
-        peaks = replace(self.peaks, values=self.peaks.values.double())
+        exact = torch.complex128 if self.peaks.values.is_complex() else torch.float64
+        peaks = replace(self.peaks, values=self.peaks.values.to(exact))
         channels = self.channels.to(torch.complex128).unbind(1)
         return torch.stack([peaks.correlate(channel) for channel in channels], -1)
 
@@ -188,6 +193,16 @@ class WindowFit:
         of_tones: Tensor = values.unflatten(1, (self.tones.on.shape[1], -1))
         return of_tones
 
+    def gliding(self, rates: Tensor, bin_hz: float) -> WindowFit:
+        """Return the fit with harmonics that glide.
+
+        Args:
+            rates: of the first tones, relative to their pitch, per second, ``[n, i]``.
+            bin_hz: distance between bins.
+        """
+        missing = self.tones.on.shape[1] - rates.shape[1]
+        return replace(self, peaks=gliding(self.peaks, functional.pad(rates, (0, missing)), bin_hz))
+
     def with_noise(self, coefficients: Tensor, rest_noise: float) -> WindowFit:
         """Return the fit with the noise that coefficients ``[n, j]`` of the mean channel leave.
 
@@ -208,7 +223,7 @@ class WindowFit:
         columns = (self.peaks.positions, self.expected)
         positions, expected = (values.double().cpu().numpy() for values in columns)
         f0_bins = self.tones.f0_bins.double().cpu().numpy()
-        grams = self.peaks.gram().double().cpu().numpy()
+        grams = self.peaks.gram().cpu().numpy()
         return [
             Heard(
                 tones=tones[j],

@@ -97,7 +97,7 @@ class Heard:
     f0_bins: Real
     positions: Real
     expected: Real
-    gram: Real
+    gram: Complex
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ class _System:
         noise: n^2, ``[s]``.
     """
 
-    matrix: Real
+    matrix: Complex
     right: Complex
     noise: Real
 

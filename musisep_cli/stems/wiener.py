@@ -49,6 +49,7 @@ from musisep_cli.stems.breath import breath
 from musisep_cli.stems.fitting import Fitted, Fitter
 from musisep_cli.stems.one_window import seen_alike, window_scales
 from musisep_cli.tones.dictionary import amplitude_estimate
+from musisep_cli.tones.gliding import GlidingPeaks, gliding
 from musisep_cli.tones.joint_fit import JointFit, peaks_of
 from musisep_cli.tones.notes import NeighbourTones
 from musisep_cli.tones.objective import ObjectiveConfig, objective
@@ -106,7 +107,9 @@ class WienerFilter:
         tones = NeighbourTones.split(fitted.tones).sounding
         coefficients = fitted.coefficients[:, : tones.on.shape[1]]
         n_bins, width = channels.shape[-1], self.frame.ideal_width_bins / scale
-        peaks = peaks_of(tones, n_harmonics=self.n_harmonics, width=width, n_bins=n_bins)
+        steady = peaks_of(tones, n_harmonics=self.n_harmonics, width=width, n_bins=n_bins)
+        rates = fitted.rates[:, : tones.on.shape[1]]
+        peaks = gliding(steady, rates, self.frame.bin_hz)
         # The first term of (3): every tone in every channel, summed over each instrument's tones.
         in_channels = [JointFit(peaks, c).tone_spectra for c in coefficients.unbind(-1)]
         stems = self._by_instrument(torch.stack(in_channels, 2))  # n, i, c, f
@@ -114,7 +117,8 @@ class WienerFilter:
         of_mean = JointFit(peaks, coefficients.mean(-1))
         if self.config.stems == "wiener":
             rest = channels.transpose(0, 1) - stems.sum(1)
-            stems = stems + self._shared(rest, of_mean)  # the second term of (3)
+            # The second term of (3).
+            stems = stems + self._shared(rest, peaks, of_mean.coefficients)
             if self.config.breath > 0:
                 rest = channels.transpose(0, 1) - stems.sum(1)
                 stems = stems + breath(rest, stems, self.frame, self.config.breath)
@@ -122,12 +126,12 @@ class WienerFilter:
         heard = audible(mean)[:, None, None, None]
         return (stems * heard).permute(1, 2, 0, 3), self._played(tones, mean, of_mean)
 
-    def _shared(self, rest: Tensor, fit: JointFit) -> Tensor:
+    def _shared(self, rest: Tensor, peaks: GlidingPeaks, coefficients: Tensor) -> Tensor:
         """Return every instrument's part ``[n, i, c, f]`` of what the tones leave over."""
-        peaks = fit.peaks.widened(self.config.mask_width)
         # E of (5): the sums of the tones' peaks without their phases, somewhat widened.
-        absolute = magnitude(fit.coefficients).to(fit.coefficients.dtype)
-        envelopes = self._by_instrument(JointFit(peaks, absolute).tone_spectra).real
+        absolute = magnitude(coefficients).to(coefficients.dtype)
+        wide = peaks.envelopes(self.config.mask_width)
+        envelopes = self._by_instrument(JointFit(wide, absolute).tone_spectra).real
         share = shared if self.places is None else self.places.shared
         return share(rest, envelopes, self.config.mask_floor)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -148,7 +149,7 @@ class Peaks:
         values = bell((bins - positions[..., None]) / widths[..., None, None])
         return cls(None, values, positions, widths, n_bins, (NARROWEST_BINS, n_bins))
 
-    def part(self, harmonics: slice) -> Peaks:
+    def part(self, harmonics: slice) -> Self:
         """Return some of the peaks."""
         return replace(
             self,

@@ -33,8 +33,9 @@ N_HARMONICS = 6
 MAX_PITCH_ERROR_BINS = 0.1
 """Tones are looked for in steps of 0.1 bin; the nearest is half of one away."""
 SEEDS = st.integers(0, 2**20)
-# The spectra of most tests are made of peaks of one width, and every frame has phases of its own.
-DIRECT = ResynthesisConfig(stems="direct", change_window=1.0, steady_s=0.0)
+# The spectra of most tests are made of steady peaks of one width, and every frame has pitches and
+# phases of its own.
+DIRECT = ResynthesisConfig(stems="direct", change_window=1.0, steady_s=0.0, gliding=False)
 WIENER = replace(DIRECT, stems="wiener")
 ODD = np.array([1.0, 0.02, 0.6, 0.02, 0.4, 0.02])
 FALLING = np.array([1.0, 0.8, 0.5, 0.4, 0.2, 0.1])
