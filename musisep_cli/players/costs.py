@@ -1,13 +1,15 @@
 """Costs: what speaks against the tones of a frame, and against who plays them.
 
 A hypothesis has a cost of its own, whoever plays it: that the network thinks it improbable, that
-its tones do not explain the frame, that voices rest. An assignment of its tones to voices adds the
-costs of timbre, register and order (``instruments``, in nats, less those of a usual tone), and a
-step from frame to frame the cost of leaps. A tone has the more say the louder it is:
-w = min(1, sqrt(x)) at the level x relative to the usual one, and 0 where it is faint. The costs are
+its tones do not explain the frame, that voices rest, that two tones have one pitch. An assignment
+of its tones to voices adds the costs of timbre, register and order (``instruments``, in nats, less
+those of a usual tone), and a step from frame to frame the cost of leaps. A tone has the more say
+the louder it is: w = min(1, sqrt(x)) at the level x relative to the usual one, and 0 where it is
+faint. The costs are
 
     evidence = max_m w_m (weight_misfit misfit - weight_probability log_prob
-                          + weight_rest sum_m (1 - w_m)),                                       (1)
+                          + weight_rest sum_m (1 - w_m)
+                          + weight_unison sum_(m near m') min(w_m, w_m')),                      (1)
     timbre   = weight_timbre (d / 2) (min(e / r, 8) - 1),                                       (2)
     register = weight_register min(z^2 / 2 + log(s / 4), 8),  z = (pitch - mean) / s,          (3)
     level    = weight_level min(z^2 / 2 + log(s / 0.7), 8),  z = (log x - mean) / s,            (4)
@@ -20,11 +22,13 @@ but has where paths with other instruments are compared, for each tone w times
 
     unlikeness = weight_timbre (3 / 2) log r.                                                   (8)
 
-In (1) the rests are counted over the loudest tones, as many as there are instruments: one that can
-play chords does not rest where it plays a single tone. How much one costs follows from how often
-instruments rest (``rests``). The level has a say only where instruments
-have different numbers of voices. There it tells a leading line from what goes with it; between
-single lines it said nothing: duets stayed as they were, and two quartets lost 2 % of their tones.
+Two tones within ``UNISON_SEMITONES`` are near each other in (1): more often than a unison, they are
+one tone that wavers, while another instrument rests. In (1) the rests are counted over the loudest
+tones, as many as there are instruments: one that can play chords does not rest where it plays a
+single tone. How much one costs follows from how often instruments rest (``rests``). The level has a
+say only where instruments have different numbers of voices. There it tells a leading line from what
+goes with it; between single lines it said nothing: duets stayed as they were, and two quartets lost
+2 % of their tones.
 
 Axes: ``n`` frames, ``s`` hypotheses of a frame, ``m`` tones of a hypothesis, ``v`` voices (as
 many), ``i`` instruments, ``a`` assignments of tones to voices, ``h`` harmonics, those of all
@@ -52,6 +56,8 @@ USUAL_LEVEL_SPREAD = 0.7
 """Standard deviation of an instrument's level, in nats, at which a tone at its mean is free."""
 USUAL_DIMENSIONS = 3.0
 """d where other instruments are compared: with their own d, those of many dimensions would win."""
+UNISON_SEMITONES = 0.6
+"""Distance below which two tones are taken to have one pitch: as far as a vibrato reaches."""
 TINY = 1e-12
 """Least loudness by which anything is divided."""
 
@@ -83,6 +89,9 @@ class DecodingConfig:
     """Cost of a voice that rests while others sound, in music with few rests (``rests``). A faint
     tone pays its share of it, or else a rest would always be cheaper than a tone that fits less
     than perfectly."""
+    weight_unison: float = field(default=0.0, metadata={"least": 0})
+    """Cost of two tones at nearly one pitch. Of two instruments one more often rests; four often
+    meet in a unison."""
     weight_leap: float = 0.5
     """Cost of a leap, times log(1 + semitones / leap_scale_semitones)."""
     leap_scale_semitones: float = 0.5
@@ -182,6 +191,7 @@ class Weighed(FrameRows):
         )
         loudest = weights if n_expected is None else np.sort(weights, 2)[..., -n_expected:]
         evidence += config.weight_rest * (1 - loudest).sum(2)
+        evidence += config.weight_unison * unisons(candidates.pitch_semitones, weights)
         return cls(
             pitch=candidates.pitch_semitones,
             timbres=candidates.timbres,
@@ -230,6 +240,20 @@ def distances(timbres: Array, of_instruments: Array) -> Array:
     """Return e = 1 - cos^2 between timbres ``[..., h]`` and ``[i, h]``, ``[..., i]``."""
     distance: Array = 1 - (timbres @ of_instruments.T.astype(timbres.dtype)) ** 2
     return distance
+
+
+def unisons(pitch: Array, weights: Array) -> Array:
+    """Return how many pairs of tones ``[..., m]`` have one pitch, by how much say they have.
+
+    >>> pitch = np.array([60.0, 60.3, 67.0])
+    >>> float(unisons(pitch, np.array([1.0, 0.5, 1.0])))
+    0.5
+    """
+    total = np.zeros(pitch.shape[:-1], weights.dtype)
+    for tone, other in combinations(range(pitch.shape[-1]), 2):
+        near = np.abs(pitch[..., tone] - pitch[..., other]) < UNISON_SEMITONES
+        total += near * np.minimum(weights[..., tone], weights[..., other])
+    return total
 
 
 def of_order(pitch: Array, weights: Array, players: Choice, above: Array) -> Array:

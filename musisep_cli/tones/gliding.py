@@ -29,6 +29,7 @@ from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from musisep_cli.tones.peaks import FAR_BINS, OUTSIDE_WIDTHS, Peaks, bell
 from musisep_cli.tones.tones import NOTE_SEMITONES, Tones
@@ -38,6 +39,9 @@ MOST_GLIDE = 4.0
 and the faster they are, the more bins every peak would be stored in."""
 REACH = 5.0
 """Widths around its centre in which a peak is stored: exp(-5^2 / 2) = 4e-6."""
+SLOPE_S = 1024 / 48_000
+"""Seconds before and after a frame over which its glide is measured, as long as the window: over
+less, errors of the pitch would pass for glides, over more, a vibrato would be smoothed."""
 LEAST_EXPONENT = -40.0
 """Inner products of peaks farther apart than exp(-40) are as good as 0."""
 LEAST_BINS = 1e-6
@@ -144,8 +148,8 @@ def gliding(peaks: Peaks, rates: Tensor, bin_hz: float) -> GlidingPeaks:
 def glide_rates(tones: Tones, hop_s: float) -> Tensor:
     """Return how fast tones glide, relative to their pitch, ``[n, t]`` per second.
 
-    It is the mean of the steps from the frame before and to the frame after, as far as the note is
-    the same there; 0 for a note of one frame.
+    It is the mean over the steps from frame to frame within ``SLOPE_S``, before and after, as far
+    as the note is the same there; 0 for a note of one frame.
 
     Args:
         tones: of consecutive frames, those of one voice in a column, ``[n, t]``.
@@ -159,8 +163,20 @@ def glide_rates(tones: Tones, hop_s: float) -> Tensor:
     on, pitch = tones.on > 0, tones.f0_bins.clamp_min(LEAST_BINS).log()
     steps = pitch.diff(dim=0)
     goes_on = on[1:] & on[:-1] & (steps.abs() < NOTE_SEMITONES / 12 * math.log(2))
-    steps = steps * goes_on
-    none = torch.zeros_like(pitch[:1])
-    total = torch.cat([none, steps]) + torch.cat([steps, none])
-    number = torch.cat([none, goes_on.to(none)]) + torch.cat([goes_on.to(none), none])
+    total, number = torch.zeros_like(pitch), torch.zeros_like(pitch)
+    after = before = torch.ones_like(on)
+    for distance in range(max(1, round(SLOPE_S / hop_s))):
+        # Of every frame the step that begins so many frames after it, and the one that ends so
+        # many before it.
+        ahead = _shifted(steps, goes_on, -distance, len(pitch))
+        behind = _shifted(steps, goes_on, distance + 1, len(pitch))
+        after, before = after & ahead[1], before & behind[1]
+        total += ahead[0] * after + behind[0] * before
+        number += after.to(number) + before
     return total / number.clamp_min(1) / hop_s
+
+
+def _shifted(steps: Tensor, goes_on: Tensor, later: int, n_frames: int) -> tuple[Tensor, Tensor]:
+    """Return steps and whether they are within a note so many rows later, as ``n_frames`` rows."""
+    pad = (0, 0, later, n_frames - later - len(steps))  # negative: rows are cut off
+    return functional.pad(steps, pad), functional.pad(goes_on, pad)

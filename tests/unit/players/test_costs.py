@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from musisep_cli.players.costs import (
+    UNISON_SEMITONES,
     USUAL_SPREAD,
     Candidates,
     DecodingConfig,
@@ -18,13 +20,14 @@ from musisep_cli.players.costs import (
     of_leaps,
     of_order,
     of_tones,
+    unisons,
     unlikeness,
 )
 from musisep_cli.players.instruments import Instruments
 from musisep_cli.players.voices import Voices
 from tests import decodings
 
-CONFIG = DecodingConfig()
+CONFIG = DecodingConfig(weight_unison=0.5)
 N, S, H = 3, 2, 5
 SEEDS = st.integers(0, 2**20)
 
@@ -70,13 +73,28 @@ def test_evidence_is_as_documented(seed: int, m: int) -> None:
         most = np.sqrt(np.minimum(levels, 1)).max()
         assert weighed.say[n] == pytest.approx(most)
         for s in range(S):
-            rests = sum(1 - say(level) for level in levels[s])
+            says = [say(level) for level in levels[s]]
+            rests = sum(1 - each for each in says)
+            pitch = given.pitch_semitones[n, s]
+            unisons = sum(
+                min(says[i], says[j])
+                for i, j in combinations(range(m), 2)
+                if abs(pitch[i] - pitch[j]) < UNISON_SEMITONES
+            )
             expected = most * (
                 CONFIG.weight_misfit * given.misfit[n, s]
                 - CONFIG.weight_probability * given.log_prob[n, s]
                 + CONFIG.weight_rest * rests
+                + CONFIG.weight_unison * unisons
             )
             assert weighed.evidence[n, s] == pytest.approx(expected)
+
+
+def test_a_pair_of_tones_at_one_pitch_costs_as_the_fainter_has_a_say() -> None:
+    pitch = np.array([[60.0, 60.5, 72.0], [60.0, 60.7, 72.0], [60.0, 60.2, 60.4]])
+    weights = np.array([1.0, 0.5, 0.25])
+    found = unisons(pitch, np.broadcast_to(weights, pitch.shape))
+    assert_allclose(found, [0.5, 0.0, 0.5 + 0.25 + 0.25])
 
 
 @given(SEEDS, st.integers(1, 3))
@@ -203,7 +221,8 @@ def test_a_faint_tone_has_no_say_at_all() -> None:
 
 @given(SEEDS, st.integers(1, 4))
 def test_of_more_voices_than_instruments_only_the_loudest_are_missed(seed: int, n: int) -> None:
-    given, rests = candidates(4, seed), replace(CONFIG, weight_probability=0.0, weight_misfit=0.0)
+    only = {"weight_probability": 0.0, "weight_misfit": 0.0, "weight_unison": 0.0}
+    given, rests = candidates(4, seed), replace(CONFIG, **only)
     found = Weighed.of(given, rests, 0.8, n)
     loudest = -np.sort(-found.weights, 2)[..., :n]
     expected = CONFIG.weight_rest * (1 - loudest).sum(2) * found.say[:, None]

@@ -22,7 +22,7 @@ from musisep_cli.frames.spool import Spool
 from musisep_cli.players import path as decoding_path
 from musisep_cli.players import scene as decoding_scene
 from musisep_cli.players import viterbi
-from musisep_cli.players.costs import Candidates, DecodingConfig
+from musisep_cli.players.costs import UNISON_SEMITONES, Candidates, DecodingConfig
 from musisep_cli.players.path import Excerpt, decode, decode_again, order_like
 from musisep_cli.players.scene import Decoding
 from musisep_cli.players.voices import Voices
@@ -487,7 +487,7 @@ def test_octave_errors_in_held_notes_are_repaired() -> None:
 
 
 def test_the_path_is_the_cheapest_of_all_by_its_documented_cost() -> None:
-    # All equally loud, nothing known of instruments: leaps, misfit and probability add up.
+    # All equally loud, nothing known of instruments: leaps, unisons, misfit and probability add up.
     generator = np.random.default_rng(4)
     n, s = 4, 3
     config = replace(BY_CONTINUITY, leap_limit=2.0)
@@ -507,6 +507,7 @@ def test_the_path_is_the_cheapest_of_all_by_its_documented_cost() -> None:
             totals[path] = config.weight_leap * cost.sum() + sum(
                 config.weight_misfit * scene.misfit[k, c]
                 - config.weight_probability * scene.log_prob[k, c]
+                + config.weight_unison * (abs(np.diff(scene.pitch[k, c])[0]) < UNISON_SEMITONES)
                 for k, c in enumerate(chosen)
             )
         best = min(totals, key=lambda path: totals[path])
