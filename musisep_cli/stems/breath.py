@@ -1,14 +1,14 @@
-"""Breath: the noise of instruments between their tones, taken from what the tones leave over.
+"""Breath: the noise of instruments between their harmonics, taken from what the tones leave over.
 
 Bows, breath, keys and hammers sound at all frequencies. Between the harmonics nothing tells whose
 noise it is, nor whether it is that of an instrument at all, and not a drum or a voice. So of the
-rest r, which the shares at the tones leave (``wiener``, (5)), every instrument is taken to sound
-noise up to a part b of the power P_i of its stem around, and nobody as much as is beyond that. The
-expectation of an instrument's part is then
+leftover r, which the shares at the tones leave (``wiener``, (5)), every instrument is taken to
+sound noise up to a part b of the power P_i of its stem around, and nobody as much as is beyond
+that. The expectation of an instrument's part is then
 
     e_i = P_i / sum_j P_j  min(1, b sum_j P_j / |r|^2) r,                                       (1)
 
-with P and |r|^2 averaged over ``REACH_HZ``. A rest that is faint beside the tones goes to the
+with P and |r|^2 averaged over ``BAND_HZ``. A leftover that is faint beside the tones goes to the
 instruments, and of one that is loud nearly all stays in the residual.
 
 Axes: ``n`` frames, ``i`` instruments, ``c`` channels, ``f`` bins.
@@ -22,30 +22,32 @@ from torch.nn import functional
 
 from musisep_cli.frames.gabor import GaborFrame
 
-REACH_HZ = 800.0
-"""Width of the bands in which powers are averaged."""
+BAND_HZ = 800.0
+"""Width of the bands over which powers are averaged."""
 LOWEST_HZ = 27.5
-"""Frequency below which a rest does not count as loud: the lowest A of a piano, below which neither
-an instrument's tone nor a drum's is heard, but stands and floors rumble."""
+"""Frequency below which no leftover counts as loud: the lowest A of a piano, below which neither an
+instrument's tone nor a drum's is heard, but stands and floors rumble."""
 
 
-def breath(rest: Tensor, stems: Tensor, frame: GaborFrame, most: float) -> Tensor:
-    """Return the noise of every instrument ``[n, i, c, f]``, a part of the rest.
+def breath(leftover: Tensor, stems: Tensor, frame: GaborFrame, most: float) -> Tensor:
+    """Return the noise of every instrument, a part of what is left over, ``[n, i, c, f]``.
 
     Args:
-        rest: what is left over, complex ``[n, c, f]``.
+        leftover: complex ``[n, c, f]``.
         stems: the instruments' spectra so far, complex ``[n, i, c, f]``.
         frame: the representation.
         most: b of (1).
     """
-    bands = torch.arange(rest.shape[-1], device=rest.device) * frame.bin_hz >= LOWEST_HZ
-    n_bins = round(REACH_HZ / frame.bin_hz)
-    around = [_averaged(part.abs().square() * bands, n_bins) for part in (stems, rest)]
-    powers, left = around[0], around[1]
+    heard = torch.arange(leftover.shape[-1], device=leftover.device) * frame.bin_hz >= LOWEST_HZ
+    n_bins = max(1, round(BAND_HZ / frame.bin_hz))
+    powers, left = (
+        _averaged(spectra.abs().square() * heard, n_bins) for spectra in (stems, leftover)
+    )
     total = powers.sum(1)  # n, c, f
     tiny = torch.finfo(total.dtype).tiny
     own = (most * total / left.clamp_min(tiny)).clamp_max(1.0)
-    return powers / total.clamp_min(tiny)[:, None] * (own * rest)[:, None]  # (1)
+    shares = powers / total.clamp_min(tiny)[:, None]
+    return shares * (own * leftover)[:, None]  # (1)
 
 
 def _averaged(power: Tensor, n_bins: int) -> Tensor:

@@ -50,12 +50,12 @@ class ResynthesisConfig:
     it: what the tones leave over of the recording's own spectrum is shared out as well. Glides,
     onsets and breath, which no stationary peak can follow, then stay in the stems."""
     mask_width: float = 1.3
-    """With wiener: width of the peaks by which the rest is shared out, in ideal widths."""
+    """With wiener: width of the peaks by which what is left over is shared out, in ideal widths."""
     mask_floor: float = 1e-4
-    """With wiener: share of the frame's highest peak below which the rest goes to the residual."""
+    """With wiener: share of the frame's highest peak below which what is left over is nobody's."""
     breath: float = 0.1
-    """With wiener: power of what an instrument sounds besides its tones, relative to the power of
-    these around, up to which the residual's part of the rest is shared out too. 0: none of it."""
+    """With wiener: power of an instrument's noise between its harmonics, relative to that of its
+    stem around, up to which it gets what is nobody's too. 0: all of that goes to the residual."""
     timbre_noise: float = 0.2
     """Where tones are decoded: noise of the first fit, relative to a frame's strongest harmonic:
     what the tone model may miss. The more, the more an instrument's timbre is believed against the
@@ -211,9 +211,9 @@ class WindowFit:
             rest_noise: what the noise is multiplied by.
         """
         # What the fit leaves over around a harmonic, scaled, and never nothing.
-        rest = self.channels.mean(1) - self.peaks.render(coefficients)
+        leftover = self.channels.mean(1) - self.peaks.render(coefficients)
         least = LEAST_RELATIVE_NOISE * self.expected
-        return replace(self, noise=(rest_noise * _noise(rest, self.peaks)).maximum(least))
+        return replace(self, noise=(rest_noise * _noise(leftover, self.peaks)).maximum(least))
 
     def heard(self, n_harmonics: int) -> list[Heard]:
         """Return the harmonics of every frame, to be followed from frame to frame."""
@@ -250,16 +250,16 @@ class WindowFit:
         return torch.from_numpy(values).to(self.channels)
 
 
-def _noise(rest: Tensor, peaks: Peaks) -> Tensor:
+def _noise(leftover: Tensor, peaks: Peaks) -> Tensor:
     """Return the root mean square of what is left over around every harmonic, ``[n, j]``.
 
     Args:
-        rest: what the fit leaves over, complex ``[n, f]``.
+        leftover: what the fit leaves over, complex ``[n, f]``.
         peaks: of the harmonics.
     """
-    # The power of the rest, averaged around every bin, read at the harmonics.
+    # The power of what is left over, averaged around every bin, read at the harmonics.
     reach = math.floor(NOISE_REACH * float(peaks.widths[0]))
-    power = (rest * rest.conj()).real[:, None]
+    power = (leftover * leftover.conj()).real[:, None]
     mean = functional.avg_pool1d(power, 2 * reach + 1, stride=1, padding=reach)[:, 0]
     nearest = peaks.positions.clamp(0, peaks.n_bins - 1).round().long()
     noise = mean.sqrt()

@@ -145,14 +145,14 @@ class Places:
         roots: Tensor = torch.linalg.cholesky(self.covariances.double())
         return roots
 
-    def shared(self, rest: Tensor, envelopes: Tensor, floor: float) -> Tensor:
+    def shared(self, leftover: Tensor, envelopes: Tensor, floor: float) -> Tensor:
         """Return (4): what every instrument gets of what the tones leave over, ``[n, i, c, f]``.
 
         As ``wiener.shared`` with R. Where there are no tones, the residual gets what is left,
         except for the part that its place alone tells to be an instrument's.
 
         Args:
-            rest: Y - T, complex ``[n, c, f]``.
+            leftover: Y - T, complex ``[n, c, f]``.
             envelopes: m, magnitudes, ``[n, i, f]``.
             floor: share of nobody, relative to the highest envelope in the frame.
         """
@@ -165,9 +165,13 @@ class Places:
         # Its inverse times Y - T, by the adjugate of a 2 x 2 matrix over its determinant.
         determinant = left * right - both.square()
         whitened = torch.stack(
-            [right * rest[:, 0] - both * rest[:, 1], left * rest[:, 1] - both * rest[:, 0]], 1
+            [
+                right * leftover[:, 0] - both * leftover[:, 1],
+                left * leftover[:, 1] - both * leftover[:, 0],
+            ],
+            1,
         )
-        whitened = (whitened / determinant[:, None]).to(rest.dtype)
+        whitened = (whitened / determinant[:, None]).to(leftover.dtype)
         placed = torch.einsum("icd,ndf->nicf", self.covariances.to(whitened), whitened)
         return envelopes[:, :, None] * placed
 

@@ -19,7 +19,7 @@ a floor below which what there is goes to nobody:
     m_i[f] = E_i[f] / (sum_j E_j[f] + floor max_{j, f} E_j[f]).                                 (5)
 
 What is nobody's so far lies between the harmonics. The instruments get as much of it as they may
-breathe (``breath``), and the residual the rest.
+breathe (``breath``), and the residual all else.
 
 How c is found stands in ``fitting``. Two harmonics that meet in one bin are told apart by their
 frequencies, for which every harmonic is followed from frame to frame (``partials``), and where
@@ -116,24 +116,24 @@ class WienerFilter:
         # A fit is linear in the spectrum: the mean's is the mean of the channels'.
         of_mean = JointFit(peaks, coefficients.mean(-1))
         if self.config.stems == "wiener":
-            rest = channels.transpose(0, 1) - stems.sum(1)
+            leftover = channels.transpose(0, 1) - stems.sum(1)
             # The second term of (3).
-            stems = stems + self._shared(rest, peaks, of_mean.coefficients)
+            stems = stems + self._shared(leftover, peaks, of_mean.coefficients)
             if self.config.breath > 0:
-                rest = channels.transpose(0, 1) - stems.sum(1)
-                stems = stems + breath(rest, stems, self.frame, self.config.breath)
+                leftover = channels.transpose(0, 1) - stems.sum(1)
+                stems = stems + breath(leftover, stems, self.frame, self.config.breath)
         mean = channels.mean(0)
         heard = audible(mean)[:, None, None, None]
         return (stems * heard).permute(1, 2, 0, 3), self._played(tones, mean, of_mean)
 
-    def _shared(self, rest: Tensor, peaks: GlidingPeaks, coefficients: Tensor) -> Tensor:
+    def _shared(self, leftover: Tensor, peaks: GlidingPeaks, coefficients: Tensor) -> Tensor:
         """Return every instrument's part ``[n, i, c, f]`` of what the tones leave over."""
         # E of (5): the sums of the tones' peaks without their phases, somewhat widened.
         absolute = magnitude(coefficients).to(coefficients.dtype)
         wide = peaks.envelopes(self.config.mask_width)
         envelopes = self._by_instrument(JointFit(wide, absolute).tone_spectra).real
         share = shared if self.places is None else self.places.shared
-        return share(rest, envelopes, self.config.mask_floor)
+        return share(leftover, envelopes, self.config.mask_floor)
 
     def _by_instrument(self, tones: Tensor) -> Tensor:
         """Return sums over the tones of every instrument, ``[n, i, ...]``, of ``[n, t, ...]``."""
@@ -179,14 +179,14 @@ def shares(envelopes: Tensor, floor: float) -> Tensor:
     return envelopes / (envelopes.sum(1, keepdim=True) + floor * highest + tiny)  # (5)
 
 
-def shared(rest: Tensor, envelopes: Tensor, floor: float) -> Tensor:
-    """Return the second term of (3), every instrument's part of the rest, ``[n, i, c, f]``.
+def shared(leftover: Tensor, envelopes: Tensor, floor: float) -> Tensor:
+    """Return the second term of (3), every instrument's part of the leftover, ``[n, i, c, f]``.
 
     With c of (4) and the share m_i of the noise's power, it is the expectation of e_i, given Y.
 
     Args:
-        rest: what the tones leave over, complex ``[n, c, f]``.
+        leftover: what the tones leave over, complex ``[n, c, f]``.
         envelopes: E, magnitudes that the tones lead to expect, ``[n, i, f]``.
         floor: share of nobody, relative to the highest envelope in the frame.
     """
-    return shares(envelopes, floor)[:, :, None] * rest[:, None]
+    return shares(envelopes, floor)[:, :, None] * leftover[:, None]

@@ -24,7 +24,7 @@ from musisep_cli.methods.lasso.non_negative import non_negative_lasso
 from musisep_cli.methods.lasso.regularisation import Detected
 from musisep_cli.methods.lasso.sliding_frank_wolfe import in_order, merged
 from musisep_cli.players.hypotheses import LEAST_LOG_PROB
-from musisep_cli.players.subsets import subsets
+from musisep_cli.players.subsets import subsets, tones_of_sets
 from musisep_cli.tones.certificate import PitchGrid
 from musisep_cli.tones.tones import Tones
 
@@ -51,7 +51,8 @@ def sets_of_tones(
     best = objectives.topk(min(n_kept, len(chosen)), 1, largest=False)
     log_prob = -(best.values - best.values[:, :1]) / (2 * detected.alpha[:, None].square())
     log_prob = log_prob.nan_to_num(LEAST_LOG_PROB).clamp(LEAST_LOG_PROB, 0.0)  # Eq. (6)
-    return log_prob, _tones(found, chosen[best.indices], n_tones)
+    sounding = chosen[best.indices] & (found.heights > 0)[:, None]
+    return log_prob, tones_of_sets(sounding, found.pitches_bins, found.inharmonicity, n_tones)
 
 
 def set_objectives(inner: Products, heights: Tensor, alpha: Tensor, chosen: Tensor) -> Tensor:
@@ -88,16 +89,3 @@ def _as_tones(found: Measures) -> Measures:
     return in_order(
         Measures(together.heights, found.pitches_bins, found.inharmonicity, found.players)
     )
-
-
-def _tones(found: Measures, chosen: Tensor, n_tones: int) -> Tones:
-    """Return the atoms of sets, bool ``[n, s, j]``, as tones ``[n, s, i]``, rests last."""
-    order = chosen.int().sort(dim=2, descending=True, stable=True).indices[..., :n_tones]
-    sounding = chosen & (found.heights > 0)[:, None]
-    on = sounding.gather(2, order)
-
-    def of_sets(values: Tensor) -> Tensor:
-        spread = values[:, None].expand(-1, chosen.shape[1], -1)
-        return spread.gather(2, order) * on
-
-    return Tones(on, of_sets(found.pitches_bins), of_sets(found.inharmonicity))

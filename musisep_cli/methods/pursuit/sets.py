@@ -22,7 +22,7 @@ from musisep_cli.methods.pursuit.configs import SetsConfig
 from musisep_cli.methods.pursuit.log_axis import to_hz
 from musisep_cli.methods.pursuit.tone import BEND, HEIGHT, PLACE
 from musisep_cli.players.octaves import with_octaves
-from musisep_cli.players.subsets import subsets
+from musisep_cli.players.subsets import subsets, tones_of_sets
 from musisep_cli.tones.joint_fit import LOWEST_WIDTHS
 from musisep_cli.tones.tones import Tones
 
@@ -55,7 +55,9 @@ def sets_of(
     largest = best.values[:, :1].clamp_min(torch.finfo(sums.dtype).tiny)
     log_prob = -config.nats * (1 - best.values.clamp_min(0) / largest)  # Eq. (S1)
     log_prob = torch.where(best.values < 0, -2 * config.nats, log_prob)
-    tones = _tones(kept, chosen[best.indices] & (best.values >= 0)[..., None], n_instruments, frame)
+    f0_bins = torch.from_numpy(to_hz(kept[..., PLACE].numpy())) / frame.bin_hz
+    sounding = chosen[best.indices] & (best.values >= 0)[..., None]
+    tones = tones_of_sets(sounding, f0_bins, kept[..., BEND], n_instruments)
     lowest = LOWEST_WIDTHS * frame.ideal_width_bins
     return with_octaves(log_prob.float(), tones, config.octave_nats, lowest)
 
@@ -71,16 +73,3 @@ def _apart(tones: Tensor) -> Tensor:
     found = tones.clone()
     found[..., HEIGHT] = heights.masked_fill(covered, 0.0)
     return found
-
-
-def _tones(kept: Tensor, chosen: Tensor, n_instruments: int, frame: GaborFrame) -> Tones:
-    """Return the tones ``[n, k, 4]`` of sets, bool ``[n, s, k]``, as ``[n, s, i]``, rests last."""
-    order = chosen.int().sort(dim=2, descending=True, stable=True).indices[..., :n_instruments]
-    on = chosen.gather(2, order)
-
-    def of_sets(values: Tensor) -> Tensor:
-        spread = values[:, None].expand(-1, chosen.shape[1], -1)
-        return (spread.gather(2, order) * on).float()
-
-    f0_bins = torch.from_numpy(to_hz(kept[..., PLACE].numpy())) / frame.bin_hz
-    return Tones(on, of_sets(f0_bins), of_sets(kept[..., BEND]))

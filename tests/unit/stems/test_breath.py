@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
-from musisep_cli.stems.breath import LOWEST_HZ, REACH_HZ, breath
+from musisep_cli.stems.breath import BAND_HZ, LOWEST_HZ, breath
 
 FRAME = GaborFrame(FrameConfig(), 16_000)
 N_BINS = FRAME.n_network_bins
@@ -39,7 +39,7 @@ def test_of_a_loud_rest_as_much_is_shared_as_an_instrument_may_breathe() -> None
 
 def test_what_no_instrument_plays_near_stays_in_the_rest() -> None:
     stems = flat(1.0, 1, 1, 1, N_BINS)
-    far = round(3 * REACH_HZ / FRAME.bin_hz)
+    far = round(3 * BAND_HZ / FRAME.bin_hz)
     stems[..., far:] = 0
     found = breath(flat(1e-3, 1, 1, N_BINS), stems, FRAME, MOST)[0, 0, 0]
     assert float(found[: far // 3].abs().min()) > 0.9e-3
