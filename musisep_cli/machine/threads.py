@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import torch
@@ -68,3 +68,18 @@ def threads_of_operations(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def sharing_threads(n: int, device: torch.device) -> Iterator[Threads]:
+    """Lend threads that items are shared out to within a block, each operation on one of them.
+
+    Args:
+        n: number of threads.
+        device: where the operations run. A GPU is waited for by one thread.
+    """
+    with (
+        threads_of_operations(1),
+        closing(Threads(n if device.type == "cpu" else 1)) as threads,
+    ):
+        yield threads

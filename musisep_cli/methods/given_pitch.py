@@ -8,7 +8,6 @@ Axes: ``n`` frames, ``i`` instruments, ``h`` harmonics.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -18,7 +17,7 @@ import torch
 from musisep_cli.errors import ConfigError
 from musisep_cli.frames.gabor import FrameConfig, GaborFrame
 from musisep_cli.frames.spectra import Spectra
-from musisep_cli.machine.threads import Threads, threads_of_operations
+from musisep_cli.machine.threads import sharing_threads
 from musisep_cli.methods.method import Result, Trial, Work
 from musisep_cli.methods.played_notes import StemSections, stems_of_notes
 from musisep_cli.players.given.by_score import PitchConfig, known_tones, score_of
@@ -114,8 +113,7 @@ def separate_given(recording: Recording, settings: ToneSettings, work: Work, sta
         InputError: a file cannot be used, or tells nothing of this recording.
         OutputError: the disk is full.
     """
-    n_threads = work.n_threads if work.device.type == "cpu" else 1
-    with threads_of_operations(1), closing(Threads(n_threads)) as threads, torch.no_grad():
+    with sharing_threads(work.n_threads, work.device) as threads, torch.no_grad():
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
         spectra = Spectra(recording, frame)
         work.take_up()

@@ -20,7 +20,7 @@ from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.frames.spool import SpooledFrames
 from musisep_cli.machine.portions import Portions
-from musisep_cli.machine.threads import Threads, threads_of_operations
+from musisep_cli.machine.threads import Threads, sharing_threads, threads_of_operations
 from musisep_cli.methods.decoding.clear_frames import clear_labels
 from musisep_cli.methods.decoding.rehearsal import Labels, Rehearsal
 from musisep_cli.methods.decoding.search import Searcher, set_fit
@@ -57,8 +57,7 @@ def separate(
         CheckpointError: the state does not fit.
         OutputError: the disk is full.
     """
-    n_threads = work.n_threads if work.device.type == "cpu" else 1
-    with threads_of_operations(1), closing(Threads(n_threads)) as threads:
+    with sharing_threads(work.n_threads, work.device) as threads:
         scene = _Scene.of(recording, n_instruments, settings, work, threads, known)
         state = work.take_up()
         heard, labels = None, Labels.none(scene.voices.n_voices)

@@ -24,7 +24,7 @@ from musisep_cli.frames.framewise import Frames as Kept
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.frames.spool import SpooledFrames
-from musisep_cli.machine.threads import Threads, threads_of_operations
+from musisep_cli.machine.threads import Threads, sharing_threads
 from musisep_cli.methods.lasso.detector import FRAMES_AT_ONCE, Detector
 from musisep_cli.methods.lasso.settings import LassoSettings
 from musisep_cli.methods.method import Result, Work
@@ -63,8 +63,7 @@ def separate(
         DictionaryError: the dictionary to start from does not fit.
         OutputError: the disk is full.
     """
-    n_threads = work.n_threads if work.device.type == "cpu" else 1
-    with threads_of_operations(1), closing(Threads(n_threads)) as threads:
+    with sharing_threads(work.n_threads, work.device) as threads:
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
         scene = _Scene(settings, n_instruments, work, Spectra(recording, frame), threads, known)
         state = work.take_up()

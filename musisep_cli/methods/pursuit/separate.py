@@ -23,7 +23,7 @@ from musisep_cli.frames.framewise import BLOCK_FRAMES, Framewise, stretches
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.frames.spool import SpooledFrames
-from musisep_cli.machine.threads import Threads, threads_of_operations
+from musisep_cli.machine.threads import Threads, sharing_threads
 from musisep_cli.methods.method import Result, State, StepReport, Work
 from musisep_cli.methods.pursuit.choice import Choice
 from musisep_cli.methods.pursuit.decoded import decoded
@@ -69,7 +69,7 @@ def separate(
         CheckpointError: the state does not fit.
         OutputError: the disk is full.
     """
-    with threads_of_operations(1), closing(Threads(work.n_threads)) as threads:
+    with sharing_threads(work.n_threads, CPU) as threads:
         frame = GaborFrame(settings.frame, recording.sample_rate_hz)
         spectra = Spectra(recording, frame)
         state = work.take_up()

@@ -22,7 +22,7 @@ from musisep_cli.frames.framewise import BLOCK_FRAMES, Derived
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra, audible
 from musisep_cli.frames.spool import SpooledFrames
-from musisep_cli.machine.threads import Threads, threads_of_operations
+from musisep_cli.machine.threads import Threads, sharing_threads
 from musisep_cli.methods.method import Result, State, Work
 from musisep_cli.methods.played_notes import mean_objective
 from musisep_cli.methods.proposed_sets import ProposedSets
@@ -60,8 +60,7 @@ def separate(
         CheckpointError: the state does not fit.
         OutputError: the disk is full.
     """
-    n_threads = work.n_threads if work.device.type == "cpu" else 1
-    with threads_of_operations(1), closing(Threads(n_threads)) as threads:
+    with sharing_threads(work.n_threads, work.device) as threads:
         frame = GaborFrame(settings.frame, recording.sample_rate_hz, device=work.device)
         spectra = Spectra(recording, frame)
         detector = Detector(frame, n_instruments, settings)

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 import torch
 
-from musisep_cli.machine.threads import Threads, threads_of_operations
+from musisep_cli.machine.threads import Threads, sharing_threads, threads_of_operations
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -80,3 +80,15 @@ def test_the_threads_of_operations_are_given_back(fails: bool) -> None:
     except KeyboardInterrupt:
         assert fails
     assert torch.get_num_threads() == before
+
+
+def test_lent_threads_take_one_operation_each_and_a_gpu_has_one() -> None:
+    before = torch.get_num_threads()
+    with sharing_threads(3, torch.device("cpu")) as threads:
+        assert threads.n == 3
+        assert torch.get_num_threads() == 1
+        begun = threads.begin(lambda n: n + 1, 1)
+    assert begun.done()
+    assert torch.get_num_threads() == before
+    with sharing_threads(3, torch.device("cuda")) as threads:
+        assert threads.n == 1
