@@ -31,7 +31,7 @@ def chirp(f_hz: float, speed_hz_s: float) -> np.ndarray:
     return np.cos(2 * np.pi * (f_hz * time_s + speed_hz_s * time_s**2 / 2))
 
 
-@pytest.mark.parametrize("speed_hz_s", [0.0, 300.0, -900.0])
+@pytest.mark.parametrize("speed_hz_s", [0.0, 300.0, -600.0])
 def test_a_peak_is_what_the_frame_makes_of_a_chirp(speed_hz_s: float) -> None:
     f_hz = 1_000.3
     samples = torch.from_numpy(chirp(f_hz, speed_hz_s)).float()[None]
