@@ -9,7 +9,8 @@ that. The expectation of an instrument's part is then
     e_i = P_i / sum_j P_j  min(1, b sum_j P_j / |r|^2) r,                                       (1)
 
 with P and |r|^2 averaged over ``BAND_HZ``. A leftover that is faint beside the tones goes to the
-instruments, and of one that is loud nearly all stays in the residual.
+instruments, and of one that is loud nearly all stays in the residual. Not in the paper. What it
+gains: docs/tries.md, "Breath".
 
 Axes: ``n`` frames, ``i`` instruments, ``c`` channels, ``f`` bins.
 """
