@@ -263,7 +263,8 @@ class Fitter:
         if not self.config.gliding:
             return torch.zeros_like(f0_bins)
         hop_s = self.frame.hop_samples / self.frame.sample_rate_hz
-        return glide_rates(replace(tones, f0_bins=f0_bins), hop_s)
+        span_s = self.frame.config.zeta_s  # as long as the window
+        return glide_rates(replace(tones, f0_bins=f0_bins), hop_s, span_s)
 
     def _tuned(self, partials: Partials, windows: WindowFits) -> list[Complex]:
         """Tune the harmonics by their phases; return the last coefficients, of all frames."""

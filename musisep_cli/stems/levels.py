@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from musisep_cli.tones.peaks import Peaks
-from musisep_cli.tones.tones import NOTE_SEMITONES, Tones
+from musisep_cli.tones.tones import Tones, note_steps
 
 LEAST_SEEN = 0.1
 """Weight in (5) of a frame in which nothing of a tone is seen apart from the others."""
@@ -38,8 +38,6 @@ REACH = 3.0
 """Distance beyond which frames have no say, relative to ``level_s``: exp(-3^2 / 2) = 1 %."""
 TINY = 1e-12
 """Levels below this count as 0, and no sum is divided by less."""
-LEAST_BINS = 1e-6
-"""Pitches in bins are kept above this before their logarithm is taken: tones off may be at 0."""
 
 
 def seen(peaks: Peaks, expected: Tensor, n_tones: int) -> Tensor:
@@ -78,8 +76,7 @@ def steadied(levels: Tensor, seen: Tensor, tones: Tones, *, hop_s: float, level_
     on = tones.on > 0
     if level_s == 0:
         return torch.ones_like(levels)
-    semitones = 12 * torch.log2(tones.f0_bins.clamp_min(LEAST_BINS))
-    goes_on = on[:-1] & on[1:] & (semitones.diff(dim=0).abs() < NOTE_SEMITONES)
+    _, goes_on = note_steps(tones)
     weights = seen + LEAST_SEEN
     # Both sums of (4) at once, over the frames at every distance to both sides.
     of_frame = torch.stack([weights * levels.square(), weights])

@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from musisep_cli.tones.peaks import FAR_BINS, OUTSIDE_WIDTHS, Peaks, bell
-from musisep_cli.tones.tones import NOTE_SEMITONES, Tones
+from musisep_cli.tones.tones import Tones, note_steps
 
 MOST_GLIDE = 2.0
 """Largest kappa: what glides faster is taken to glide so fast. Such harmonics are high and faint,
@@ -40,13 +40,8 @@ and the faster they are, the more bins every peak would be stored in: with 4, a 
 more, and no recording came out better."""
 REACH = 4.5
 """Widths around its centre in which a peak is stored: exp(-4.5^2 / 2) = 4e-5."""
-SLOPE_S = 1024 / 48_000
-"""Seconds before and after a frame over which its glide is measured, as long as the window: over
-less, errors of the pitch would pass for glides, over more, a vibrato would be smoothed."""
 LEAST_EXPONENT = -40.0
 """Inner products of peaks farther apart than exp(-40) are as good as 0."""
-LEAST_BINS = 1e-6
-"""Pitches in bins are kept above this before their logarithm is taken: tones off may be at 0."""
 
 
 @dataclass(frozen=True)
@@ -147,31 +142,32 @@ def gliding(peaks: Peaks, rates: Tensor, bin_hz: float) -> GlidingPeaks:
     return GlidingPeaks.of_steady(peaks, glide.clamp(-MOST_GLIDE, MOST_GLIDE))
 
 
-def glide_rates(tones: Tones, hop_s: float) -> Tensor:
+def glide_rates(tones: Tones, hop_s: float, span_s: float) -> Tensor:
     """Return how fast tones glide, relative to their pitch, ``[n, t]`` per second.
 
-    It is the mean over the steps from frame to frame within ``SLOPE_S``, before and after, as far
-    as the note is the same there; 0 for a note of one frame.
+    It is the mean over the steps from frame to frame within ``span_s``, before and after, as far as
+    the note is the same there; 0 for a note of one frame.
 
     Args:
         tones: of consecutive frames, those of one voice in a column, ``[n, t]``.
         hop_s: time between frames.
+        span_s: the longer, the less errors of the pitch pass for glides, and the more a vibrato is
+            smoothed.
 
     >>> ones = torch.ones(4, 1)
     >>> f0_bins = torch.tensor([[100.0], [101.0], [102.0], [150.0]])
-    >>> glide_rates(Tones(ones, f0_bins, ones), 0.02).round(decimals=2).T
+    >>> glide_rates(Tones(ones, f0_bins, ones), 0.02, 0.02).round(decimals=2).T
     tensor([[0.5000, 0.5000, 0.4900, 0.0000]])
     """
-    on, pitch = tones.on > 0, tones.f0_bins.clamp_min(LEAST_BINS).log()
-    steps = pitch.diff(dim=0)
-    goes_on = on[1:] & on[:-1] & (steps.abs() < NOTE_SEMITONES / 12 * math.log(2))
-    total, number = torch.zeros_like(pitch), torch.zeros_like(pitch)
-    after = before = torch.ones_like(on)
-    for distance in range(max(1, round(SLOPE_S / hop_s))):
+    semitones, goes_on = note_steps(tones)
+    steps, n_frames = math.log(2) / 12 * semitones, len(tones)
+    total, number = torch.zeros_like(tones.f0_bins), torch.zeros_like(tones.f0_bins)
+    after = before = torch.ones_like(tones.on, dtype=torch.bool)
+    for distance in range(max(1, round(span_s / hop_s))):
         # Of every frame the step that begins so many frames after it, and the one that ends so
         # many before it.
-        ahead = _shifted(steps, goes_on, -distance, len(pitch))
-        behind = _shifted(steps, goes_on, distance + 1, len(pitch))
+        ahead = _shifted(steps, goes_on, -distance, n_frames)
+        behind = _shifted(steps, goes_on, distance + 1, n_frames)
         after, before = after & ahead[1], before & behind[1]
         total += ahead[0] * after + behind[0] * before
         number += after.to(number) + before

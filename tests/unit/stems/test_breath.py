@@ -22,22 +22,22 @@ def flat(level: float, *shape: int) -> torch.Tensor:
     return torch.full(shape, level, dtype=torch.complex64)
 
 
-def test_a_faint_rest_is_shared_out_by_power() -> None:
+def test_a_faint_leftover_is_shared_out_by_power() -> None:
     stems = torch.stack([flat(2.0, 1, 1, N_BINS), flat(1.0, 1, 1, N_BINS)], 1)
-    rest = flat(0.1, 1, 1, N_BINS)
-    found = breath(rest, stems, FRAME, MOST)
-    torch.testing.assert_close(found[:, 0], 0.8 * rest)
-    torch.testing.assert_close(found[:, 1], 0.2 * rest)
+    leftover = flat(0.1, 1, 1, N_BINS)
+    found = breath(leftover, stems, FRAME, MOST)
+    torch.testing.assert_close(found[:, 0], 0.8 * leftover)
+    torch.testing.assert_close(found[:, 1], 0.2 * leftover)
 
 
-def test_of_a_loud_rest_as_much_is_shared_as_an_instrument_may_breathe() -> None:
+def test_of_a_loud_leftover_as_much_is_shared_as_an_instrument_may_breathe() -> None:
     stems = flat(1.0, 1, 1, 1, N_BINS)
-    rest = flat(10.0, 1, 1, N_BINS)
+    leftover = flat(10.0, 1, 1, N_BINS)
     # b P / |r|^2 = 0.1 / 100
-    torch.testing.assert_close(breath(rest, stems, FRAME, MOST)[:, 0], 0.001 * rest)
+    torch.testing.assert_close(breath(leftover, stems, FRAME, MOST)[:, 0], 0.001 * leftover)
 
 
-def test_what_no_instrument_plays_near_stays_in_the_rest() -> None:
+def test_what_no_instrument_plays_near_stays_in_the_leftover() -> None:
     stems = flat(1.0, 1, 1, 1, N_BINS)
     far = round(3 * BAND_HZ / FRAME.bin_hz)
     stems[..., far:] = 0
@@ -48,37 +48,37 @@ def test_what_no_instrument_plays_near_stays_in_the_rest() -> None:
 
 def test_rumble_that_nobody_hears_is_not_loud() -> None:
     stems = flat(1.0, 1, 1, 1, N_BINS)
-    rest = flat(1e-3, 1, 1, N_BINS)
+    leftover = flat(1e-3, 1, 1, N_BINS)
     lowest = int(LOWEST_HZ / FRAME.bin_hz)
-    rest[..., :lowest] = 100.0
-    found = breath(rest, stems, FRAME, MOST)[:, 0]
-    torch.testing.assert_close(found, rest)
+    leftover[..., :lowest] = 100.0
+    found = breath(leftover, stems, FRAME, MOST)[:, 0]
+    torch.testing.assert_close(found, leftover)
     # Just above, it is as loud as it is.
-    rest[..., lowest : 3 * lowest] = 100.0
-    assert float(breath(rest, stems, FRAME, MOST).abs().max()) < 1
+    leftover[..., lowest : 3 * lowest] = 100.0
+    assert float(breath(leftover, stems, FRAME, MOST).abs().max()) < 1
 
 
 @given(st.integers(0, 99), st.floats(-60, 40), st.integers(1, 3), st.integers(1, 2))
-def test_it_is_never_more_than_the_rest(
+def test_it_is_never_more_than_the_leftover(
     seed: int, level_db: float, n_instruments: int, n_channels: int
 ) -> None:
     stems = noise(seed, 2, n_instruments, n_channels, N_BINS)
-    rest = 10 ** (level_db / 20) * noise(seed + 100, 2, n_channels, N_BINS)
-    found = breath(rest, stems, FRAME, MOST)
+    leftover = 10 ** (level_db / 20) * noise(seed + 100, 2, n_channels, N_BINS)
+    found = breath(leftover, stems, FRAME, MOST)
     assert found.shape == stems.shape
-    assert bool((found.sum(1).abs() <= rest.abs() * (1 + 1e-5)).all())
+    assert bool((found.sum(1).abs() <= leftover.abs() * (1 + 1e-5)).all())
     # A part of it: never against it.
-    assert bool(((found * rest.conj()[:, None]).real >= 0).all())
+    assert bool(((found * leftover.conj()[:, None]).real >= 0).all())
 
 
 @pytest.mark.parametrize("level", [1e-6, 1e3])
 def test_the_level_of_the_recording_does_not_matter(level: float) -> None:
-    stems, rest = noise(0, 1, 2, 1, N_BINS), noise(1, 1, 1, N_BINS)
-    found = breath(level * rest, level * stems, FRAME, MOST)
-    torch.testing.assert_close(found / level, breath(rest, stems, FRAME, MOST))
+    stems, leftover = noise(0, 1, 2, 1, N_BINS), noise(1, 1, 1, N_BINS)
+    found = breath(level * leftover, level * stems, FRAME, MOST)
+    torch.testing.assert_close(found / level, breath(leftover, stems, FRAME, MOST))
 
 
 def test_silence_stays_silent() -> None:
-    stems, rest = flat(0.0, 1, 2, 1, N_BINS), flat(0.0, 1, 1, N_BINS)
-    assert float(breath(rest, stems, FRAME, MOST).abs().max()) == 0
-    assert float(breath(rest + 1, stems, FRAME, MOST).abs().max()) == 0
+    stems, leftover = flat(0.0, 1, 2, 1, N_BINS), flat(0.0, 1, 1, N_BINS)
+    assert float(breath(leftover, stems, FRAME, MOST).abs().max()) == 0
+    assert float(breath(leftover + 1, stems, FRAME, MOST).abs().max()) == 0

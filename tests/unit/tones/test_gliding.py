@@ -99,7 +99,7 @@ def test_rates_of_a_vibrato() -> None:
     time_s = hop_s * torch.arange(n_frames, dtype=torch.float64)
     pitch = torch.exp(0.02 * torch.sin(2 * np.pi * 5 * time_s))[:, None]
     on = torch.ones(n_frames, 1)
-    found = glide_rates(Tones(on, 100 * pitch, 0 * on), hop_s)[1:-1, 0]
+    found = glide_rates(Tones(on, 100 * pitch, 0 * on), hop_s, hop_s)[1:-1, 0]
     true = 0.02 * 2 * np.pi * 5 * torch.cos(2 * np.pi * 5 * time_s)[1:-1]
     # A mean over 40 ms of its 200 ms: sin(0.2 pi) / (0.2 pi).
     assert_close(found, 0.935 * true, atol=0.01, rtol=0)
@@ -108,7 +108,7 @@ def test_rates_of_a_vibrato() -> None:
 def test_rates_stop_where_a_note_does() -> None:
     f0_bins = torch.tensor([[100.0, 0.0], [101.0, 50.0], [150.0, 50.5], [151.0, 0.0]])
     on = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
-    found = glide_rates(Tones(on, f0_bins, 0 * on), 1.0)
+    found = glide_rates(Tones(on, f0_bins, 0 * on), 1.0, 1.0)
     up, higher, low = np.log(101 / 100), np.log(151 / 150), np.log(50.5 / 50)
     wanted = [[up, 0], [up, low], [higher, low], [higher, 0]]
     assert_allclose(found.numpy(), wanted, atol=1e-6)

@@ -17,7 +17,6 @@ from tests.signals import CLARINET, FLUTE, harmonic_tone
 
 RATE = 8_000
 FRAME = GaborFrame(FrameConfig(), RATE)
-CONFIG = ProximalConfig(max_steps=80)
 DICTIONARY = torch.zeros(9, 2)
 DICTIONARY[:4, 0] = torch.tensor(FLUTE)
 DICTIONARY[:, 1] = torch.tensor(CLARINET) / max(CLARINET)
@@ -36,12 +35,22 @@ def duet(*pairs_hz: tuple[float, float]) -> np.ndarray:
     return 0.3 * np.concatenate(notes, 1)
 
 
-def test_a_short_signal_is_separated_faithfully() -> None:
-    up = 2 ** (1 / 12)
-    reference = duet((440 * up**2, 220 * up**4))
+UP = 2 ** (1 / 12)
+PAIRS = ((440 * UP**2, 220 * UP**4), (440, 220 * UP**6))
+
+
+@pytest.mark.parametrize(
+    ("n_pairs", "max_steps"), [(1, 80), pytest.param(2, 150, marks=pytest.mark.slow)]
+)
+def test_a_short_signal_is_separated_faithfully(n_pairs: int, max_steps: int) -> None:
+    reference = duet(*PAIRS[:n_pairs])
     mixture = torch.from_numpy(reference.sum(0)).float()
     stems, residual = separate_faithfully(
-        mixture, FRAME, DICTIONARY, [SCALE_BINS, SCALE_BINS], config=CONFIG
+        mixture,
+        FRAME,
+        DICTIONARY,
+        [SCALE_BINS, SCALE_BINS],
+        config=ProximalConfig(max_steps=max_steps),
     )
     torch.testing.assert_close(stems.sum(0) + residual, mixture)
     pairs = bss_eval_v2(array_blocks(reference=reference, estimate=stems.numpy().astype(float)))
