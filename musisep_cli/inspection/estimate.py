@@ -173,20 +173,23 @@ def _measure(
     )
     sample = Recording(samples=chords, sample_rate_hz=sample_rate_hz)
     marks = [("start", time.perf_counter())]
+    n_done = [0]
 
     def mark(progress: Progress) -> None:
         """Note the time of a report, and end the trial if its training takes too long."""
         stage = progress.stage if progress.report is None else STEP
         marks.append((stage, time.perf_counter()))
+        if progress.report is not None:
+            n_done.append(progress.report.iteration)
         if sum(_times_s(marks, STEP)) > LONGEST_S:
             raise _SlowError
 
     try:
         run_seed(sample, replace(config, settings=trial.settings), 0, device, mark)
     except _SlowError:
-        return _typical_s(marks, STEP), None
+        return _step_s(marks, n_done), None
     marks.append(("end", time.perf_counter()))
-    return _typical_s(marks, STEP), _besides_training_s(marks) / trial.n_frames
+    return _step_s(marks, n_done), _besides_training_s(marks) / trial.n_frames
 
 
 def _chords(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.float32]:
@@ -204,6 +207,20 @@ def _chords(n_samples: int, sample_rate_hz: int, n_tones: int) -> NDArray[np.flo
             audible = frequency_hz < sample_rate_hz / 2
             chords += audible * 0.05 / h * np.sin(2 * np.pi * frequency_hz * time_s + h)
     return chords.astype(np.float32)
+
+
+def _step_s(marks: list[tuple[str, float]], n_done: list[int]) -> float:
+    """Return the time in s of a training step; 0 if there was none.
+
+    Args:
+        marks: stages and times, one of ``STEP`` for every report.
+        n_done: number of steps that were done at the start, and at every report.
+
+    >>> _step_s([("start", 0.0), ("step", 9.0), ("step", 11.0)], [0, 500, 1500])
+    0.002
+    """
+    of_reports = [after - before for before, after in pairwise(n_done)]
+    return _typical_s(marks, STEP) / statistics.median(of_reports[1:] or of_reports or [1])
 
 
 def _besides_training_s(marks: list[tuple[str, float]]) -> float:

@@ -1,4 +1,4 @@
-"""Choice: dictionaries learned one after the other, and the one that explains most.
+"""Choice: several dictionaries learned side by side, and the one that explains most.
 
 Where a training ends depends much on its random start: with some, two atoms share one instrument
 and the other has none. Departs from the paper, where ten seeds are tried and the one of the largest
@@ -6,6 +6,9 @@ true SDR is shown: here the dictionary is kept whose mean of d(Y, y) / sum Y ove
 frames is least, which needs no truth. It also depends on when it ends: the least used atoms are
 drawn anew all the time, and with ``on_the_way`` the dictionaries after every renewal are compared
 too (clarinet and bassoon, five seeds: 9.4 instead of 4.5 dB in the mean).
+
+As many dictionaries are learned at once as there are threads. Each draws from a generator of its
+own, so that the result does not depend on how many those are.
 
 Axes: ``n`` frames, ``i`` atoms, ``h`` harmonics, ``f`` bins.
 """
@@ -15,13 +18,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import cached_property
+from threading import Lock
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from musisep_cli.frames.framewise import Framewise
+from musisep_cli.machine.threads import CALLERS_OWN, Threads
 from musisep_cli.methods.method import State
 from musisep_cli.methods.pursuit.atoms import AtomState
 from musisep_cli.methods.pursuit.learning import Learned, dictionary_of, learn
@@ -44,8 +51,11 @@ class Choice:
         n_instruments: N.
         seed: everything random follows from it.
         start: atoms to begin with, ``[i, h]``; None to draw all.
+        threads: where dictionaries are learned, one on each.
 
     Attributes:
+        n_begun: number of dictionaries that have been begun.
+        underway: those of them that are not done.
         best: the dictionary ``[i, h]`` of least misfit so far, None before one is compared.
         least: its misfit.
     """
@@ -57,93 +67,151 @@ class Choice:
         n_instruments: int,
         seed: int,
         start: NDArray[np.float64] | None = None,
+        threads: Threads = CALLERS_OWN,
     ) -> None:
         self.frames, self.settings, self.n_instruments = frames, settings, n_instruments
-        self.seed, self.start = seed, start
-        self.number = 0  # of the dictionary that is learned
-        self.learned: Learned | None = None
-        self.generator = self._generator()
+        self.seed, self.start, self.threads = seed, start, threads
+        self.n_begun, self.underway = 0, list[_Training]()
         self.best: NDArray[np.float64] | None = None
         self.least = math.inf
+        self._reading = Lock()
 
     def run(self) -> Iterator[tuple[int, float]]:
-        """Yield the iterations done in all, and the misfit, after every renewal."""
+        """Yield the iterations done in all, and the mean misfit, after renewals side by side."""
         config = self.settings.training
-        while self.number < config.dictionaries:
-            for learned in learn(
-                lambda chosen: self._rows(chosen),
-                len(self.frames),
-                self.generator,
-                n_instruments=self.n_instruments,
-                n_harmonics=self.settings.dictionary.n_harmonics,
-                config=config,
-                pursuit=self.settings.pursuit,
-                start=self.start,
-                state=self.learned,
-            ):
-                is_last = learned.iteration >= config.iterations
-                if is_last or (config.on_the_way and learned.iteration >= FIRST_RATED):
-                    self._rate(dictionary_of(learned.state, self.n_instruments))
-                if is_last:
-                    self._turn_to_next()
-                else:
-                    self.learned = learned
-                yield self.n_done, learned.distance
+        while True:
+            n_begun = self.n_begun + max(self.threads.n - len(self.underway), 0)
+            n_begun = min(n_begun, config.dictionaries)
+            for number in range(self.n_begun, n_begun):
+                generator = np.random.default_rng([self.seed, number])
+                self.underway.append(_Training(self, number, generator))
+            self.n_begun = n_begun
+            if not self.underway:
+                return
+            for columns, value in self.threads.map(_Training.go_on, self.underway):
+                if columns is not None and value < self.least:
+                    self.best, self.least = columns, value
+            distances = [training.distance for training in self.underway]
+            self.underway = [training for training in self.underway if not training.is_done]
+            yield self.n_done, float(np.mean(distances))
 
     @property
     def n_done(self) -> int:
         """Return the iterations that are done, of all dictionaries."""
-        before = self.number * self.settings.training.iterations
-        return before + (self.learned.iteration if self.learned else 0)
+        done = (self.n_begun - len(self.underway)) * self.settings.training.iterations
+        return done + sum(training.iteration for training in self.underway)
 
-    def _rate(self, columns: NDArray[np.float64]) -> None:
-        """Keep a dictionary ``[i, h]`` if it is the best so far."""
-        value, config = 0.0, self.settings.training
-        if config.dictionaries > 1 or config.on_the_way:
-            n_rated = min(RATED_FRAMES, len(self.frames))
-            sample = LogFrames(torch.from_numpy(self._rows(_spread(len(self.frames), n_rated))))
-            value = misfit(found_tones(sample, columns, self.settings.pursuit))
-        if value < self.least:
-            self.best, self.least = columns, value
-
-    def _turn_to_next(self) -> None:
-        """Begin the next dictionary."""
-        self.number, self.learned = self.number + 1, None
-        self.generator = self._generator()
-
-    def _generator(self) -> np.random.Generator:
-        """Return the generator of the dictionary that is learned."""
-        return np.random.default_rng([self.seed, self.number])
-
-    def _rows(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the spectra ``[n, f]`` of some frames, read one by one."""
-        rows = [self.frames[int(n) : int(n) + 1].spectrum.numpy() for n in chosen]
+    def rows(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the spectra ``[n, f]`` of some frames; one thread at a time reads them."""
+        with self._reading:
+            rows = [self.frames[int(n) : int(n) + 1].spectrum.numpy() for n in chosen]
         return np.concatenate(rows)
+
+    @cached_property
+    def sample(self) -> LogFrames:
+        """The frames by which dictionaries are compared."""
+        n_rated = min(RATED_FRAMES, len(self.frames))
+        return LogFrames(torch.from_numpy(self.rows(_spread(len(self.frames), n_rated))))
 
     def state_dict(self) -> State:
         """Return what ``load_state_dict`` goes on from."""
         state: State = {
-            "number": self.number,
+            "begun": self.n_begun,
             "least": self.least,
-            "generator": json.dumps(self.generator.bit_generator.state),
+            "underway": [training.state_dict() for training in self.underway],
         }
         if self.best is not None:
             state["best"] = torch.from_numpy(self.best)
+        return state
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from where another one stood."""
+        self.n_begun, self.least = int(state["begun"]), float(state["least"])
+        self.best = state["best"].numpy() if "best" in state else None
+        self.underway = [_Training.from_state(self, each) for each in state["underway"]]
+
+
+@dataclass
+class _Training:
+    """One dictionary that is learned.
+
+    Attributes:
+        choice: that it is learned for.
+        number: of the dictionary.
+        generator: of all that is random in it.
+        learned: how far it is, None before the first renewal.
+    """
+
+    choice: Choice
+    number: int
+    generator: np.random.Generator
+    learned: Learned | None = None
+
+    @property
+    def iteration(self) -> int:
+        """Number of iterations that are done."""
+        return self.learned.iteration if self.learned else 0
+
+    @property
+    def distance(self) -> float:
+        """Misfit over the frames since the renewal before."""
+        return self.learned.distance if self.learned else math.nan
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all iterations are done."""
+        return self.iteration >= self.choice.settings.training.iterations
+
+    def go_on(self) -> tuple[NDArray[np.float64] | None, float]:
+        """Learn up to the next renewal; return a dictionary to be compared, and its misfit."""
+        self.learned = next(self._steps)
+        config = self.choice.settings.training
+        if not self.is_done and not (config.on_the_way and self.iteration >= FIRST_RATED):
+            return None, math.inf
+        columns = dictionary_of(self.learned.state, self.choice.n_instruments)
+        if config.dictionaries == 1 and not config.on_the_way:
+            return columns, 0.0  # there is nothing to compare it with
+        found = found_tones(self.choice.sample, columns, self.choice.settings.pursuit)
+        return columns, misfit(found)
+
+    @cached_property
+    def _steps(self) -> Iterator[Learned]:
+        """The atoms after every renewal from here on."""
+        choice = self.choice
+        return learn(
+            choice.rows,
+            len(choice.frames),
+            self.generator,
+            n_instruments=choice.n_instruments,
+            n_harmonics=choice.settings.dictionary.n_harmonics,
+            config=choice.settings.training,
+            pursuit=choice.settings.pursuit,
+            start=choice.start,
+            state=self.learned,
+        )
+
+    def state_dict(self) -> State:
+        """Return what ``from_state`` goes on from."""
+        state: State = {
+            "number": self.number,
+            "generator": json.dumps(self.generator.bit_generator.state),
+        }
         if self.learned is not None:
             state["iteration"] = self.learned.iteration
             atoms = vars(self.learned.state).items()
             state["atoms"] = {name: torch.from_numpy(values) for name, values in atoms}
         return state
 
-    def load_state_dict(self, state: State) -> None:
-        """Go on from where another one stood."""
-        self.number, self.least = int(state["number"]), float(state["least"])
-        self.generator.bit_generator.state = json.loads(state["generator"])
-        self.best = state["best"].numpy() if "best" in state else None
-        self.learned = None
+    @classmethod
+    def from_state(cls, choice: Choice, state: State) -> Self:
+        """Return the training that a state was taken of."""
+        generator = np.random.default_rng()
+        generator.bit_generator.state = json.loads(state["generator"])
+        learned = None
         if "atoms" in state:
             arrays = {f.name: state["atoms"][f.name].numpy() for f in fields(AtomState)}
-            self.learned = Learned(int(state["iteration"]), AtomState(**arrays), math.nan)
+            learned = Learned(int(state["iteration"]), AtomState(**arrays), math.nan)
+        return cls(choice, int(state["number"]), generator, learned)
 
 
 def _spread(n_frames: int, n_chosen: int) -> NDArray[np.int64]:

@@ -20,8 +20,8 @@ from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 from musisep_cli.stems.one_window import check_window
 
-TRIAL_STEPS = 500
-"""Number of training steps of a trial: as many as are reported at once."""
+TRIAL_STEPS = 1000
+"""Training steps of a trial, of every dictionary: two reports, of which the first takes longer."""
 TRIAL_FRAMES = 256
 """Number of frames of a trial in which every frame stands by itself."""
 
@@ -135,14 +135,17 @@ class PursuitMethod(ToneMethod):
     def trial_found(self, settings: PursuitSettings, sample_rate_hz: int, n_threads: int) -> Trial:
         """Return a few training steps and some blocks of frames, or all that are followed at once.
 
+        As many dictionaries are learned side by side as otherwise, for they share the machine.
         Masks are made frame by frame; where tones are decoded their harmonics are followed.
         """
         training = settings.training
         n_steps = min(TRIAL_STEPS, training.iterations)
+        n_dictionaries = min(n_threads, training.dictionaries)
         followed = min(n_threads, 2) * FOLLOWED_FRAMES
         return Trial(
             settings=replace(
-                settings, training=replace(training, iterations=n_steps, dictionaries=1)
+                settings,
+                training=replace(training, iterations=n_steps, dictionaries=n_dictionaries),
             ),
             hop_s=settings.frame.hop_zetas * settings.frame.zeta_s,
             n_frames=TRIAL_FRAMES if settings.pursuit.sound == "masked" else followed,

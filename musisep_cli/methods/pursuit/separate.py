@@ -76,7 +76,7 @@ def separate(
         work.keep = lambda: state
         overview = Overview(len(spectra))
         frames = _converted(spectra, settings, work, threads, overview)
-        columns = _dictionary(frames, n_instruments, settings, work, state)
+        columns = _dictionary(frames, n_instruments, settings, work, threads, state)
         learned: dict[str, Any] = {
             "dictionary": columns.T.astype(np.float32),
             "files": {FILE: overview.content(spectra.gain, recording.duration_s)},
@@ -135,13 +135,14 @@ def _dictionary(
     n_instruments: int,
     settings: PursuitSettings,
     work: Work,
+    threads: Threads,
     state: State,
 ) -> NDArray[np.float64]:
     """Return the dictionary ``[i, h]``: learned from the frames, or the given one if frozen."""
     start = given_atoms(settings.dictionary, n_instruments)
     if start is not None and settings.dictionary.frozen:
         return start
-    choice = Choice(frames, settings, n_instruments, work.seed, start)
+    choice = Choice(frames, settings, n_instruments, work.seed, start, threads)
     if state:
         with work.fitting():
             choice.load_state_dict(state)

@@ -1,8 +1,16 @@
-"""Estimate: a separation that does not fit into memory is warned of."""
+"""Estimate: how long a separation takes, and whether it fits into memory."""
 
 from dataclasses import replace
 
+import pytest
+import torch
+
+from musisep_cli.inspection import estimate
 from musisep_cli.inspection.estimate import Estimate
+from musisep_cli.methods.method import Progress, StepReport
+from musisep_cli.run.settings.compose import compose, resolved
+
+CPU = torch.device("cpu")
 
 FITS = Estimate(
     preset="quick",
@@ -29,3 +37,25 @@ def test_what_fits_or_is_not_known_is_no_warning() -> None:
 def test_what_does_not_fit_is_told_in_gigabytes() -> None:
     [told] = replace(FITS, memory_bytes=3_000_000_000).warnings()
     assert "needs about 3.0 GB of memory, and this machine has 2.0 GB" in told
+
+
+def test_reports_of_several_steps_count_as_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Sparse pursuit reports every 500 steps: once a report was taken for a step, and an estimate
+    # said 3 hours where half a minute was needed.
+    clock = [0.0]
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: clock[0])
+
+    def trained(*args: object) -> None:
+        mark = args[-1]
+        assert callable(mark)
+        for n_done in (500, 1000, 1500):
+            clock[0] += 2.0
+            mark(Progress(0, "training", n_done, 10_000, StepReport(n_done, {}, 0)))
+        clock[0] += 3.0
+        mark(Progress(0, "resynthesis", 100, 100, None))
+
+    monkeypatch.setattr(estimate, "run_seed", trained)
+    config = compose("pursuit", {"run": {"instruments": 2}})
+    measured = estimate.Measured.of(44_100, 1, resolved(config, CPU), CPU)
+    assert measured.step_s == 2.0 / 500
+    assert measured.frame_s == 3.0 / measured.trial.n_frames

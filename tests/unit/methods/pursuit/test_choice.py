@@ -1,8 +1,10 @@
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from musisep_cli.machine.threads import CALLERS_OWN, Threads
 from musisep_cli.methods.pursuit.choice import Choice
 from musisep_cli.methods.pursuit.configs import LearningConfig, PursuitConfig
 from musisep_cli.methods.pursuit.learning import dictionary_of
@@ -32,7 +34,7 @@ def test_the_dictionary_of_least_misfit_is_kept() -> None:
     choice = Choice(frames(), SETTINGS, 2, seed=1)
     misfits, least = [], np.inf
     for _ in choice.run():
-        if choice.learned is None:  # a dictionary is done
+        if not choice.underway:  # a dictionary is done
             misfits.append(choice.least)
     assert len(misfits) == 3
     assert misfits == sorted(misfits, reverse=True)
@@ -60,14 +62,39 @@ def test_it_goes_on_from_any_state_to_the_same_bytes() -> None:
         np.testing.assert_array_equal(resumed.best, whole.best)
 
 
+def test_any_number_of_threads_learns_the_same_dictionary() -> None:
+    alone = Choice(frames(), SETTINGS, 2, seed=1)
+    for _ in alone.run():
+        pass
+    assert alone.best is not None
+    with closing(Threads(2)) as two, closing(Threads(4)) as four:
+        together = Choice(frames(), SETTINGS, 2, seed=1, threads=two)
+        n_done, states = [], []
+        for done, _ in together.run():
+            n_done.append(done)
+            states.append(together.state_dict())
+        assert n_done == [1000, 1040, 1540, 1560]
+        assert together.best is not None
+        np.testing.assert_array_equal(together.best, alone.best)
+        for state, threads in ((states[0], CALLERS_OWN), (states[0], four), (states[2], two)):
+            resumed = Choice(frames(), SETTINGS, 2, seed=1, threads=threads)
+            resumed.load_state_dict(state)
+            for _ in resumed.run():
+                pass
+            assert resumed.best is not None
+            np.testing.assert_array_equal(resumed.best, alone.best)
+            assert resumed.least == alone.least
+
+
 def test_on_the_way_the_best_after_any_renewal_is_kept() -> None:
     training = LearningConfig(iterations=2500, on_the_way=True)
     settings = replace(SETTINGS, training=training)
     choice = Choice(frames(), settings, 2, seed=1)
     on_the_way = {}
     for n_done, _ in choice.run():
-        if choice.learned is not None:
-            columns = dictionary_of(choice.learned.state, 2)
+        for underway in choice.underway:
+            assert underway.learned is not None
+            columns = dictionary_of(underway.learned.state, 2)
             on_the_way[n_done] = misfit(found_tones(frames(), columns, settings.pursuit))
     last = Choice(frames(), replace(settings, training=LearningConfig(iterations=2500)), 2, seed=1)
     for _ in last.run():
