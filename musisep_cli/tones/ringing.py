@@ -28,7 +28,7 @@ from torch import Tensor
 from musisep_cli.frames.framewise import Framewise
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.tones.notes import NotesAround
-from musisep_cli.tones.tones import NOTE_SEMITONES, Tones
+from musisep_cli.tones.tones import Tones, note_steps
 
 LEAST_DB = -12.0
 """Level, relative to that before the end, down to which a note is followed. Lower down breath and
@@ -120,10 +120,13 @@ def _frames_above(levels_db: Array) -> int:
 
 def _ends(tones: Tones, shortest: int) -> list[list[_End]]:
     """Return the ends of all notes of at least so many frames, of every voice in their order."""
-    on, f0_bins = (values.cpu().numpy() for values in (tones.on > 0, tones.f0_bins))
+    _, steps_on = note_steps(tones)
+    on, f0_bins, goes_on = (
+        values.cpu().numpy() for values in (tones.on > 0, tones.f0_bins, steps_on)
+    )
     found = []
     for voice in range(on.shape[1]):
-        notes = _notes(on[:, voice], f0_bins[:, voice])
+        notes = _notes(on[:, voice], goes_on[:, voice])
         found.append(
             [
                 _End(note.stop, voice, float(np.median(f0_bins[note, voice])))
@@ -134,10 +137,13 @@ def _ends(tones: Tones, shortest: int) -> list[list[_End]]:
     return found
 
 
-def _notes(on: NDArray[np.bool_], f0_bins: NDArray[np.floating]) -> list[slice]:
-    """Return the frames of each note of one voice: it goes on while its pitch does not leap."""
-    semitones = 12 * np.log2(np.where(on, f0_bins, 1.0))
-    goes_on = on[1:] & on[:-1] & (np.abs(np.diff(semitones)) <= NOTE_SEMITONES)
+def _notes(on: NDArray[np.bool_], goes_on: NDArray[np.bool_]) -> list[slice]:
+    """Return the frames of each note of one voice.
+
+    Args:
+        on: whether it plays, ``[n]``.
+        goes_on: whether its note goes on in the next frame, ``[n - 1]``.
+    """
     starts = np.flatnonzero(on & ~np.concatenate([[False], goes_on]))
     stops = np.flatnonzero(on & ~np.concatenate([goes_on, [False]])) + 1
     return [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
