@@ -59,3 +59,21 @@ def test_reports_of_several_steps_count_as_so_many(monkeypatch: pytest.MonkeyPat
     measured = estimate.Measured.of(44_100, 1, resolved(config, CPU), CPU)
     assert measured.step_s == 2.0 / 500
     assert measured.frame_s == 3.0 / measured.trial.n_frames
+
+
+def test_a_slow_first_step_does_not_end_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: clock[0])
+
+    def trained(*args: object) -> None:
+        mark = args[-1]
+        assert callable(mark)
+        for n_done, taken_s in ((1, estimate.LONGEST_S + 1), (2, 0.5)):
+            clock[0] += taken_s
+            mark(Progress(0, "training", n_done, 300, StepReport(n_done, {}, 0)))
+
+    monkeypatch.setattr(estimate, "run_seed", trained)
+    config = compose("source-filter", {"run": {"instruments": 2}})
+    measured = estimate.Measured.of(44_100, 1, resolved(config, CPU), CPU)
+    assert measured.step_s == 0.5
+    assert measured.frame_s is None
