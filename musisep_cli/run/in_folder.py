@@ -285,9 +285,13 @@ def deliver(
     error = sum_error(recording.samples, written, gain)
     pictures = {"mix": recording.samples, **{name: parts[name] for name in names}}
     files += tables.write_pictures(folder, pictures, rate_hz)
-    learned = {name: folder.folder / name for name in (tables.DICTIONARY, tables.PITCH)}
+    learned = {tables.DICTIONARY: folder.folder / tables.DICTIONARY}
     learned |= {tables.identity(i): folder.identity(name) for i, name in enumerate(names)}
     files += [_copy(target / name, to) for name, to in learned.items() if (target / name).exists()]
+    if list(names) == folder.names(len(names)):  # as the seed has them
+        files.append(_copy(target / tables.PITCH, folder.folder / tables.PITCH))
+    else:
+        files.append(tables.copy_pitch(target, folder.folder, names))
     made = made_on()
     described = {
         "format": manifest.FORMAT,

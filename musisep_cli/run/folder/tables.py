@@ -25,6 +25,8 @@ from musisep_cli.tones.tracks import PitchTracks
 
 DICTIONARY, PITCH, CURVE = "dictionary.json", "pitch.csv", "metrics.csv"
 """Names of the files of the learned dictionary, the pitch tracks and the training curve."""
+STEM = "stem"
+"""Column of the pitch tracks with the names of the stems, where these are not counted."""
 LIKES = "likes.json"
 """Name of the file, in the folder of a seed, that says whether those are there who were asked for.
 """
@@ -47,6 +49,26 @@ def write_learned(target: Path, result: Result, parts: Sequence[str] = ()) -> li
         paths.append(target / DICTIONARY)
         write_json_atomic(paths[1], dictionary.to_json(torch.from_numpy(result.dictionary)))
     return paths
+
+
+def copy_pitch(source: Path, target: Path, names: Sequence[str]) -> Path:
+    """Copy the pitch tracks of a seed into another folder, with other names of the stems.
+
+    Args:
+        source: folder of the seed.
+        target: the folder.
+        names: of the instruments' stems, for the last column of the table.
+
+    Returns:
+        The file that was written.
+    """
+    with (source / PITCH).open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream)
+        header = [column for column in rows.fieldnames or () if column != STEM]
+        numbered = ((int(row["instrument"]), [row[column] for column in header]) for row in rows)
+        named = ((*cells, *names[number - 1 : number]) for number, cells in numbered)
+        _write_csv(target / PITCH, [*header, STEM], named)
+    return target / PITCH
 
 
 def identity(number: int) -> str:
@@ -155,7 +177,7 @@ def _write_pitch(path: Path, pitch: PitchTracks, parts: Sequence[str]) -> None:
         for n, time_s in enumerate(pitch.times_s)
         for voice, player in enumerate(pitch.of_voices)
     )
-    names = ["stem"] if parts else []
+    names = [STEM] if parts else []
     _write_csv(path, ["instrument", "time_s", "f0_hz", "amplitude", "on", *names], rows)
 
 

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 from musisep_cli import pictures
 from musisep_cli.errors import ConfigError, InputError
+from musisep_cli.evaluation.annotations import found_names, found_tracks
 from musisep_cli.run.by_hand import check_names, choose
 from musisep_cli.run.folder import manifest as manifests
 from musisep_cli.run.folder.layout import RunFolder, SoundFormat
@@ -45,9 +46,21 @@ def test_the_seed_is_on_top_with_everything(tmp_path: Path) -> None:
     assert_allclose(clarinet + flute + residual, recording, atol=1e-6)
     early = slice(0, 16_000)
     assert_allclose(np.stack([flute, clarinet])[:, early], run.truth[:, early], atol=1e-6)
-    own = (run.folder / "seeds" / "001" / "pitch.csv").read_bytes()
-    assert (run.folder / "pitch.csv").read_bytes() == own
     assert [row["seed"] for row in content["ranking"]] == [0, 1, 2]
+
+
+def test_pitch_tracks_have_the_names_of_the_stems(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    own = (run.folder / "seeds" / "001" / "pitch.csv").read_text("utf-8")
+    choose(run.folder, 1)
+    assert (run.folder / "pitch.csv").read_text("utf-8") == own
+    for names in (["clarinet", "flute"], ["flute", "a b"]):
+        choose(run.folder, 1, names)
+        assert found_names(run.folder) == {names[0]: 1, names[1]: 2}
+        tracks = zip(*(found_tracks(run.folder / part) for part in (".", "seeds/001")), strict=True)
+        assert all(one == other for one, other in tracks)
+    choose(run.folder, 1, ["instrument-1", "instrument-2"])
+    assert (run.folder / "pitch.csv").read_text("utf-8") == own
 
 
 def test_only_files_that_the_manifest_names_are_left(tmp_path: Path) -> None:
