@@ -173,14 +173,15 @@ class Checkpoints:
                     path.unlink()
 
 
-def encode(state: State) -> memoryview:
+def encode(state: State) -> bytes:
     """Return a state as the bytes of a checkpoint: as torch saves it, then format and SHA-256."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    digest = hashlib.sha256(buffer.getbuffer()).hexdigest().encode()
+    with buffer.getbuffer() as saved:  # given back, for a buffer that is lent out cannot be freed
+        digest = hashlib.sha256(saved).hexdigest().encode()
     buffer.seek(0, io.SEEK_END)
     buffer.write(b"\n%s %s" % (_FORMAT, digest))
-    return buffer.getbuffer()
+    return buffer.getvalue()
 
 
 def read(path: Path, run: str) -> State:
