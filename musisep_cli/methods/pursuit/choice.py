@@ -80,12 +80,10 @@ class Choice:
         """Yield the iterations done in all, and the mean misfit, after renewals side by side."""
         config = self.settings.training
         while True:
-            n_begun = self.n_begun + max(self.threads.n - len(self.underway), 0)
-            n_begun = min(n_begun, config.dictionaries)
-            for number in range(self.n_begun, n_begun):
-                generator = np.random.default_rng([self.seed, number])
-                self.underway.append(_Training(self, number, generator))
-            self.n_begun = n_begun
+            while len(self.underway) < self.threads.n and self.n_begun < config.dictionaries:
+                generator = np.random.default_rng([self.seed, self.n_begun])
+                self.underway.append(_Training(self, generator))
+                self.n_begun += 1
             if not self.underway:
                 return
             for columns, value in self.threads.map(_Training.go_on, self.underway):
@@ -137,13 +135,11 @@ class _Training:
 
     Attributes:
         choice: that it is learned for.
-        number: of the dictionary.
         generator: of all that is random in it.
         learned: how far it is, None before the first renewal.
     """
 
     choice: Choice
-    number: int
     generator: np.random.Generator
     learned: Learned | None = None
 
@@ -192,10 +188,7 @@ class _Training:
 
     def state_dict(self) -> State:
         """Return what ``from_state`` goes on from."""
-        state: State = {
-            "number": self.number,
-            "generator": json.dumps(self.generator.bit_generator.state),
-        }
+        state: State = {"generator": json.dumps(self.generator.bit_generator.state)}
         if self.learned is not None:
             state["iteration"] = self.learned.iteration
             atoms = vars(self.learned.state).items()
@@ -211,7 +204,7 @@ class _Training:
         if "atoms" in state:
             arrays = {f.name: state["atoms"][f.name].numpy() for f in fields(AtomState)}
             learned = Learned(int(state["iteration"]), AtomState(**arrays), math.nan)
-        return cls(choice, int(state["number"]), generator, learned)
+        return cls(choice, generator, learned)
 
 
 def _spread(n_frames: int, n_chosen: int) -> NDArray[np.int64]:
