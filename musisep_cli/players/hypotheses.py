@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,12 +20,8 @@ from torch import Tensor
 from musisep_cli.frames.framewise import FrameRows
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.tones.coefficients import coefficients_in_channels
-from musisep_cli.tones.joint_fit import (
-    LOWEST_WIDTHS,
-    JointFit,
-    matched_filter,
-    refined_pitch,
-)
+from musisep_cli.tones.compiled_fit import fitted_sets
+from musisep_cli.tones.joint_fit import LOWEST_WIDTHS, JointFit, matched_filter, refined_pitch
 from musisep_cli.tones.objective import ObjectiveConfig, lifted_magnitude
 from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
@@ -33,6 +30,9 @@ LEAST_LOG_PROB = -60.0
 """Nats: sets that are less probable are not told apart."""
 TIKHONOV = 1e-2
 """Weight of |c_h|^2 where all tones of a set are fitted at once: c is finite where peaks meet."""
+Fit: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Pitches in bins ``[n, s, i]``, |c_h| ``[n, s, i, h]``, their sums in every channel
+``[n, s, i, c]`` and the misfit ``[n, s]``."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,48 @@ class SetFit:
             tones: of every set, ``[n, s, i]``.
             channels: complex ``[n, c, f]``.
         """
+        fit = self._compiled if channels.is_cpu else self._by_operations
+        f0_bins, amplitudes, in_channels, misfit = fit(tones, channels)
+        loudness = amplitudes.sum(-1)
+        tiny = torch.finfo(amplitudes.dtype).tiny
+        # |c_h| over their sum: its square root is a unit vector.
+        timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
+        place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
+        return Hypotheses(
+            log_prob=log_prob,
+            misfit=misfit,
+            tones=Tones(tones.on > 0, f0_bins, tones.inharmonicity),
+            loudness=loudness,
+            timbre=timbre.half(),
+            place=place,
+        )
+
+    def _compiled(self, tones: Tones, channels: Tensor) -> Fit:
+        """Return the fits of one set after another, in machine code and single precision."""
+        spectra = channels.to(torch.complex64)
+        found = fitted_sets(
+            spectra.contiguous().numpy(),
+            matched_filter(spectra.mean(1), self.width_bins).numpy(),
+            (tones.on > 0).contiguous().numpy(),
+            tones.f0_bins.float().contiguous().numpy(),
+            tones.inharmonicity.float().contiguous().numpy(),
+            self.n_harmonics,
+            self.width_bins,
+            TIKHONOV,
+            LOWEST_WIDTHS * self.width_bins,
+            self.refined_pitch,
+            self.objective.lift_exponent,
+            self.objective.lift_offset,
+        )
+        dtype = tones.f0_bins.dtype
+        f0_bins, amplitudes, in_channels, misfit = (torch.from_numpy(v).to(dtype) for v in found)
+        return f0_bins, amplitudes, in_channels, misfit
+
+    def _by_operations(self, tones: Tones, channels: Tensor) -> Fit:
+        """Return the fits of all sets at once, on any device."""
         width, spectra = self.width_bins, channels.mean(1)
-        each = partial(Tensor.repeat_interleave, repeats=log_prob.shape[1], dim=0)
+        shape = tones.on.shape[:2]
+        each = partial(Tensor.repeat_interleave, repeats=shape[1], dim=0)
         # Every set is a row of its own, with its frame's spectrum.
         rows = each(spectra)  # k, f
         of_rows = leafwise(lambda values: values.flatten(0, 1), tones)  # k, i
@@ -114,25 +154,13 @@ class SetFit:
             of_rows = replace(of_rows, f0_bins=refined_pitch(of_rows, matched, fit, lowest))
             fit = fit_to(of_rows)
         amplitudes = magnitude(fit.coefficients) * of_rows.on[..., None]  # k, i, h
-        loudness = amplitudes.sum(-1)
-        tiny = torch.finfo(amplitudes.dtype).tiny
-        # |c_h| over their sum: its square root is a unit vector.
-        timbre = (amplitudes / loudness[..., None].clamp_min(tiny)).sqrt()
         in_channels = _in_channels(fit, each(channels)) * of_rows.on[..., None]
-        place = (in_channels / in_channels.sum(-1, keepdim=True).clamp_min(tiny)).sqrt()
         misfit = relative_misfit(rows, fit.tone_spectra.sum(1), self.objective)
-
-        def by_frame(values: Tensor) -> Tensor:
-            """Return values ``[k, ...]`` as ``[n, s, ...]``."""
-            return values.view(*log_prob.shape, *values.shape[1:])
-
-        return Hypotheses(
-            log_prob=log_prob,
-            misfit=by_frame(misfit),
-            tones=Tones(tones.on > 0, by_frame(of_rows.f0_bins), tones.inharmonicity),
-            loudness=by_frame(loudness),
-            timbre=by_frame(timbre).half(),
-            place=by_frame(place),
+        return (
+            of_rows.f0_bins.unflatten(0, shape),
+            amplitudes.unflatten(0, shape),
+            in_channels.unflatten(0, shape),
+            misfit.unflatten(0, shape),
         )
 
 

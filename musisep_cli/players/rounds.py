@@ -309,11 +309,7 @@ class Misfits:
         hypotheses, assignments = np.divmod(names, len(self.voices.assignments))
         sampled = hypotheses + n_hypotheses * np.arange(len(names))[:, None]
         players = self.voices.players_of_tones[assignments]  # n, p, m
-        states = comb.taken(
-            *(
-                torch.from_numpy(values).to(spectra.device)
-                for values in (sampled.reshape(-1), players.reshape(-1, players.shape[-1]))
-            )
+        misfits = self.timbres.misfits(
+            comb, sampled.reshape(-1), players.reshape(-1, players.shape[-1])
         )
-        misfits = self.timbres.misfit(states).view(names.shape)
-        return misfits.cpu().numpy()
+        return misfits.reshape(names.shape)

@@ -34,15 +34,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.frames.framewise import BLOCK_FRAMES, Framewise, excerpt, stretches
 from musisep_cli.frames.gabor import GaborFrame
+from musisep_cli.tones.compiled_timbre import TINY, add_sums, misfits, updated_levels
 from musisep_cli.tones.notes import NotesAround
 from musisep_cli.tones.peaks import bell, harmonic_positions, magnitude
 from musisep_cli.tones.tones import Tones, pitch_semitones
+
+Array: TypeAlias = NDArray[Any]
+Integers: TypeAlias = NDArray[np.integer[Any]]
 
 LOWEST_SEMITONE, N_SEMITONES = 12, 120
 """MIDI number of a table's first row, and number of rows: 16 Hz to 16 kHz."""
@@ -53,12 +60,8 @@ ROUNDS = 15
 """How often the table is learned from the levels and the levels from the table, in turn."""
 UPDATES, LEVEL_UPDATES, MISFIT_UPDATES = 3, 30, 15
 """How often (3) is applied: in every round, where the table is known, and to compare hypotheses."""
-BACKGROUND = 1e-3
-"""Magnitude besides the tones, relative to a frame's strongest harmonic: keeps the ratio finite."""
 LEAST_RELATIVE = 1e-5
 """Least relative amplitude of a harmonic: an update is a product and could never raise a 0."""
-TINY = 1e-12
-"""Magnitude below which a sum counts as 0, and by no less than which anything is divided."""
 EXCERPT_STRETCHES, STRETCH_FRAMES = 16, 512
 """Number of parts of a long recording, and of frames in each, that timbres are learned from: 87
 seconds in all."""
@@ -75,8 +78,8 @@ class Comb:
         instruments: which instrument plays each tone, ``[t]``, or ``[n, t]`` where that differs.
         semitones: row of every tone in its instrument's table, ``[n, t]``.
         strength: y_j, the magnitude at every harmonic, 0 for tones that are off, ``[n, j]``.
-        nearest: which harmonic of tone t is nearest to place j, from 0, ``[n, j, t]``.
-        overlap: e, the bell of that harmonic there, 0 for tones that are off, ``[n, j, t]``.
+        nearest: which harmonic of tone t is nearest to place j, from 0, ``[n, t, j]``.
+        overlap: e, the bell of that harmonic there, 0 for tones that are off, ``[n, t, j]``.
     """
 
     instruments: Tensor
@@ -124,30 +127,25 @@ class Comb:
             instruments=instruments,
             semitones=semitone_rows(semitones),
             strength=_between_bins(magnitude(spectra), places) * sound.flatten(1),
-            nearest=nearest.to(torch.uint8).transpose(1, 2),
-            overlap=overlap.transpose(1, 2),
-        )
-
-    def taken(self, rows: Tensor, instruments: Tensor) -> Comb:
-        """Return some frames, each as often as it is named, with other players.
-
-        Args:
-            rows: numbers of the frames, ``[k]``.
-            instruments: which instrument plays each of their tones, ``[k, t]``.
-        """
-        return Comb(
-            instruments=instruments,
-            semitones=self.semitones[rows],
-            strength=self.strength[rows],
-            nearest=self.nearest[rows],
-            overlap=self.overlap[rows],
+            nearest=nearest.to(torch.uint8),
+            overlap=overlap,
         )
 
     @property
-    def background(self) -> Tensor:
-        """Magnitude that is added to data and model alike, ``[n, 1]``."""
-        strongest = self.strength.amax(1, keepdim=True)
-        return (BACKGROUND * strongest).clamp_min(TINY)
+    def sampled(self) -> tuple[Array, Array, Array]:
+        """Return strength, nearest and overlap as arrays in the computer's own memory."""
+        strength, nearest, overlap = map(_array, (self.strength, self.nearest, self.overlap))
+        return strength, nearest, overlap
+
+    @property
+    def rows(self) -> Array:
+        """Return the row of every tone in the table of all instruments, ``[n, t]``."""
+        return _array(self.instruments * N_SEMITONES + self.semitones)
+
+    @property
+    def first_levels(self) -> Tensor:
+        """Return levels to start from, for all tones the frame's strongest harmonic, ``[n, t]``."""
+        return self.strength.amax(1, keepdim=True).repeat(1, self.overlap.shape[1])
 
 
 @dataclass(frozen=True)
@@ -168,23 +166,17 @@ class Timbres:
         table = dictionary.T[:, None].repeat(1, N_SEMITONES, 1).clamp_min(LEAST_RELATIVE)
         timbres = cls(table)
         kernel = torch.stack([weight * nearness(width, table) for weight, width in KERNEL]).sum(0)
-        levels = [_first_levels(comb) for comb in combs]
+        levels = [_array(comb.first_levels) for comb in combs]
+        blocks = [(comb.rows, *comb.sampled) for comb in combs]
         for _ in range(ROUNDS):
-            levels = [  # (3)
-                timbres.levels(comb, start, UPDATES)
-                for comb, start in zip(combs, levels, strict=True)
-            ]
+            flat = timbres.flat
             # The inner sums of (4), numerator and denominator, one entry per entry of the table.
-            products, weights = table.new_zeros(2, table.numel())
-            for comb, level in zip(combs, levels, strict=True):
-                relative, index = timbres._relative(comb)
-                weight = comb.overlap * level[:, None]  # l e
-                model = (weight * relative).sum(-1) + comb.background  # (1)
-                ratio = (comb.strength + comb.background) / model
-                products.index_add_(0, index, (weight * relative * ratio[..., None]).flatten())
-                weights.index_add_(0, index, weight.flatten())
+            sums = np.zeros((2, *flat.shape), flat.dtype)
+            for number, block in enumerate(blocks):
+                levels[number] = updated_levels(flat, *block, levels[number], UPDATES)  # (3)
+                add_sums(flat, *block, levels[number], *sums)
             # The outer sums of (4): pitches are mixed by the kernel.
-            products, weights = kernel @ torch.stack([products, weights]).view(
+            products, weights = kernel @ torch.from_numpy(sums).to(table).view(
                 2, n_instruments, N_SEMITONES, n_harmonics
             )
             heard = weights.amax((1, 2), keepdim=True) > TINY
@@ -192,6 +184,11 @@ class Timbres:
             learned = learned / learned.amax(2, keepdim=True).clamp_min(TINY)
             timbres = cls(torch.where(heard, learned.clamp_min(LEAST_RELATIVE), table))
         return timbres
+
+    @property
+    def flat(self) -> Array:
+        """Return the table with a row for every semitone of every instrument, ``[r, h]``."""
+        return _array(self.table.flatten(0, 1))
 
     def levels(self, comb: Comb, start: Tensor, n_updates: int) -> Tensor:
         """Return the levels of all tones, 0 for those that are off, ``[n, t]``.
@@ -201,11 +198,12 @@ class Timbres:
             start: first levels, ``[n, t]``.
             n_updates: how often (3) is applied.
         """
-        return _levels(comb, self._templates(comb), start, n_updates)
+        found = updated_levels(self.flat, comb.rows, *comb.sampled, _array(start), n_updates)
+        return torch.from_numpy(found).to(start)
 
     def expected(self, comb: Comb) -> Tensor:
         """Return the expected magnitudes of the harmonics of all tones, ``[n, t, h]``."""
-        level = self.levels(comb, _first_levels(comb), LEVEL_UPDATES)
+        level = self.levels(comb, comb.first_levels, LEVEL_UPDATES)
         return level[..., None] * self.table[comb.instruments, comb.semitones]
 
     def misfit(self, comb: Comb) -> Tensor:
@@ -214,24 +212,21 @@ class Timbres:
         Where the tones are the right ones it is small. A tone an octave too low is given away by
         the odd harmonics that its timbre has and the frame has not.
         """
-        templates = self._templates(comb)
-        level = _levels(comb, templates, _first_levels(comb), MISFIT_UPDATES)
-        model = (templates * level[..., None]).sum(1) + comb.background  # (1)
-        seen = comb.strength + comb.background
-        divergence = (seen * (seen / model).log() - seen + model).sum(1)  # (2)
-        return divergence / seen.sum(1)
+        frames, players = np.arange(len(comb.strength)), _array(comb.instruments)
+        found = self.misfits(comb, frames, np.broadcast_to(players, comb.semitones.shape))
+        return torch.from_numpy(found).to(comb.strength)
 
-    def _templates(self, comb: Comb) -> Tensor:
-        """Return B of (1): what every tone at level 1 gives at every place, ``[n, t, j]``."""
-        relative, _ = self._relative(comb)
-        return (relative * comb.overlap).mT.contiguous()
+    def misfits(self, comb: Comb, frames: Integers, instruments: Integers) -> Array:
+        """Return the misfits of frames, each as often as it is named, with other players, ``[k]``.
 
-    def _relative(self, comb: Comb) -> tuple[Tensor, Tensor]:
-        """Return T of the nearest harmonics ``[n, j, t]``, and their indices in the flat table."""
-        n_harmonics = self.table.shape[-1]
-        rows = comb.instruments * N_SEMITONES + comb.semitones  # n, t
-        index = rows[:, None] * n_harmonics + comb.nearest
-        return self.table.flatten()[index], index.flatten()
+        Args:
+            comb: the frames; who plays their tones is not read.
+            frames: their numbers, ``[k]``.
+            instruments: which instrument plays each of their tones, ``[k, t]``.
+        """
+        rows = instruments * N_SEMITONES + _array(comb.semitones)[frames]
+        found: Array = misfits(self.flat, frames, rows, *comb.sampled, MISFIT_UPDATES)
+        return found
 
 
 def semitone_rows(semitones: Tensor) -> Tensor:
@@ -249,22 +244,10 @@ def nearness(width_semitones: float, like: Tensor) -> Tensor:
     return torch.exp(-0.5 * ((grid[:, None] - grid) / width_semitones).square())
 
 
-def _levels(comb: Comb, templates: Tensor, start: Tensor, n_updates: int) -> Tensor:
-    """Return the levels of all tones by the update (3), 0 for those that are off, ``[n, t]``."""
-    seen, total = comb.strength + comb.background, templates.sum(2)
-    level = start
-    for _ in range(n_updates):
-        # Sums of products: matrix products of so few tones take twice as long.
-        model = (templates * level[..., None]).sum(1) + comb.background  # (1)
-        pull = (templates * (seen / model)[:, None]).sum(2)
-        level = level * pull / total.clamp_min(TINY)  # (3)
-    return level * (total > 0)
-
-
-def _first_levels(comb: Comb) -> Tensor:
-    """Return levels to start from, for all tones the frame's strongest harmonic, ``[n, t]``."""
-    strongest = comb.strength.amax(1, keepdim=True)
-    return strongest.repeat(1, comb.overlap.shape[-1])
+def _array(values: Tensor) -> Array:
+    """Return values as an array in the computer's own memory, one row after another."""
+    array: Array = values.contiguous().cpu().numpy()
+    return array
 
 
 def _between_bins(values: Tensor, positions: Tensor) -> Tensor:

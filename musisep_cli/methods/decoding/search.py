@@ -188,7 +188,7 @@ class _Sets:
     Attributes:
         policy: the network that goes on with them.
         dictionary: one that has no say, ``[h, i]``.
-        explanation: the sets as rollouts ``[k]``, for the network to go on from.
+        explanation: the sets without a rest as rollouts ``[k]``, for the network to go on from.
         log_prob: of the sets, ``[n, s]``.
         tones: those that are missing are off, ``[n, s, i]``.
     """
@@ -228,6 +228,7 @@ class _Sets:
             n_kept: number of sets of a frame that are kept.
         """
         n_frames, n_sets = self.log_prob.shape
+        asked = self._unended(place)
         # Candidates are the local maxima of the network's distribution over the bins.
         distribution, _ = self.policy.propose(self.explanation, self.dictionary)
         mass = peak_log_mass(distribution.logits)
@@ -235,24 +236,22 @@ class _Sets:
         proposals = mass.topk(beam)  # k, c
         next_tones = _NextTones.read(self.policy, distribution, proposals.indices)
         sounding = proposals.values + functional.logsigmoid(next_tones.on_logit)
-        # The last child of every set is a rest.
+        # The last child of every set is a rest, and the only one of a set that has rested already.
         resting = functional.logsigmoid(-next_tones.on_logit[:, :1])
-        # A set that has rested already goes on with a rest for certain.
-        if place > 0:
-            rested = ~self.tones.on[..., place - 1].flatten()[:, None]
-            sounding = sounding.masked_fill(rested, LEAST_LOG_PROB)
-            resting = resting.masked_fill(rested, 0.0)
-        steps = torch.cat([sounding, resting], 1).view(n_frames, n_sets, -1)
+        steps = self.log_prob.new_full((n_frames * n_sets, beam + 1), 2 * LEAST_LOG_PROB)
+        steps[:, -1] = 0.0
+        steps[asked] = torch.cat([sounding, resting], 1)
 
         def children(values: Tensor, tone: Tensor) -> Tensor:
             """Return values with the next tone's in its place, 0 for a rest, ``[n, s c, i]``."""
-            parents = values[:, :, None].repeat(1, 1, beam + 1, 1)  # n, s, c, i
-            parents[:, :, :beam, place] = tone.view(n_frames, n_sets, beam).to(values.dtype)
-            return parents.flatten(1, 2)
+            found = values.flatten(0, 1)[:, None].repeat(1, beam + 1, 1)  # n s, c, i
+            found[asked, :beam, place] = tone.to(values.dtype)
+            return found.view(n_frames, -1, values.shape[-1])
 
         tones = leafwise(children, self.tones, next_tones.tones)
         # The same tones in another order are the same set.
-        log_prob = merged((self.log_prob[..., None] + steps).flatten(1), tones.on * tones.f0_bins)
+        log_prob = self.log_prob[..., None] + steps.view(n_frames, n_sets, -1)
+        log_prob = merged(log_prob.flatten(1), tones.on * tones.f0_bins)
         best = log_prob.topk(min(n_kept, log_prob.shape[1]))  # n, s
         chosen = best.indices[..., None].expand(-1, -1, tones.on.shape[-1])
         kept = replace(
@@ -262,37 +261,42 @@ class _Sets:
         )
         if place + 1 == self.policy.n_instruments:
             return kept
-        # From the number of a child, s c, back to its parent s and its proposal c.
-        parents = torch.arange(n_frames, device=log_prob.device)[:, None] * n_sets
-        parents = parents + best.indices // (beam + 1)
-        child = best.indices % (beam + 1)
-        return kept._followed(
-            place, distribution, parents.flatten(), proposals.indices, child.flatten()
-        )
+        # From the number of a child, s c, back to its parent's row k and its proposal c.
+        rows = asked.new_zeros(n_frames * n_sets)
+        rows[asked] = torch.arange(len(asked), device=asked.device)
+        first = n_sets * torch.arange(n_frames, device=asked.device)[:, None]
+        parents = rows[(first + best.indices // (beam + 1)).flatten()]
+        child = (best.indices % (beam + 1)).flatten()
+        going_on = kept._unended(place + 1)
+        parents, child = parents[going_on], child[going_on]
+        return kept._followed(place, distribution, parents, proposals.indices[parents, child])
+
+    def _unended(self, place: int) -> Tensor:
+        """Return the numbers of the sets without a rest among their first tones, ``[k]``.
+
+        After a rest there are only rests, so that the network need not be asked.
+
+        Args:
+            place: number of the first tones.
+        """
+        if place == 0:
+            return torch.arange(self.log_prob.numel(), device=self.log_prob.device)
+        return self.tones.on[..., place - 1].flatten().nonzero().squeeze(1)
 
     def _followed(
-        self,
-        place: int,
-        distribution: ToneDistribution,
-        parents: Tensor,
-        bins: Tensor,
-        child: Tensor,
+        self, place: int, distribution: ToneDistribution, parents: Tensor, bins: Tensor
     ) -> _Sets:
         """Return the sets with the tones at ``place`` subtracted from what the network sees.
 
         Args:
             place: number of the tones that were added.
             distribution: the one that proposed them.
-            parents: rollout that each set continues, ``[k]``.
-            bins: proposals of every parent, ``[parents, c]``.
-            child: proposal that was taken, or c for a rest, ``[k]``.
+            parents: rollout that each set without a rest continues, ``[k]``.
+            bins: where its tone was proposed, ``[k]``.
         """
-        # For a rest any proposal will do, for only rests follow it.
-        child = child.clamp_max(bins.shape[1] - 1)
         distribution = distribution.continued(parents)
         explanation = self.explanation.taken(parents)
-        slot = torch.full_like(parents, place)
-        action = distribution.at(slot, bins[parents, child])
+        action = distribution.at(torch.full_like(parents, place), bins)
         raw = distribution.read(action)
         tone = self.policy.tone(distribution, action, raw, explanation, self.dictionary)
         unused = explanation.log_prob  # probabilities are kept by set, not in the explanation

@@ -100,7 +100,7 @@ class OutputScales(nn.Module):
     def forward(self, outputs: Tensor) -> Tensor:
         # exp(start + range tanh(p / range)), one scale per output and instrument
         scale = torch.exp(self.start + self.range * torch.tanh(self.drift / self.range))
-        scaled: Tensor = outputs.view(len(outputs), len(Output), -1, outputs.shape[-1]) * scale
+        scaled: Tensor = outputs.unflatten(1, (len(Output), -1)) * scale
         return scaled
 
 

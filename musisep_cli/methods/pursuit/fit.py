@@ -24,7 +24,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.machine.compiled import compiled
 from musisep_cli.methods.pursuit.log_axis import MOST_INHARMONICITY, NARROWEST, WIDEST
 from musisep_cli.methods.pursuit.tone import BEND, HEIGHT, PLACE, WIDTH, draw_derivatives
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from musisep_cli.machine.compiled import compiled
 from musisep_cli.methods.pursuit.atoms import (
     RENEWAL_ITERATIONS,
     AtomState,
@@ -28,7 +29,6 @@ from musisep_cli.methods.pursuit.atoms import (
     most_used,
     random_atoms,
 )
-from musisep_cli.methods.pursuit.compiled import compiled
 from musisep_cli.methods.pursuit.configs import LearningConfig, PursuitConfig
 from musisep_cli.methods.pursuit.fit import DELTA
 from musisep_cli.methods.pursuit.pursuit import N_NEW, pursue

@@ -30,7 +30,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.machine.compiled import compiled
 from musisep_cli.methods.pursuit.log_axis import (
     LINE_POINTS,
     LINE_WIDTH,

@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.machine.compiled import compiled
 
 N_BINS = 1024
 """Bins of the log axis, M."""

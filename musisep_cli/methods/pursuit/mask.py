@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.frames.gabor import GaborFrame
-from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.machine.compiled import compiled
 from musisep_cli.methods.pursuit.configs import MaskConfig
 from musisep_cli.methods.pursuit.log_axis import BINS_PER_NAT, LINE_POINTS, LOWEST_HZ, add_line
 from musisep_cli.methods.pursuit.tone import BEND, HEIGHT, PLACE, WIDTH

@@ -22,7 +22,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.machine.compiled import compiled
 from musisep_cli.methods.pursuit.fit import DELTA, refine
 from musisep_cli.methods.pursuit.selection import patterns_of, select
 from musisep_cli.methods.pursuit.tone import HEIGHT, log_spectrum

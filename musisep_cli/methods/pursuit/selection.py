@@ -20,7 +20,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.machine.compiled import compiled
 from musisep_cli.methods.pursuit.log_axis import BINS_PER_NAT, LINE_WIDTH, REACH_WIDTHS
 from musisep_cli.methods.pursuit.tone import BEND, HEIGHT, PLACE, WIDTH, add_tone
 

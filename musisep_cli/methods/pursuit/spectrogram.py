@@ -19,7 +19,7 @@ from torch import Tensor
 
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import SILENT_PEAK
-from musisep_cli.methods.pursuit.compiled import compiled
+from musisep_cli.machine.compiled import compiled
 from musisep_cli.methods.pursuit.configs import LineConfig
 from musisep_cli.methods.pursuit.lines import pursue_lines
 from musisep_cli.methods.pursuit.log_axis import (

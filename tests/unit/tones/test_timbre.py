@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
+from musisep_cli.tones.compiled_timbre import BACKGROUND, TINY
 from musisep_cli.tones.timbre import (
     LEAST_RELATIVE,
     LOWEST_SEMITONE,
@@ -83,18 +84,23 @@ def start(comb: Comb) -> Tensor:
     return comb.strength.amax(1, keepdim=True).repeat(1, comb.semitones.shape[1])
 
 
+def background_of(comb: Comb) -> Tensor:
+    """Magnitude that is added to data and model alike, [n, 1]."""
+    return (BACKGROUND * comb.strength.amax(1, keepdim=True)).clamp_min(TINY)
+
+
 def divergence(timbres: Timbres, comb: Comb, level: Tensor) -> NDArray[np.float64]:
     """Kullback-Leibler divergence of every frame, in loops over the model's definition."""
     n_frames, n_places = comb.strength.shape
     total = np.zeros(n_frames)
     for n in range(n_frames):
-        background = float(comb.background[n, 0])
+        background = float(background_of(comb)[n, 0])
         for j in range(n_places):
             model = background
             for t, instrument in enumerate(comb.instruments.tolist()):
                 row = timbres.table[instrument, int(comb.semitones[n, t])]
-                relative = float(row[int(comb.nearest[n, j, t])])
-                model += float(level[n, t]) * relative * float(comb.overlap[n, j, t])
+                relative = float(row[int(comb.nearest[n, t, j])])
+                model += float(level[n, t]) * relative * float(comb.overlap[n, t, j])
             seen = float(comb.strength[n, j]) + background
             total[n] += seen * np.log(seen / model) - seen + model
     return total
@@ -133,9 +139,9 @@ def test_a_comb_is_the_spectrum_at_the_harmonics_and_the_peaks_nearest(
                     nearest = int(distances.argmin())
                     heard = inside and on[n, other] and positions[n, other, nearest] <= 199
                     peak = np.exp(-0.5 * (distances[nearest] / WIDTH) ** 2) if heard else 0
-                    assert float(comb.overlap[n, j, other]) == pytest.approx(peak, abs=1e-9)
+                    assert float(comb.overlap[n, other, j]) == pytest.approx(peak, abs=1e-9)
                     if peak > 1e-6:
-                        assert int(comb.nearest[n, j, other]) == nearest
+                        assert int(comb.nearest[n, other, j]) == nearest
 
 
 # Levels
@@ -175,7 +181,7 @@ def test_the_misfit_is_the_divergence_of_what_is_there_from_the_best_levels() ->
     comb, _ = scene(4, 5, [67.0, 72.0], [55.0, 60.0])
     misfit = known().misfit(comb)
     level = known().levels(comb, start(comb), MISFIT_UPDATES)
-    total = (comb.strength + comb.background).sum(1).numpy()
+    total = (comb.strength + background_of(comb)).sum(1).numpy()
     assert_allclose(misfit.numpy(), divergence(known(), comb, level) / total, rtol=1e-9)
     swapped = replace(comb, instruments=comb.instruments.flip(0))
     assert bool((known().misfit(swapped) > 3 * misfit).all())

@@ -1,11 +1,12 @@
 """Compilation: the same numbers as without, and no crash where nothing can be kept on the disk."""
 
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
-from musisep_cli.methods.pursuit import compiled as module
+from musisep_cli.machine import compiled as module
 from musisep_cli.methods.pursuit.log_axis import LINE_WIDTH, N_BINS, line_bins
 
 
@@ -39,3 +40,16 @@ def test_the_name_in_the_cache_holds_a_fingerprint_of_the_code() -> None:
     interpreted: Any = line_bins
     assert interpreted.py_func.__qualname__.startswith("line_bins_")
     assert len(interpreted.py_func.__qualname__) == len("line_bins_") + 12
+
+
+def test_the_fingerprint_is_that_of_all_compiled_code_of_the_folder(tmp_path: Path) -> None:
+    texts = {"loop": "@compiled\ndef f(): ...", "called": "@compiled\ndef g(): ...", "other": "x"}
+    found = []
+    for changed in (None, "called", "other"):
+        folder = tmp_path / str(changed)
+        folder.mkdir()
+        for name, text in texts.items():
+            (folder / f"{name}.py").write_text(text + "  # new" * (name == changed))
+        found.append(module._digest(folder))
+    plain, of_called, of_other = found
+    assert of_called != plain == of_other

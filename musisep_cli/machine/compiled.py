@@ -1,14 +1,15 @@
 """Compilation: numerical loops translated to machine code by numba, once per version of the code.
 
-The loops of this method run over a few dozen bins each, thousands of times per frame: array
-operations would spend their time on overhead. numba compiles them on first use and keeps the
-result on the disk, so that later runs start at once.
+Some loops run over a few dozen numbers each, thousands of times per frame: array operations would
+spend their time on overhead and on memory. numba compiles them on first use and keeps the result on
+the disk, so that later runs start at once.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,13 +22,11 @@ _REORDERED = {"reassoc", "contract", "arcp", "nsz"}
 """What the compiler may do to sums and quotients to vectorise them; NaN and infinity stay."""
 
 
-def _digest() -> str:
-    """Return a short fingerprint of the files of this package that hold compiled functions."""
-    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+@cache
+def _digest(folder: Path) -> str:
+    """Return a short fingerprint of the files of a folder that hold compiled functions."""
+    sources = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
     return hashlib.sha256(b"".join(s for s in sources if b"@compiled" in s)).hexdigest()[:12]
-
-
-_DIGEST = _digest()
 
 
 def compiled(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
@@ -35,12 +34,14 @@ def compiled(function: Callable[Parameters, Returned]) -> Callable[Parameters, R
 
     numba looks at the time stamp of the function's own file only, and would go on to use old code
     of the functions that it calls from other files. The name that the result is kept by therefore
-    holds a fingerprint of the whole package.
+    holds a fingerprint of the whole folder.
 
     Args:
-        function: of numbers, arrays and tuples of them; it may call other compiled functions.
+        function: of numbers, arrays and tuples of them; it may call other compiled functions of
+            its folder.
     """
-    function.__qualname__ = f"{function.__qualname__}_{_DIGEST}"
+    folder = Path(function.__code__.co_filename).parent
+    function.__qualname__ = f"{function.__qualname__}_{_digest(folder)}"
     try:
         return _translated(function, kept=True)
     except RuntimeError:  # neither this folder nor the user's cache can be written to
