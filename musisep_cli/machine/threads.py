@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from threading import Lock
 from typing import TypeVar
 
 import torch
@@ -57,6 +58,17 @@ class Threads:
 
 CALLERS_OWN = Threads(1)
 """The group of one thread: work is done in the thread that asks for it."""
+
+
+def in_turn(work: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that does the work, for one thread after another."""
+    lock = Lock()
+
+    def one_at_a_time() -> None:
+        with lock:
+            work()
+
+    return one_at_a_time
 
 
 @contextmanager

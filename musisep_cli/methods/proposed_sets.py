@@ -84,6 +84,7 @@ class ProposedSets:
             pause=partial(work.pause, self.stage, n_frames, n_frames),
             reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
             known=known,
+            threads=threads,
         )
         timbres = torch.from_numpy(decoding.instruments.timbres)
         dictionary = dictionary_of_timbres(timbres, settings.dictionary)

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from musisep_cli.frames.framewise import Framewise
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.frames.spool import Spool, SpooledFrames
+from musisep_cli.machine.threads import CALLERS_OWN, Threads
 from musisep_cli.players.costs import DecodingConfig
 from musisep_cli.players.held_notes import Held, with_held
 from musisep_cli.players.hypotheses import Hypotheses, SetFit
@@ -37,6 +38,7 @@ def decided(
     pause: Callable[[], None],
     reached: Callable[[int], None],
     known: Sequence[Sequence[Identity]] = (),
+    threads: Threads = CALLERS_OWN,
 ) -> tuple[Framewise[Hypotheses], Decoding]:
     """Choose over all frames which tones sound and who plays them.
 
@@ -54,6 +56,7 @@ def decided(
         pause: called block after block; may raise to end the work.
         reached: called with the number of rounds done, ``rounds.N_ROUNDS`` at the end.
         known: of every instrument that is known from elsewhere, the identities that it may have.
+        threads: try different starts side by side.
 
     Returns:
         The hypotheses, with those of held notes, and what was chosen of them.
@@ -84,6 +87,7 @@ def decided(
         pause=pause,
         reached=reached,
         known=known,
+        threads=threads,
     )
     if n_own == n_instruments:
         return rounds.decode(found, spectra.of_mean)

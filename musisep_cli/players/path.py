@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from scipy.optimize import linear_sum_assignment
 from musisep_cli.frames.framewise import Framewise, excerpt
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
+from musisep_cli.machine.threads import CALLERS_OWN, Threads, in_turn
 from musisep_cli.players.costs import Candidates, DecodingConfig
 from musisep_cli.players.instruments import Array, Choice, timbres_of
 from musisep_cli.players.scene import Decoding, Misfits, Scene
@@ -85,6 +87,7 @@ def decode(
     judge: Judge = least_cost,
     scratch: Callable[[], Spool] = Spool.temporary,
     pause: Callable[[], None] = go_on,
+    threads: Threads = CALLERS_OWN,
 ) -> Decoding:
     """Return the cheapest path through all frames.
 
@@ -99,7 +102,8 @@ def decode(
         seed: seed of the random starts.
         judge: picks the best assignment where the starts lead to different ones.
         scratch: opens a file for what a long recording needs besides.
-        pause: called block after block; may raise to end the work.
+        pause: called block after block, by one thread at a time; may raise to end the work.
+        threads: follow the starts.
 
     Returns:
         The path; of instruments with as many voices, the first is the highest.
@@ -111,8 +115,8 @@ def decode(
     # 1.
     part = Excerpt.of(scene.path_of_anyone())
     # 2. Each start is followed until it settles; those that end alike count once.
-    of_part = Scene(part.candidates(candidates), voices, config, scratch, pause)
-    settled = [of_part.settle(start, config.rounds) for start in of_part.starts(seed)]
+    of_part = Scene(part.candidates(candidates), voices, config, scratch, in_turn(pause))
+    settled = threads.map(partial(of_part.settle, rounds=config.rounds), of_part.starts(seed))
     different = _distinct(_from_high_to_low(found) for found in settled)[: config.judged]
     best = judge(part, different) if len(different) > 1 else different[0]
     # 3.

@@ -36,6 +36,7 @@ from musisep_cli.frames.framewise import BLOCK_FRAMES, Derived, Frames, Framewis
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spool import Spool
+from musisep_cli.machine.threads import CALLERS_OWN, Threads, in_turn
 from musisep_cli.players.costs import Candidates, DecodingConfig
 from musisep_cli.players.decoded import Decoded, candidates_of, dictionary_of_timbres, notes_of
 from musisep_cli.players.hypotheses import Hypotheses
@@ -90,6 +91,7 @@ class Rounds:
         pause: called block after block; may raise to end the work.
         reached: called with the number of rounds done, ``N_ROUNDS`` at the end.
         known: of every instrument that is known from elsewhere, the identities that it may have.
+        threads: try different starts side by side.
     """
 
     frame: GaborFrame
@@ -102,6 +104,7 @@ class Rounds:
     pause: Callable[[], None] = go_on
     reached: Callable[[int], None] = lambda _: None
     known: Sequence[Sequence[Identity]] = ()
+    threads: Threads = CALLERS_OWN
 
     def decode(
         self, found: Framewise[Hypotheses], spectra: Framewise[Tensor]
@@ -163,6 +166,7 @@ class Rounds:
             judge=judge,
             scratch=self.scratch,
             pause=self.pause,
+            threads=self.threads,
         )
 
     def _again(
@@ -239,7 +243,9 @@ class Rounds:
         for part in excerpt.parts:
             kept.add(found[part].only(excerpt.hypotheses[part]))
         chosen, heard = kept.joined(), torch.cat([spectra[part] for part in excerpt.parts])
-        tried = [self._again(chosen, heard, first.trusting(JUDGED_TRUST)) for first in decodings]
+        rounds = replace(self, pause=in_turn(self.pause))
+        firsts = [first.trusting(JUDGED_TRUST) for first in decodings]
+        tried = self.threads.map(partial(rounds._again, chosen, heard), firsts)
         best = _leading([each.cost / len(heard) for each in tried], tried)
         return tried[best].trusting(decodings[best].instruments.trust_in_lines)
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from musisep_cli.frames.framewise import Framewise, stretches
 from musisep_cli.frames.spool import Spool
+from musisep_cli.machine.compiled import compiled
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 
@@ -56,17 +57,13 @@ def cheapest_path(steps: Framewise[Stretch], before: Spool) -> tuple[NDArray[np.
         before: an empty spool, for (2) and the names.
     """
     first = steps[:1]
-    (least,), (first_names,) = first.costs, first.names
+    least, (first_names,) = first.costs[0].astype(np.float64), first.names
     at_once = max(1, min(STEPS_AT_ONCE, TRANSITIONS_AT_ONCE // len(least) ** 2))
     blocks = list(stretches(len(steps) - 1, at_once))
     for block in blocks:
         stretch = steps[block.start : block.stop + 1]
         best = np.empty((block.stop - block.start, len(least)), np.int32)
-        moves = zip(stretch.costs[1:], stretch.transitions, strict=True)
-        for step, (cost, transition) in enumerate(moves):
-            reached = least[:, None] + transition
-            best[step] = reached.argmin(0)  # (2)
-            least = reached.min(0) + cost  # (1)
+        _go(least, stretch.costs[1:], stretch.transitions, best)
         before.append(np.stack([best, stretch.names[1:].astype(np.int32)], 1))
     path = np.zeros(len(steps), np.int64)
     state, cost = least.argmin(), float(least.min())
@@ -78,3 +75,28 @@ def cheapest_path(steps: Framewise[Stretch], before: Spool) -> tuple[NDArray[np.
             state = best[state]  # (3)
     path[0] = first_names[state]
     return path, cost
+
+
+@compiled
+def _go(least: Array, costs: Array, transitions: Array, before: NDArray[np.int32]) -> None:
+    """Take the steps (1) and (2) through a block.
+
+    Args:
+        least: (1) of the step before the block ``[p]``, and of its last step afterwards.
+        costs: of every state of the block, ``[n, p]``.
+        transitions: costs of going to every state of a step from those before, ``[n, p, p]``.
+        before: what (2) is written to, ``[n, p]``.
+    """
+    n_steps, n_states = costs.shape
+    reached = np.empty(n_states, least.dtype)
+    for step in range(n_steps):
+        reached[:] = least[0] + transitions[step, 0]
+        before[step] = 0
+        for q in range(1, n_states):
+            for p in range(n_states):
+                cost = least[q] + transitions[step, q, p]
+                if cost < reached[p]:
+                    reached[p] = cost  # (1)
+                    before[step, p] = q  # (2)
+        for p in range(n_states):
+            least[p] = reached[p] + costs[step, p]

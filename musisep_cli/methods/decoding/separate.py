@@ -177,6 +177,7 @@ class _Scene:
             pause=partial(work.pause, stage, n_frames, n_frames),
             reached=lambda n_rounds: work.tell("decoding", n_rounds, N_ROUNDS),
             known=self.known,
+            threads=self.threads,
         )
         return _Heard(found, decoding)
 
