@@ -37,6 +37,8 @@ Spectra: TypeAlias = NDArray[np.complexfloating[Any, Any]]
 Peaks: TypeAlias = tuple[Reals, Integers, Integers]
 Fit: TypeAlias = tuple[Reals, Reals, Reals, Reals]
 
+ALL = -1
+"""Stands for all tones where one is asked for."""
 N_STEPS = round(PITCH_REACH_BINS / PITCH_STEP_BINS)
 """Steps to both sides of a pitch in which a better one is looked for."""
 
@@ -79,6 +81,7 @@ def fitted_sets(
     """
     n_frames, n_channels, n_bins = channels.shape
     n_sets, n_tones = on.shape[1:]
+    n_turns = 2 if refined else 1
     pitches = f0_bins.astype(np.float32)
     amplitudes = np.zeros((n_frames, n_sets, n_tones, n_harmonics), np.float32)
     loudness = np.zeros((n_frames, n_sets, n_tones, n_channels), np.float32)
@@ -90,47 +93,39 @@ def fitted_sets(
     for n in range(n_frames):
         _mean_of(channels[n], mean)
         _lift(mean, lift_exponent, lift_offset, lifted)
-        silence = np.float32(0)
-        for f in range(n_bins):
-            silence += lifted[f] * lifted[f]
+        silence = max(np.square(lifted).sum(), np.finfo(np.float32).tiny)
         for s in range(n_sets):
-            sounding, stiffness = on[n, s], inharmonicity[n, s]
-            peaks = _peaks(sounding, pitches[n, s], stiffness, n_harmonics, width, n_bins)
-            factor, first = _factor(peaks[0], width, tikhonov)
-            samples = _samples(peaks[0], width, n_bins)
-            if refined:
-                solution = _solved(factor, first, _products(samples, peaks[0], mean))
-                _refine(
-                    pitches[n, s],
-                    stiffness,
-                    matched[n],
-                    peaks,
-                    solution,
-                    n_harmonics,
-                    width,
-                    lowest_bins,
+            for turn in range(n_turns):
+                positions, tones, harmonics = _peaks(
+                    on[n, s], pitches[n, s], inharmonicity[n, s], n_harmonics, width, n_bins
                 )
-                peaks = _peaks(sounding, pitches[n, s], stiffness, n_harmonics, width, n_bins)
-                factor, first = _factor(peaks[0], width, tikhonov)
-                samples = _samples(peaks[0], width, n_bins)
-            positions, tones, harmonics = peaks
-            solution = _solved(factor, first, _products(samples, positions, mean))
-            for p in range(len(positions)):
-                strength = np.float32(_magnitude(solution[0, p], solution[1, p]))
-                amplitudes[n, s, tones[p], harmonics[p]] = strength
-                loudness[n, s, tones[p], 0] += strength
+                factor, first = _factor(positions, width, tikhonov)
+                samples = _samples(positions, width, n_bins)
+                solution = _solved(factor, first, _products(samples, positions, mean))
+                if turn + 1 < n_turns:
+                    _refine(
+                        pitches[n, s],
+                        inharmonicity[n, s],
+                        matched[n],
+                        positions,
+                        tones,
+                        solution,
+                        n_harmonics,
+                        width,
+                        lowest_bins,
+                    )
             model[:] = 0
-            _add(samples, positions, solution, 1.0, model)
-            misfits[n, s] = _distance(lifted, model, lift_exponent, lift_offset) / max(
-                silence, np.float32(np.finfo(np.float32).tiny)
-            )
-            if n_channels == 1:
-                continue
-            # Pitches are those found on the mean; only the coefficients are found in each channel.
-            loudness[n, s] = 0
+            _add(samples, positions, tones, ALL, solution, 1.0, model)
+            misfits[n, s] = _distance(lifted, model, lift_exponent, lift_offset) / silence
+            for p in range(len(positions)):
+                amplitudes[n, s, tones[p], harmonics[p]] = _magnitude(
+                    solution[0, p], solution[1, p]
+                )
+            # Pitches are those found on the mean; only coefficients are found in every channel.
             for c in range(n_channels):
-                _mean_of(channels[n, c : c + 1], heard)
-                solution = _solved(factor, first, _products(samples, positions, heard))
+                if n_channels > 1:
+                    _mean_of(channels[n, c : c + 1], heard)
+                    solution = _solved(factor, first, _products(samples, positions, heard))
                 for p in range(len(positions)):
                     loudness[n, s, tones[p], c] += _magnitude(solution[0, p], solution[1, p])
     return pitches, amplitudes, loudness, misfits
@@ -207,7 +202,8 @@ def _peaks(
     """
     farthest = n_bins + 3 * _reach(width)
     positions = np.empty(len(on) * n_harmonics)
-    names = np.empty(len(on) * n_harmonics, np.int64)
+    tones = np.empty(len(on) * n_harmonics, np.int64)
+    harmonics = np.empty(len(on) * n_harmonics, np.int64)
     count = 0
     for i in range(len(on)):
         if not on[i]:
@@ -216,11 +212,15 @@ def _peaks(
             position = f0_bins[i] * h * math.sqrt(1 + inharmonicity[i] * h * h)
             if not position <= farthest:  # so that a NaN, which is no place, is left out too
                 break
-            positions[count], names[count] = position, i * n_harmonics + h - 1
+            # Into its place among those of the tones before, which are in order already.
+            at = count
+            while at > 0 and positions[at - 1] > position:
+                positions[at], tones[at] = positions[at - 1], tones[at - 1]
+                harmonics[at] = harmonics[at - 1]
+                at -= 1
+            positions[at], tones[at], harmonics[at] = position, i, h - 1
             count += 1
-    order = np.argsort(positions[:count])
-    names = names[order]
-    return positions[order], names // n_harmonics, names % n_harmonics
+    return positions[:count], tones[:count], harmonics[:count]
 
 
 @compiled
@@ -328,16 +328,32 @@ def _solved(factor: Reals, first: Integers, products: Reals) -> Reals:
 
 @compiled
 def _add(
-    samples: Reals, positions: Reals, coefficients: Reals, gain: float, spectrum: Reals
+    samples: Reals,
+    positions: Reals,
+    tones: Integers,
+    tone: int,
+    coefficients: Reals,
+    gain: float,
+    spectrum: Reals,
 ) -> None:
-    """Add peaks with ``gain`` times their coefficients ``[2, p]`` to a spectrum ``[2, f]``."""
+    """Add a tone's peaks, or those of ``ALL``, to a spectrum ``[2, f]``.
+
+    Args:
+        samples: of all peaks, ``[p, w]``.
+        positions: of all peaks, ``[p]``.
+        tones: number of the tone that each belongs to, ``[p]``.
+        tone: number of the tone that is added.
+        coefficients: c, real and imaginary part, ``[2, p]``.
+        gain: what they are multiplied by.
+        spectrum: what is added to.
+    """
     reach = samples.shape[1] // 2
     for p in range(len(positions)):
+        if tone not in (ALL, tones[p]):
+            continue
         start, stop, at = _inside(positions[p], reach, spectrum.shape[1])
-        real, imaginary = (
-            np.float32(gain * coefficients[0, p]),
-            np.float32(gain * coefficients[1, p]),
-        )
+        real = np.float32(gain * coefficients[0, p])
+        imaginary = np.float32(gain * coefficients[1, p])
         for n in range(stop - start):
             spectrum[0, start + n] += real * samples[p, at + n]
             spectrum[1, start + n] += imaginary * samples[p, at + n]
@@ -348,7 +364,8 @@ def _refine(
     f0_bins: Reals,
     inharmonicity: Reals,
     matched: Spectra,
-    peaks: Peaks,
+    positions: Reals,
+    tones: Integers,
     coefficients: Reals,
     n_harmonics: int,
     width: float,
@@ -356,9 +373,8 @@ def _refine(
 ) -> None:
     """Set the pitches of a set ``[i]`` to where their harmonics are strongest, the others removed.
 
-    As ``joint_fit.refined_pitch``, after the fit of ``peaks`` with ``coefficients [2, p]``.
+    As ``joint_fit.refined_pitch``, after the fit of peaks ``[p]`` with ``coefficients [2, p]``.
     """
-    positions, tones, _ = peaks
     n_bins = len(matched)
     wider = math.sqrt(2) * width
     samples = _samples(positions, wider, n_bins)
@@ -366,11 +382,10 @@ def _refine(
     height = math.sqrt(math.pi) * width
     rest = np.empty((2, n_bins), np.float32)
     _mean_of(matched.reshape(1, n_bins), rest)
-    _add(samples, positions, coefficients, -height, rest)
+    _add(samples, positions, tones, ALL, coefficients, -height, rest)
     for i in range(len(f0_bins)):
-        own = tones == i
         heard = rest.copy()
-        _add(samples[own], positions[own], coefficients[:, own], height, heard)
+        _add(samples, positions, tones, i, coefficients, height, heard)
         found = _strongest(heard, f0_bins[i], inharmonicity[i], n_harmonics)
         f0_bins[i] = max(found, min(f0_bins[i], np.float32(lowest_bins)))
 
