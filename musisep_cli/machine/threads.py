@@ -7,7 +7,8 @@ results do not depend on the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from threading import Lock
@@ -38,6 +39,19 @@ class Threads:
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Return the results of all items, in their order."""
         return [result.result() for result in [self.begin(work, item) for item in items]]
+
+    def ahead(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield the results of all items, in their order, and take an item only when it is begun.
+
+        So that of items that are read from a file few are in memory: as many as there are threads
+        are begun before the first result is waited for.
+        """
+        begun: deque[Future[Result]] = deque()
+        for item in items:
+            begun.append(self.begin(work, item))
+            if len(begun) > self.n:
+                yield begun.popleft().result()
+        yield from (result.result() for result in begun)
 
     def begin(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
         """Begin the work on one item, and return the future of its result.

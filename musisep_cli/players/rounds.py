@@ -224,7 +224,7 @@ class Rounds:
         return decode_again(
             self._candidates(found),
             first,
-            Misfits(found, spectra, self.frame, timbres, self.voices),
+            Misfits(found, spectra, self.frame, timbres, self.voices, self.threads),
             self.config,
             scratch=self.scratch,
             pause=self.pause,
@@ -243,7 +243,8 @@ class Rounds:
         for part in excerpt.parts:
             kept.add(found[part].only(excerpt.hypotheses[part]))
         chosen, heard = kept.joined(), torch.cat([spectra[part] for part in excerpt.parts])
-        rounds = replace(self, pause=in_turn(self.pause))
+        # Threads that wait for each other would never end: each tries a start by itself.
+        rounds = replace(self, pause=in_turn(self.pause), threads=CALLERS_OWN)
         firsts = [first.trusting(JUDGED_TRUST) for first in decodings]
         tried = self.threads.map(partial(rounds._again, chosen, heard), firsts)
         best = _leading([each.cost / len(heard) for each in tried], tried)
@@ -279,6 +280,7 @@ class Misfits:
         frame: the representation.
         timbres: the timbres of the instruments.
         voices: how many tones each plays at once.
+        threads: explain frames side by side.
     """
 
     found: Framewise[Hypotheses]
@@ -286,6 +288,7 @@ class Misfits:
     frame: GaborFrame
     timbres: Timbres
     voices: Voices
+    threads: Threads = CALLERS_OWN
 
     def __call__(self, frames: slice, names: Choice) -> NDArray[np.floating[Any]]:
         """Return the misfits of some states of consecutive frames, ``[n, p]``.
@@ -294,14 +297,20 @@ class Misfits:
             frames: which.
             names: the numbers of the states, as ``states.States`` has them, ``[n, p]``.
         """
-        blocks = stretches(frames, BLOCK_FRAMES)
-        rows = (slice(block.start - frames.start, block.stop - frames.start) for block in blocks)
-        return np.concatenate([self._block(frames.start, each, names[each]) for each in rows])
+        # Frames are read in this thread: a file has one place at which it is read.
+        blocks = (
+            (
+                self.found[block],
+                self.spectra[block],
+                names[block.start - frames.start : block.stop - frames.start],
+            )
+            for block in stretches(frames, BLOCK_FRAMES)
+        )
+        return np.concatenate(list(self.threads.ahead(self._of_block, blocks)))
 
-    def _block(self, first: int, rows: slice, names: Choice) -> NDArray[np.floating[Any]]:
-        """Return the misfits of states of a few frames, those at ``first + rows``."""
-        block = slice(first + rows.start, first + rows.stop)
-        found, spectra = self.found[block], self.spectra[block]
+    def _of_block(self, block: tuple[Hypotheses, Tensor, Choice]) -> NDArray[np.floating[Any]]:
+        """Return the misfits of states of a few frames, from hypotheses, spectra and names."""
+        found, spectra, names = block
         n_hypotheses = found.tones.on.shape[1]
         tones = leafwise(lambda values: values.flatten(0, 1), found.tones)
         # Harmonics and overlaps are the same whoever plays: every hypothesis is sampled once.

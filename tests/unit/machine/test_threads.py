@@ -2,12 +2,18 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 import torch
 
-from musisep_cli.machine.threads import Threads, sharing_threads, threads_of_operations
+from musisep_cli.machine.threads import (
+    Threads,
+    in_turn,
+    sharing_threads,
+    threads_of_operations,
+)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -19,6 +25,39 @@ def test_results_are_those_of_the_items_in_order(n: int) -> None:
     with closing(Threads(n)) as threads:
         assert threads.map(slow_square, range(7)) == [x * x for x in range(7)]
         assert threads.map(slow_square, []) == []
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_items_are_taken_when_they_are_begun(n: int) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for x in range(9):
+            taken.append(x)
+            yield x
+
+    with closing(Threads(n)) as threads:
+        for number, found in enumerate(threads.ahead(lambda x: x * x, items())):
+            assert found == number * number
+            assert len(taken) <= number + n + 1
+        assert number == 8
+        assert list(threads.ahead(lambda x: x, [])) == []
+
+
+def test_one_thread_after_another_is_in_what_is_done_in_turn() -> None:
+    inside, most = 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.002)
+        inside -= 1
+
+    alone = in_turn(work)
+    with closing(Threads(4)) as threads:
+        threads.map(lambda _: alone(), range(8))
+    assert (inside, most) == (0, 1)
 
 
 def test_a_single_thread_is_the_caller_s() -> None:
