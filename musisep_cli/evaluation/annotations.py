@@ -30,13 +30,16 @@ GRID_S = 0.01
 melodies (MIREX)."""
 
 
-def annotated_tracks(references: Sequence[Path], duration_s: float) -> dict[str, PitchTrack]:
+def annotated_tracks(
+    references: Sequence[Path], duration_s: float, part_start_s: float | None = None
+) -> dict[str, PitchTrack]:
     """Read the annotated pitch tracks of the references that have one.
 
     Args:
         references: sound files, beside which the annotations lie. If a reference has both, its
             ``_f0.csv`` is taken and not ``notes.csv``.
-        duration_s: length in s of a track that is made from notes.
+        duration_s: length in s of what is scored, and of a track that is made from notes.
+        part_start_s: where what is scored begins in the annotated recording, in s; None for all.
 
     Returns:
         Name of the reference (its file name without suffix) to its track.
@@ -45,13 +48,17 @@ def annotated_tracks(references: Sequence[Path], duration_s: float) -> dict[str,
         InputError: an annotation is damaged.
     """
     tracks: dict[str, PitchTrack] = {}
+    until_s = (part_start_s or 0.0) + duration_s
     for path in references:
         contour, notes = path.with_name(f"{path.stem}_f0.csv"), path.with_name("notes.csv")
         if contour.is_file():
             tracks[path.stem] = read_contour(contour)
         elif notes.is_file() and (listed := read_notes(notes).get(path.stem)):
-            tracks[path.stem] = sample_notes(listed, duration_s)
-    return tracks
+            tracks[path.stem] = sample_notes(listed, until_s)
+    if part_start_s is None:
+        return tracks
+    parts = {name: track.part(part_start_s, until_s) for name, track in tracks.items()}
+    return {name: part for name, part in parts.items() if len(part.time_s)}
 
 
 def read_contour(path: Path) -> PitchTrack:

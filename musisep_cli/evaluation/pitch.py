@@ -47,7 +47,7 @@ def score_pitch(signals: Signals, pairs: Sequence[tuple[int, int]]) -> TakePitch
     if not found:
         return TakePitch()
     paths = [track.path for track in signals.references]
-    annotated = annotated_tracks(paths, signals.duration_s)
+    annotated = annotated_tracks(paths, signals.duration_s, signals.part_start_s)
     melody: dict[int, MelodyScores] = {}
     unknown = []
     for i, j in pairs:

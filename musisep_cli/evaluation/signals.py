@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class Signals:
         mix: the mixture, if there is a file of it.
         layout: sample rate, length and channels of all blocks.
         delays: how each stem is late, which is undone when it is read.
+        part_start_s: where the part of the recording begins that is scored, in s; None for all.
     """
 
     references: tuple[Track, ...]
@@ -32,6 +34,7 @@ class Signals:
     mix: Track | None
     layout: Layout
     delays: tuple[Delay, ...]
+    part_start_s: float | None = None
 
     @property
     def duration_s(self) -> float:
@@ -95,6 +98,14 @@ def open_signals(take: Take, *, strict: bool) -> tuple[Signals, list[str]]:
     references = tuple(map(open_track, take.references))
     stems = tuple(map(open_track, take.stems))
     mix = open_track(take.mix) if take.mix else None
+    part_start_s = None
+    if take.part_start_s is not None:
+        duration_s = max(stem.n_samples / stem.sample_rate_hz for stem in stems)
+        part = partial(Track.part, start_s=take.part_start_s, duration_s=duration_s)
+        parts = tuple(map(part, references))
+        if parts != references:
+            part_start_s, references = take.part_start_s, parts
+            mix = part(mix) if mix else None
     layout, notices = agree(references=references, stems=stems, mix=mix, strict=strict)
     signals = Signals(
         references=references,
@@ -102,5 +113,10 @@ def open_signals(take: Take, *, strict: bool) -> tuple[Signals, list[str]]:
         mix=mix,
         layout=layout,
         delays=(Delay(),) * len(stems),
+        part_start_s=part_start_s,
     )
+    if part_start_s is not None:
+        until_s = part_start_s + signals.duration_s
+        said = f"scored from {part_start_s:.3f} to {until_s:.3f} s of the references"
+        notices = [f"{said}: only that part was separated.", *notices]
     return signals, notices

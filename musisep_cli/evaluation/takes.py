@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +48,8 @@ class Take:
         mix: sound file of the mixture, if there is one.
         left_out: files that were found and are not compared, in words.
         notices: what the user should know of the choice.
+        part_start_s: where the part of the recording begins that was separated, in s; None if that
+            is not known, or all of it was.
     """
 
     stems: tuple[Path, ...]
@@ -54,6 +57,7 @@ class Take:
     mix: Path | None
     left_out: tuple[str, ...]
     notices: tuple[str, ...]
+    part_start_s: float | None = None
 
 
 def plan(
@@ -147,7 +151,27 @@ def find(request: Request) -> Take:
         notices = (f"taken as the mixture: {mix}, one of {len(mixes)}; choose with --mix.",)
     if mix in reference_extras + stem_extras:
         left_out = (*left_out, f"{mix} (taken as the mixture)")
-    return Take(stems=stems, references=references, mix=mix, left_out=left_out, notices=notices)
+    return Take(
+        stems=stems,
+        references=references,
+        mix=mix,
+        left_out=left_out,
+        notices=notices,
+        part_start_s=_part_start_s(request.stems[0]),
+    )
+
+
+def _part_start_s(folder: Path) -> float | None:
+    """Return where the part begins that a run separated, in s; None for all of the recording."""
+    manifest = next((path for path in _manifests(folder) if path.is_file()), None)
+    if manifest is None:
+        return None
+    try:
+        recording = json.loads(manifest.read_text(encoding="utf-8"))["input"]
+        start_s, duration_s = recording["start_s"], recording["duration_s"]
+        return None if not start_s and duration_s is None else float(start_s or 0.0)
+    except (KeyError, TypeError, ValueError):
+        return None  # files that another program may have written: their lengths tell enough
 
 
 def _audio(paths: Sequence[Path], role: str) -> tuple[tuple[Path, ...], list[Path]]:
@@ -216,4 +240,9 @@ def _check_not_swapped(request: Request) -> None:
 
 def _is_run(folder: Path) -> bool:
     """Return whether a folder is a separation made by musisep, or one of its seeds/000."""
-    return any((place / MANIFEST).is_file() for place in (folder, folder.resolve().parent.parent))
+    return any(path.is_file() for path in _manifests(folder))
+
+
+def _manifests(folder: Path) -> tuple[Path, Path]:
+    """Return where the manifest of a run's folder, or of one of its seeds/000, would be."""
+    return folder / MANIFEST, folder.resolve().parent.parent / MANIFEST

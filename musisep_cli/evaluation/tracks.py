@@ -8,7 +8,7 @@ recording.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,17 +33,26 @@ class Track:
         sample_rate_hz: samples per second.
         n_samples: samples of each channel.
         n_channels: number of channels.
+        first_sample: number of the first one, where only a part is read.
     """
 
     path: Path
     sample_rate_hz: int
     n_samples: int
     n_channels: int
+    first_sample: int = 0
 
     @property
     def name(self) -> str:
         """Return the file name without its suffix."""
         return self.path.stem
+
+    def part(self, start_s: float, duration_s: float) -> Track:
+        """Return the part of the track from a time on, or all of it if it ends before the part."""
+        first, n_samples = (round(time * self.sample_rate_hz) for time in (start_s, duration_s))
+        if first + n_samples > self.n_samples:
+            return self
+        return replace(self, first_sample=self.first_sample + first, n_samples=n_samples)
 
     def samples_at(self, sample_rate_hz: int) -> int:
         """Return the length in samples after resampling to another rate."""
@@ -102,7 +111,7 @@ def read_blocks(track: Track, layout: Layout, delay: Delay | None = None) -> Ite
 
 def _decoded(track: Track) -> Iterator[Chunk]:
     """Yield the samples of a file in chunks; refuse missing samples and those not finite."""
-    n_left = track.n_samples
+    n_before, n_left = track.first_sample, track.n_samples
     with opened(track.path) as sound:
         for block in sound.blocks("float64"):
             chunk = block.astype(np.float64, copy=False)
@@ -111,8 +120,12 @@ def _decoded(track: Track) -> Iterator[Chunk]:
                     f"{track.path}: some samples are NaN or infinite, and nothing can be scored"
                     " with them. Export it again."
                 )
+            chunk = chunk[n_before : n_before + n_left]
+            n_before = max(n_before - len(block), 0)
             n_left -= len(chunk)
             yield chunk
+            if n_left == 0:
+                return
     if n_left > 0:
         raise InputError(f"{track.path}: is cut off, {n_left} samples are missing. Copy it again.")
 

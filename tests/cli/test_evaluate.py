@@ -295,6 +295,21 @@ def test_silence_is_named_not_scored(
     assert "nan" not in result.stdout.lower()
 
 
+def test_a_part_is_scored_against_that_part_of_whole_references(
+    tmp_path: Path, references: Path, instruments: dict[str, np.ndarray]
+) -> None:
+    first, n = round(0.4 * RATE_HZ), round(0.7 * RATE_HZ)
+    parts = {name: signal[first : first + n] for name, signal in instruments.items()}
+    folder = write_stems(tmp_path / "part", parts)
+    for row in rows(scored(folder, references)).values():
+        assert row["scores"]["sdr_db"] < 10
+    manifest = {"input": {"start_s": 0.4, "duration_s": 0.7}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for row in rows(scored(folder, references, "--strict")).values():
+        assert row["scores"]["sar_db"] > 100
+    assert "scored from 0.400 to 1.100 s of the references" in run(folder, references).stderr
+
+
 def test_unequal_numbers(stems: Path, references: Path, instruments: dict[str, np.ndarray]) -> None:
     write(stems / "instrument-3.wav", np.random.default_rng(0).standard_normal(1000))
     assert "3 stems for 2 references" in run(stems, references).stderr

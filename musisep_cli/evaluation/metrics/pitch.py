@@ -32,6 +32,17 @@ class PitchTrack:
     time_s: NDArray[np.float64]
     f0_hz: NDArray[np.float64]
 
+    def part(self, start_s: float, stop_s: float) -> PitchTrack:
+        """Return the track between two times in s, from 0 on.
+
+        >>> track = PitchTrack(np.arange(4.0), np.array([[100.0], [200.0], [300.0], [0.0]]))
+        >>> part = track.part(1.0, 3.0)
+        >>> part.time_s.tolist(), part.f0_hz.ravel().tolist()
+        ([0.0, 1.0], [200.0, 300.0])
+        """
+        inside = (self.time_s >= start_s) & (self.time_s < stop_s)
+        return PitchTrack(self.time_s[inside] - start_s, self.f0_hz[inside])
+
     def at(self, time_s: NDArray[np.float64]) -> PitchTrack:
         """Return the track at other times (in s): the nearest frame, and silence beyond the ends.
 

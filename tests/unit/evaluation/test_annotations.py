@@ -62,6 +62,21 @@ def test_a_contour_counts_before_the_notes(tmp_path: Path) -> None:
     assert (tracks["b"].f0_hz == 440.0).all()
 
 
+def test_annotations_of_a_part_count_from_its_beginning(tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text(f"{NOTES}b,2.5,2.75,69,90,0\n")
+    rows = "".join(f"{n},{100 + n},1,1\n" for n in range(6))
+    (tmp_path / "a_f0.csv").write_text(f"time_s,f0_hz,confidence,voiced\n{rows}")
+    (tmp_path / "c_f0.csv").write_text("time_s,f0_hz,confidence,voiced\n0,100,1,1\n")
+    paths = [tmp_path / f"{name}.wav" for name in "abc"]
+    tracks = annotated_tracks(paths, 2.0, part_start_s=2.0)
+    assert list(tracks) == ["a", "b"]  # the annotation of c ends before the part
+    assert_array_equal(tracks["a"].time_s, [0, 1])
+    assert_array_equal(tracks["a"].f0_hz.ravel(), [102, 103])
+    assert len(tracks["b"].time_s) == 200
+    sounding = tracks["b"].time_s[tracks["b"].f0_hz[:, 0] > 0]
+    assert_allclose([sounding[0], sounding[-1]], [0.5, 0.74])
+
+
 def test_found_tracks_by_instrument_in_order_of_time(tmp_path: Path) -> None:
     assert found_tracks(tmp_path) == {}
     (tmp_path / "pitch.csv").write_text(

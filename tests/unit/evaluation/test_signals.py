@@ -12,7 +12,7 @@ from musisep_cli.errors import InputError
 from musisep_cli.evaluation.delay import Delay
 from musisep_cli.evaluation.metrics import Block
 from musisep_cli.evaluation.signals import open_signals
-from tests.unit.evaluation.made import noise, signals_of, take_of
+from tests.unit.evaluation.made import RATE_HZ, noise, signals_of, take_of
 
 REFERENCES = {"a": noise(seed=1), "b": noise(seed=2)}
 STEMS = [noise(seed=3), noise(seed=4)]
@@ -66,3 +66,30 @@ def test_changes_of_files_are_told_or_refused(tmp_path: Path) -> None:
     assert "padded with 1000 samples" in notices[0]
     with pytest.raises(InputError, match="--strict"):
         open_signals(take, strict=True)
+
+
+@pytest.mark.parametrize("start", [0, 1500])
+def test_of_a_part_the_references_are_read_there(tmp_path: Path, start: int) -> None:
+    """Only where they go on as far as the stems do: else they were cut already."""
+    n = 2400
+    stems = [stem[:n] for stem in STEMS]
+    take = take_of(tmp_path, references=REFERENCES, stems=stems, mix=noise(seed=5))
+    take = replace(take, part_start_s=start / RATE_HZ)
+    signals, notices = open_signals(take, strict=True)  # nothing is padded or cut
+    assert notices == [
+        f"scored from {start / RATE_HZ:.3f} to {(start + n) / RATE_HZ:.3f} s of the references: "
+        "only that part was separated."
+    ]
+    references, estimates = whole(signals.blocks(ceiling=False))
+    wanted = slice(start, start + n)
+    assert_array_equal(references, np.stack([x[wanted] for x in REFERENCES.values()]))
+    assert_array_equal(estimates, np.stack([*stems, noise(seed=5)[wanted]]))
+    assert signals.part_start_s == start / RATE_HZ
+
+
+def test_references_of_a_part_alone_are_taken_as_they_are(tmp_path: Path) -> None:
+    take = replace(take_of(tmp_path, references=REFERENCES, stems=STEMS), part_start_s=0.5)
+    signals, notices = open_signals(take, strict=True)
+    assert (signals.part_start_s, notices) == (None, [])
+    references, _ = whole(signals.stem_blocks())
+    assert_array_equal(references, np.stack(list(REFERENCES.values())))
