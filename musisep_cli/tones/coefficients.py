@@ -17,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from musisep_cli.tones.banded import banded_coefficients
 from musisep_cli.tones.peaks import Peaks
 
 
@@ -52,11 +53,13 @@ def coefficients_in_channels(peaks: Peaks, spectra: Tensor, *, tikhonov: float |
     Returns:
         Complex c_h, ``[c, ..., h]``.
     """
+    # A number is filled in on the device: to copy one there, the host waits for it.
+    weights = tikhonov if isinstance(tikhonov, Tensor) else peaks.positions.new_full((), tikhonov)
+    if _may_be_banded(peaks, spectra, weights):
+        return _banded(peaks, spectra, weights)
     # The left-hand side of (2), G + diag(t).
     matrix = peaks.gram().to(torch.float64)
-    # A number is filled in on the device: to copy one there, the host waits for it.
-    weights = tikhonov if isinstance(tikhonov, Tensor) else matrix.new_full((), tikhonov)
-    matrix = matrix + torch.diag_embed(weights.expand(matrix.shape[:-1]))
+    matrix = matrix + torch.diag_embed(weights.to(matrix.dtype).expand(matrix.shape[:-1]))
     factor, _ = torch.linalg.cholesky_ex(matrix)
     # The right-hand side of (2); real and imaginary parts are columns of their own, for the matrix
     # is real.
@@ -67,3 +70,29 @@ def coefficients_in_channels(peaks: Peaks, spectra: Tensor, *, tikhonov: float |
     solution = torch.linalg.solve_triangular(factor.mT, halfway, upper=True).unflatten(-1, (-1, 2))
     found: Tensor = torch.view_as_complex(solution.to(peaks.values.dtype).contiguous())
     return found.movedim(-1, 0)
+
+
+def _may_be_banded(peaks: Peaks, spectra: Tensor, weights: Tensor) -> bool:
+    """Return whether ``banded`` serves: on a processor, in float32, where no gradient is asked."""
+    tensors = (peaks.values, peaks.positions, peaks.widths, spectra, weights)
+    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return peaks.positions.is_cpu and peaks.positions.dtype == torch.float32 and not wanted
+
+
+def _banded(peaks: Peaks, spectra: Tensor, weights: Tensor) -> Tensor:
+    """Return what ``coefficients_in_channels`` does, by the band of (2), ``[c, ..., h]``."""
+    products = torch.stack([peaks.correlate(channel) for channel in spectra], -1)  # ..., h, c
+    positions, shape = peaks.positions, peaks.positions.shape
+    rows = (
+        positions,
+        peaks.widths.expand(shape[:-1])[..., None],
+        weights.to(positions.dtype).expand(shape),
+        products.flatten(-2),
+    )
+    places, widths, of_peaks, right = (
+        values.detach().reshape(-1, values.shape[-1]).contiguous().numpy() for values in rows
+    )
+    found = banded_coefficients(
+        places, widths[:, 0], of_peaks, right.reshape(*places.shape, -1), peaks.n_bins
+    )
+    return torch.from_numpy(found).view(products.shape).movedim(-1, 0)

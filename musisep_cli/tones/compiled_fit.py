@@ -4,16 +4,12 @@ It computes what ``joint_fit`` does for a processor. Array operations on all set
 every peak, matrix and spectrum to memory; one set at a time stays in the processor's cache, and two
 shortcuts are worth more there:
 
-- In order of frequency, only neighbouring peaks overlap. The matrix A = G + diag(t) of (2) of
-  ``coefficients`` is 0 outside of a band around its diagonal, and so is its Cholesky factor L. From
-  the first peak r that overlaps with p on,
-
-      L_pq = (A_pq - sum_r<q L_pr L_qr) / L_qq,   L_pp = sqrt(A_pp - sum_r<p L_pr^2).           (1)
-
+- In order of frequency, only neighbouring peaks overlap, and the matrix of the fit is a band
+  (``banded``).
 - With the bin m nearest to a peak at f and d = m - f, two exponentials give all of its samples:
 
       exp(-(d + n)^2 / (2 sigma^2)) = exp(-d^2 / (2 sigma^2)) exp(-d / sigma^2)^n
-                                      exp(-n^2 / (2 sigma^2)).                                  (2)
+                                      exp(-n^2 / (2 sigma^2)).                                  (1)
 
 Axes: ``n`` frames, ``s`` sets of a frame, ``i`` tones of a set, ``c`` channels, ``f`` bins, ``h``
 harmonics, ``p`` peaks of a set in order of frequency, ``w`` samples of a peak.
@@ -28,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musisep_cli.machine.compiled import compiled
+from musisep_cli.tones.banded import factorised, reach_bins, solved
 from musisep_cli.tones.joint_fit import PITCH_REACH_BINS, PITCH_STEP_BINS
-from musisep_cli.tones.peaks import NARROWEST_BINS, PEAK_REACH, POISSON_REACH, SMALLEST_SQUARE
+from musisep_cli.tones.peaks import SMALLEST_SQUARE
 
 Reals: TypeAlias = NDArray[np.floating[Any]]
 Integers: TypeAlias = NDArray[np.integer[Any]]
@@ -82,6 +79,7 @@ def fitted_sets(
     n_frames, n_channels, n_bins = channels.shape
     n_sets, n_tones = on.shape[1:]
     n_turns = 2 if refined else 1
+    weights = np.full(n_tones * n_harmonics, tikhonov)
     pitches = f0_bins.astype(np.float32)
     amplitudes = np.zeros((n_frames, n_sets, n_tones, n_harmonics), np.float32)
     loudness = np.zeros((n_frames, n_sets, n_tones, n_channels), np.float32)
@@ -99,9 +97,9 @@ def fitted_sets(
                 positions, tones, harmonics = _peaks(
                     on[n, s], pitches[n, s], inharmonicity[n, s], n_harmonics, width, n_bins
                 )
-                factor, first = _factor(positions, width, tikhonov)
+                factor, first = factorised(positions, width, weights)
                 samples = _samples(positions, width, n_bins)
-                solution = _solved(factor, first, _products(samples, positions, mean))
+                solution = solved(factor, first, _products(samples, positions, mean))
                 if turn + 1 < n_turns:
                     _refine(
                         pitches[n, s],
@@ -125,7 +123,7 @@ def fitted_sets(
             for c in range(n_channels):
                 if n_channels > 1:
                     _mean_of(channels[n, c : c + 1], heard)
-                    solution = _solved(factor, first, _products(samples, positions, heard))
+                    solution = solved(factor, first, _products(samples, positions, heard))
                 for p in range(len(positions)):
                     loudness[n, s, tones[p], c] += _magnitude(solution[0, p], solution[1, p])
     return pitches, amplitudes, loudness, misfits
@@ -181,12 +179,6 @@ def _distance(lifted: Reals, model: Reals, exponent: float, offset: float) -> fl
 
 
 @compiled
-def _reach(width: float) -> int:
-    """Return how many bins a peak is stored to both sides, as ``peaks.Peaks`` does."""
-    return math.ceil(PEAK_REACH * width) + 1
-
-
-@compiled
 def _peaks(
     on: NDArray[np.bool_],
     f0_bins: Reals,
@@ -200,7 +192,7 @@ def _peaks(
     In order of frequency. Those that neither reach into the spectrum nor overlap with any that
     does are left out, for their coefficients are 0.
     """
-    farthest = n_bins + 3 * _reach(width)
+    farthest = n_bins + 3 * reach_bins(width)
     positions = np.empty(len(on) * n_harmonics)
     tones = np.empty(len(on) * n_harmonics, np.int64)
     harmonics = np.empty(len(on) * n_harmonics, np.int64)
@@ -225,8 +217,8 @@ def _peaks(
 
 @compiled
 def _samples(positions: Reals, width: float, n_bins: int) -> Reals:
-    """Return the samples (2) of peaks around the bins nearest to them, ``[p, w]``."""
-    reach = _reach(width)
+    """Return the samples (1) of peaks around the bins nearest to them, ``[p, w]``."""
+    reach = reach_bins(width)
     samples = np.zeros((len(positions), 2 * reach + 1), np.float32)
     curve = np.empty(reach + 1)
     for n in range(reach + 1):
@@ -261,39 +253,6 @@ def _inside(position: float, reach: int, n_bins: int) -> tuple[int, int, int]:
 
 
 @compiled
-def _factor(positions: Reals, width: float, tikhonov: float) -> tuple[Reals, Integers]:
-    """Return the Cholesky factor (1) of G + t, lower triangle ``[p, p]``, and where rows begin.
-
-    The inner products G are those of ``Peaks.gram``; beyond sqrt(2) ``PEAK_REACH`` widths they are
-    0 in float32.
-    """
-    n_peaks = len(positions)
-    n_terms = math.floor(POISSON_REACH / (math.pi * max(width, NARROWEST_BINS)))
-    far = math.sqrt(2) * PEAK_REACH * width
-    factor = np.empty((n_peaks, n_peaks))
-    first = np.empty(n_peaks, np.int64)
-    begin = 0
-    for p in range(n_peaks):
-        while positions[p] - positions[begin] > far:
-            begin += 1
-        first[p] = begin
-        for q in range(begin, p + 1):
-            distance, middle = positions[p] - positions[q], (positions[p] + positions[q]) / 2
-            waves = 0.0
-            for k in range(1, n_terms + 1):
-                decay = math.exp(-((math.pi * k * width) ** 2))
-                waves += decay * math.cos(2 * math.pi * k * (middle - round(middle)))
-            smooth = width * math.sqrt(math.pi) * math.exp(-((distance / (2 * width)) ** 2))
-            entry = smooth * (1 + 2 * waves)
-            if p == q:
-                entry += tikhonov
-            for r in range(begin, q):
-                entry -= factor[p, r] * factor[q, r]
-            factor[p, q] = math.sqrt(entry) if p == q else entry / factor[q, q]
-    return factor, first
-
-
-@compiled
 def _products(samples: Reals, positions: Reals, spectrum: Reals) -> Reals:
     """Return <g_p, v> of peaks and a spectrum ``[2, f]``, real and imaginary part, ``[2, p]``."""
     products = np.empty((2, len(positions)))
@@ -306,24 +265,6 @@ def _products(samples: Reals, positions: Reals, spectrum: Reals) -> Reals:
             imaginary += samples[p, at + n] * spectrum[1, start + n]
         products[0, p], products[1, p] = real, imaginary
     return products
-
-
-@compiled
-def _solved(factor: Reals, first: Integers, products: Reals) -> Reals:
-    """Return c with L L^T c = <g, v>, real and imaginary part, ``[2, p]``."""
-    n_peaks = len(first)
-    found = products.copy()
-    for part in found:
-        for p in range(n_peaks):
-            value = part[p]
-            for q in range(first[p], p):
-                value -= factor[p, q] * part[q]
-            part[p] = value / factor[p, p]
-        for p in range(n_peaks - 1, -1, -1):
-            part[p] /= factor[p, p]
-            for q in range(first[p], p):
-                part[q] -= factor[p, q] * part[p]
-    return found
 
 
 @compiled
