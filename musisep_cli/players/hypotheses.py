@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -126,7 +127,7 @@ class SetFit:
             tones.inharmonicity.float().contiguous().numpy(),
             self.n_harmonics,
             self.width_bins,
-            TIKHONOV,
+            np.full(tones.on.shape[-1] * self.n_harmonics, TIKHONOV),
             LOWEST_WIDTHS * self.width_bins,
             self.refined_pitch,
             self.objective.lift_exponent,

@@ -90,12 +90,10 @@ def _go(least: Array, costs: Array, transitions: Array, before: NDArray[np.int32
     n_steps, n_states = costs.shape
     reached = np.empty(n_states, least.dtype)
     for step in range(n_steps):
-        reached[:] = least[0] + transitions[step, 0]
-        before[step] = 0
-        for q in range(1, n_states):
+        for q in range(n_states):
             for p in range(n_states):
                 cost = least[q] + transitions[step, q, p]
-                if cost < reached[p]:
+                if q == 0 or cost < reached[p]:
                     reached[p] = cost  # (1)
                     before[step, p] = q  # (2)
         for p in range(n_states):

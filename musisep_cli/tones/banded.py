@@ -43,16 +43,25 @@ def banded_coefficients(
         products: <g_p, v> in every channel, ``[k, p, c]``.
         n_bins: length of the spectra.
     """
-    found = np.zeros_like(products)
     n_rows, n_peaks, n_channels = products.shape
+    found = np.zeros((n_rows, n_peaks, n_channels), products.dtype)
+    rising, weights = np.empty(n_peaks), np.empty(n_peaks)
+    order = np.empty(n_peaks, np.int64)
     for k in range(n_rows):
         farthest = n_bins + 3 * reach_bins(widths[k])
-        order = np.argsort(positions[k])
         count = 0
-        while count < n_peaks and positions[k, order[count]] <= farthest:
+        for p in range(n_peaks):
+            if not positions[k, p] <= farthest:  # so that a NaN, which is no place, is left out too
+                continue
+            at = count
+            while at > 0 and rising[at - 1] > positions[k, p]:
+                rising[at], order[at] = rising[at - 1], order[at - 1]
+                at -= 1
+            rising[at], order[at] = positions[k, p], p
             count += 1
-        order = order[:count]
-        factor, first = factorised(positions[k][order], widths[k], tikhonov[k][order])
+        for p in range(count):
+            weights[p] = tikhonov[k, order[p]]
+        factor, first = factorised(rising[:count], widths[k], weights)
         right = np.empty((2, count))
         for c in range(n_channels):
             for p in range(count):
@@ -112,15 +121,15 @@ def factorised(positions: Reals, width: float, tikhonov: Reals) -> tuple[Reals, 
 def solved(factor: Reals, first: Integers, products: Reals) -> Reals:
     """Return c with L L^T c = <g, v>, real and imaginary part, ``[2, p]``."""
     n_peaks = len(first)
-    found = products.copy()
-    for part in found:
+    found = np.empty((2, n_peaks))
+    for part in range(2):
         for p in range(n_peaks):
-            value = part[p]
+            value = products[part, p]
             for q in range(first[p], p):
-                value -= factor[p, q] * part[q]
-            part[p] = value / factor[p, p]
+                value -= factor[p, q] * found[part, q]
+            found[part, p] = value / factor[p, p]
         for p in range(n_peaks - 1, -1, -1):
-            part[p] /= factor[p, p]
+            found[part, p] /= factor[p, p]
             for q in range(first[p], p):
-                part[q] -= factor[p, q] * part[p]
+                found[part, q] -= factor[p, q] * found[part, p]
     return found

@@ -14,7 +14,10 @@ Axes: ``h`` harmonics, ``f`` bins, ``c`` channels.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from musisep_cli.tones.banded import banded_coefficients
@@ -83,16 +86,18 @@ def _banded(peaks: Peaks, spectra: Tensor, weights: Tensor) -> Tensor:
     """Return what ``coefficients_in_channels`` does, by the band of (2), ``[c, ..., h]``."""
     products = torch.stack([peaks.correlate(channel) for channel in spectra], -1)  # ..., h, c
     positions, shape = peaks.positions, peaks.positions.shape
-    rows = (
-        positions,
-        peaks.widths.expand(shape[:-1])[..., None],
-        weights.to(positions.dtype).expand(shape),
-        products.flatten(-2),
-    )
-    places, widths, of_peaks, right = (
-        values.detach().reshape(-1, values.shape[-1]).contiguous().numpy() for values in rows
-    )
+    n_rows, n_peaks = shape[:-1].numel(), shape[-1]
+
+    def rows(values: Tensor, *of_each: int) -> NDArray[Any]:
+        """Return values as an array with a row for every row of peaks."""
+        array: NDArray[Any] = values.detach().reshape(n_rows, *of_each).contiguous().numpy()
+        return array
+
     found = banded_coefficients(
-        places, widths[:, 0], of_peaks, right.reshape(*places.shape, -1), peaks.n_bins
+        rows(positions, n_peaks),
+        rows(peaks.widths.expand(shape[:-1])),
+        rows(weights.to(positions.dtype).expand(shape), n_peaks),
+        rows(products, n_peaks, len(spectra)),
+        peaks.n_bins,
     )
     return torch.from_numpy(found).view(products.shape).movedim(-1, 0)

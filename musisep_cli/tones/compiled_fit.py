@@ -36,6 +36,8 @@ Fit: TypeAlias = tuple[Reals, Reals, Reals, Reals]
 
 ALL = -1
 """Stands for all tones where one is asked for."""
+LEAST_ENERGY = float(np.finfo(np.float32).tiny)
+"""What the misfit is divided by where the frame is silent."""
 N_STEPS = round(PITCH_REACH_BINS / PITCH_STEP_BINS)
 """Steps to both sides of a pitch in which a better one is looked for."""
 
@@ -49,7 +51,7 @@ def fitted_sets(
     inharmonicity: Reals,
     n_harmonics: int,
     width: float,
-    tikhonov: float,
+    tikhonov: Reals,
     lowest_bins: float,
     refined: bool,
     lift_exponent: float,
@@ -62,11 +64,11 @@ def fitted_sets(
         matched: their mean after ``joint_fit.matched_filter``, complex, ``[n, f]``; not read
             unless pitches are refined.
         on: which tones are there, ``[n, s, i]``.
-        f0_bins: of all tones, ``[n, s, i]``.
+        f0_bins: of all tones, float32, ``[n, s, i]``.
         inharmonicity: b, ``[n, s, i]``.
         n_harmonics: of every tone.
         width: sigma of all peaks in bins.
-        tikhonov: weight of |c_h|^2.
+        tikhonov: weights of |c_h|^2, as many as a set has harmonics, ``[p]``.
         lowest_bins: the lowest pitch that a refined one gets.
         refined: whether pitches are set to where their harmonics are strongest, and fitted again.
         lift_exponent: q of the lift under which frame and fit are compared.
@@ -79,8 +81,7 @@ def fitted_sets(
     n_frames, n_channels, n_bins = channels.shape
     n_sets, n_tones = on.shape[1:]
     n_turns = 2 if refined else 1
-    weights = np.full(n_tones * n_harmonics, tikhonov)
-    pitches = f0_bins.astype(np.float32)
+    pitches = f0_bins.copy()
     amplitudes = np.zeros((n_frames, n_sets, n_tones, n_harmonics), np.float32)
     loudness = np.zeros((n_frames, n_sets, n_tones, n_channels), np.float32)
     misfits = np.empty((n_frames, n_sets), np.float32)
@@ -91,13 +92,13 @@ def fitted_sets(
     for n in range(n_frames):
         _mean_of(channels[n], mean)
         _lift(mean, lift_exponent, lift_offset, lifted)
-        silence = max(np.square(lifted).sum(), np.finfo(np.float32).tiny)
+        silence = max(_energy(lifted), LEAST_ENERGY)
         for s in range(n_sets):
             for turn in range(n_turns):
                 positions, tones, harmonics = _peaks(
                     on[n, s], pitches[n, s], inharmonicity[n, s], n_harmonics, width, n_bins
                 )
-                factor, first = factorised(positions, width, weights)
+                factor, first = factorised(positions, width, tikhonov)
                 samples = _samples(positions, width, n_bins)
                 solution = solved(factor, first, _products(samples, positions, mean))
                 if turn + 1 < n_turns:
@@ -112,7 +113,7 @@ def fitted_sets(
                         width,
                         lowest_bins,
                     )
-            model[:] = 0
+            _clear(model)
             _add(samples, positions, tones, ALL, solution, 1.0, model)
             misfits[n, s] = _distance(lifted, model, lift_exponent, lift_offset) / silence
             for p in range(len(positions)):
@@ -152,6 +153,22 @@ def _mean_of(channels: Spectra, mean: Reals) -> None:
 
 
 @compiled
+def _clear(spectrum: Reals) -> None:
+    """Set a spectrum ``[2, f]`` to 0."""
+    for f in range(spectrum.shape[1]):
+        spectrum[0, f], spectrum[1, f] = 0, 0
+
+
+@compiled
+def _energy(values: Reals) -> float:
+    """Return the sum of the squares of values ``[f]``."""
+    total = np.float32(0)
+    for value in values:
+        total += value * value
+    return float(total)
+
+
+@compiled
 def _lift(spectrum: Reals, exponent: float, offset: float, lifted: Reals) -> None:
     """Write the lifted magnitudes (|z| + delta)^q - delta^q of ``[2, f]`` to ``lifted [f]``."""
     delta, tiny = np.float32(offset), np.float32(SMALLEST_SQUARE)
@@ -169,13 +186,11 @@ def _lift(spectrum: Reals, exponent: float, offset: float, lifted: Reals) -> Non
 @compiled
 def _distance(lifted: Reals, model: Reals, exponent: float, offset: float) -> float:
     """Return sum_f (lifted - lift(model))^2 of lifted magnitudes and a spectrum ``[2, f]``."""
-    of_model = np.empty_like(lifted)
-    _lift(model, exponent, offset, of_model)
-    total = np.float32(0)
+    differences = np.empty(len(lifted), np.float32)
+    _lift(model, exponent, offset, differences)
     for f in range(len(lifted)):
-        difference = lifted[f] - of_model[f]
-        total += difference * difference
-    return float(total)
+        differences[f] -= lifted[f]
+    return _energy(differences)
 
 
 @compiled
@@ -322,10 +337,13 @@ def _refine(
     # After the matched filter a peak is sqrt(2) times as wide, and higher.
     height = math.sqrt(math.pi) * width
     rest = np.empty((2, n_bins), np.float32)
-    _mean_of(matched.reshape(1, n_bins), rest)
+    heard = np.empty((2, n_bins), np.float32)
+    for f in range(n_bins):
+        rest[0, f], rest[1, f] = matched[f].real, matched[f].imag
     _add(samples, positions, tones, ALL, coefficients, -height, rest)
     for i in range(len(f0_bins)):
-        heard = rest.copy()
+        for f in range(n_bins):
+            heard[0, f], heard[1, f] = rest[0, f], rest[1, f]
         _add(samples, positions, tones, i, coefficients, height, heard)
         found = _strongest(heard, f0_bins[i], inharmonicity[i], n_harmonics)
         f0_bins[i] = max(found, min(f0_bins[i], np.float32(lowest_bins)))

@@ -48,9 +48,11 @@ def updated_levels(
         start: first levels, ``[n, t]``.
         n_updates: how often (3) is applied.
     """
-    levels = start.copy()
+    levels = np.empty_like(start)
     templates, model = _room(strength, overlap)
     for n in range(len(levels)):
+        for t in range(levels.shape[1]):
+            levels[n, t] = start[n, t]
         _templates(table, rows[n], nearest[n], overlap[n], templates)
         _update(templates, strength[n], _background(strength[n]), n_updates, levels[n], model)
     return levels
@@ -84,7 +86,8 @@ def misfits(
         n = frames[k]
         background = _background(strength[n])
         _templates(table, rows[k], nearest[n], overlap[n], templates)
-        levels[:] = strength[n].max()
+        for t in range(len(levels)):
+            levels[t] = _strongest(strength[n])
         _update(templates, strength[n], background, n_updates, levels, model)
         _explain(templates, levels, background, model)
         divergence, total = 0.0, 0.0
@@ -143,7 +146,16 @@ def _room(strength: Reals, overlap: Reals) -> tuple[Reals, Reals]:
 @compiled
 def _background(strength: Reals) -> float:
     """Return the magnitude that is added to a frame's data ``[j]`` and model alike."""
-    return max(BACKGROUND * float(strength.max()), TINY)
+    return max(BACKGROUND * _strongest(strength), TINY)
+
+
+@compiled
+def _strongest(strength: Reals) -> float:
+    """Return the greatest of the magnitudes ``[j]`` of a frame."""
+    most = 0.0
+    for value in strength:
+        most = max(most, value)
+    return most
 
 
 @compiled
@@ -160,7 +172,8 @@ def _templates(
 @compiled
 def _explain(templates: Reals, levels: Reals, background: float, model: Reals) -> None:
     """Write (1) to ``model [j]``."""
-    model[:] = background
+    for j in range(len(model)):
+        model[j] = background
     for t in range(len(templates)):
         for j in range(len(model)):
             model[j] += levels[t] * templates[t, j]

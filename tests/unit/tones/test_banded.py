@@ -57,6 +57,18 @@ def test_single_precision_takes_the_band(seed: int, n_peaks: int) -> None:
     assert_allclose(asked.detach().numpy(), found.numpy(), atol=2e-3, rtol=2e-3)
 
 
+def test_no_rows_and_more_leading_axes() -> None:
+    peaks, spectra, weights = random_rows(0, 6, 1.91)
+    single = Peaks.of(peaks.positions.float(), peaks.widths.float(), N_BINS)
+    spectra, weights = spectra.to(torch.complex64), weights.float()
+    expected = coefficients_in_channels(single, spectra, tikhonov=weights)
+    none = Peaks.of(single.positions[:0], single.widths[:0], N_BINS)
+    assert coefficients_in_channels(none, spectra[:, :0], tikhonov=0.1).shape == (3, 0, 6)
+    deep = Peaks.of(single.positions[:, None], single.widths[:, None], N_BINS)
+    found = coefficients_in_channels(deep, spectra[:, :, None], tikhonov=weights[:, None])
+    assert_allclose(found[:, :, 0].numpy(), expected.numpy())
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_position_that_is_none_breaks_nothing(value: float) -> None:
     positions = np.array([[10.0, value, 50.0]])
