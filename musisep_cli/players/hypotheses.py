@@ -118,10 +118,12 @@ class SetFit:
 
     def _compiled(self, tones: Tones, channels: Tensor) -> Fit:
         """Return the fits of one set after another, in machine code and single precision."""
-        spectra = channels.to(torch.complex64)
+        spectra = channels.to(torch.complex64).contiguous()
+        mean = spectra.mean(1)
+        matched = matched_filter(mean, self.width_bins) if self.refined_pitch else mean
         found = fitted_sets(
-            spectra.contiguous().numpy(),
-            matched_filter(spectra.mean(1), self.width_bins).numpy(),
+            spectra.numpy(),
+            matched.numpy(),
             (tones.on > 0).contiguous().numpy(),
             tones.f0_bins.float().contiguous().numpy(),
             tones.inharmonicity.float().contiguous().numpy(),
