@@ -208,6 +208,7 @@ def test_the_precision_that_was_taken_is_a_setting_like_others(
     path = write_recording(tmp_path / "mix.wav")
     monkeypatch.setattr(separating, "TINY_SETTINGS", AUTOMATIC)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     made = separate(tmp_path, path, "-n", 2)
     assert "1 thread, bfloat16;" in made.stderr
     settings = manifest(tmp_path, "mix")["config"]
