@@ -56,7 +56,7 @@ def decided(
         pause: called block after block; may raise to end the work.
         reached: called with the number of rounds done, ``rounds.N_ROUNDS`` at the end.
         known: of every instrument that is known from elsewhere, the identities that it may have.
-        threads: try different starts side by side.
+        threads: try different starts, and explain frames, side by side.
 
     Returns:
         The hypotheses, with those of held notes, and what was chosen of them.

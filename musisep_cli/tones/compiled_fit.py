@@ -1,8 +1,8 @@
 """Compiled fit: sets of tones fitted to their frames one after another, in machine code.
 
-It computes what ``joint_fit`` does for a processor. Array operations on all sets at once write
-every peak, matrix and spectrum to memory; one set at a time stays in the processor's cache, and two
-shortcuts are worth more there:
+On a processor it takes the place of ``joint_fit``, whose array operations on all sets at once write
+every peak, matrix and spectrum to memory. One set at a time stays in the processor's cache, and can
+take two shortcuts:
 
 - In order of frequency, only neighbouring peaks overlap, and the matrix of the fit is a band
   (``banded``).
@@ -262,7 +262,7 @@ def _nearest(position: float, n_bins: int) -> int:
 
 @compiled
 def _inside(position: float, reach: int, n_bins: int) -> tuple[int, int, int]:
-    """Return the first and last bin (excluded) that a peak's samples lie in, and the first one."""
+    """Return from which bin on and up to which one a peak has samples, and the first of these."""
     start = _nearest(position, n_bins) - reach
     return max(start, 0), min(start + 2 * reach + 1, n_bins), max(-start, 0)
 

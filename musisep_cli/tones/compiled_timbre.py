@@ -86,8 +86,9 @@ def misfits(
         n = frames[k]
         background = _background(strength[n])
         _templates(table, rows[k], nearest[n], overlap[n], templates)
+        strongest = _strongest(strength[n])
         for t in range(len(levels)):
-            levels[t] = _strongest(strength[n])
+            levels[t] = strongest
         _update(templates, strength[n], background, n_updates, levels, model)
         _explain(templates, levels, background, model)
         divergence, total = 0.0, 0.0
