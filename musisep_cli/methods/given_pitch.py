@@ -21,6 +21,7 @@ from musisep_cli.machine.threads import sharing_threads
 from musisep_cli.methods.method import Result, Trial, Work
 from musisep_cli.methods.played_notes import StemSections, stems_of_notes
 from musisep_cli.players.given.by_score import PitchConfig, known_tones, score_of
+from musisep_cli.players.given.explained import Explained
 from musisep_cli.sound.recording import Recording
 from musisep_cli.stems.fitting import FOLLOWED_FRAMES
 from musisep_cli.tones.notes import NotesAround
@@ -119,13 +120,19 @@ def separate_given(recording: Recording, settings: ToneSettings, work: Work, sta
         work.take_up()
         n_frames = len(spectra)
 
-        def reached(n_done: int) -> None:
-            """Tell how many frames are done, and end the work here if that is wanted."""
-            work.tell(stage, n_done, n_frames)
-            work.pause(stage, 0, n_frames)  # nothing of it is kept: it takes a moment
-
+        explained = Explained.of(
+            spectra,
+            settings.dictionary.n_harmonics,
+            settings.objective,
+            threads,
+            pause=lambda: work.pause(stage, 0, n_frames),  # nothing of it is kept
+        )
         known = known_tones(
-            settings.pitch, spectra, recording.start_s, settings.dictionary, reached
+            settings.pitch,
+            explained,
+            recording.start_s,
+            settings.dictionary,
+            lambda share: work.tell(stage, round(share * n_frames), n_frames),
         )
         n_instruments = known.dictionary.shape[1]
         # Column k holds a voice of instrument k mod their number.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.frames.spool import SpooledFrames
-from musisep_cli.machine.threads import threads_of_operations
+from musisep_cli.machine.threads import sharing_threads, threads_of_operations
 from musisep_cli.methods.given_pitch import is_given
 from musisep_cli.methods.method import Result, State, Work
 from musisep_cli.methods.source_filter import weights
@@ -40,7 +40,9 @@ from musisep_cli.methods.source_filter.source import (
 from musisep_cli.methods.source_filter.tracks import VoiceTracks
 from musisep_cli.players.decoded import dictionary_of_timbres
 from musisep_cli.players.given.by_score import MANY_MERGED, known_tones
+from musisep_cli.players.given.explained import Explained
 from musisep_cli.sound.recording import Recording
+from musisep_cli.tones.objective import ObjectiveConfig
 
 PERCENT = 100
 """Parts in which the finding of pitches is told."""
@@ -99,16 +101,20 @@ def _given(
     recording: Recording, spectra: Spectra, settings: SourceFilterSettings, work: Work
 ) -> VoiceTracks:
     """Return the pitches that files tell of, set to where the harmonics are strongest."""
-    n_frames = len(spectra)
-
-    def reached(n_done: int) -> None:
-        """Tell how far it is, and end the work here if that is wanted."""
-        work.tell("tracking", PERCENT * n_done // n_frames, PERCENT)
-        work.pause("tracking", 0, PERCENT)
-
-    with torch.no_grad(), threads_of_operations(1):
+    with torch.no_grad(), sharing_threads(work.n_threads, work.device) as threads:
+        explained = Explained.of(
+            spectra,
+            settings.dictionary.n_harmonics,
+            ObjectiveConfig(),
+            threads,
+            pause=lambda: work.pause("tracking", 0, PERCENT),
+        )
         known = known_tones(
-            settings.pitch, spectra, recording.start_s, settings.dictionary, reached
+            settings.pitch,
+            explained,
+            recording.start_s,
+            settings.dictionary,
+            lambda share: work.tell("tracking", round(PERCENT * share), PERCENT),
         )
     for note in known.notes:
         work.tell("tracking", PERCENT, PERCENT, note=note)

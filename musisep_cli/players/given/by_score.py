@@ -6,8 +6,7 @@ Axes: ``n`` frames, ``k`` tones of a frame, ``i`` instruments, ``h`` harmonics.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from musisep_cli.errors import InputError
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.players.decoded import dictionary_of_timbres
 from musisep_cli.players.given.alignment import aligned
-from musisep_cli.players.given.onsets import mended, without_overlaps
+from musisep_cli.players.given.explained import Explained
 from musisep_cli.players.given.salience import salience
-from musisep_cli.players.given.tones import KnownTones, set_tones
+from musisep_cli.players.given.sounding import where_they_sound
+from musisep_cli.players.given.tones import KnownTones, in_columns, set_tones
 from musisep_cli.sound.score.part import KnownNote, Part
 from musisep_cli.sound.score.reading import Score, read_score
 from musisep_cli.tones.dictionary import DictionaryConfig
@@ -30,6 +30,8 @@ from musisep_cli.tones.tones import Tones
 MOST_VOICES, MOST_TONES = 6, 16
 """Most notes at once in a part, and most tones in a frame: so many are fitted together in
 reasonable time."""
+LEGATO_S = 0.12
+"""Overlap in s up to which two notes are one after the other, not together."""
 MERGED_SEMITONES = 0.2
 """Semitones from a ratio of 1:1, 1:2 or 1:3 within which two tones count as merged."""
 MERGED_INTERVALS = (0.0, 12.0, 12 * float(np.log2(3)))
@@ -80,34 +82,42 @@ def score_of(config: PitchConfig) -> Score:
 
 def known_tones(
     config: PitchConfig,
-    spectra: Spectra,
+    explained: Explained,
     start_s: float | None,
     dictionary: DictionaryConfig,
-    reached: Callable[[int], None] = lambda _: None,
+    reached: Callable[[float], None] = lambda _: None,
 ) -> Known:
     """Return the tones that files tell of, where they sound in a recording.
 
     Args:
         config: names the files.
-        spectra: of the recording.
+        explained: the recording, and how tones are fitted to it.
         start_s: where the recording begins in the file that it is a part of, in s; None if it is
             all of it.
-        dictionary: number of harmonics, and how a dictionary starts.
-        reached: called with the number of frames done, again and again; may raise to end the work.
+        dictionary: how a dictionary starts.
+        reached: called with the share of the work that is done, 0 to 1.
 
     Raises:
         InputError: a file cannot be used, or tells nothing of this recording.
     """
+    spectra = explained.spectra
     parts, said = _placed(score_of(config), spectra, start_s, align=config.align)
-    voices, n_left = _voices(parts, spectra, partial(reached, 0), align=config.align)
-    times_s = spectra.centres.cpu().numpy().astype(np.float64) / spectra.frame.sample_rate_hz
-    known = KnownTones.of(voices, [part.is_contour for part in parts], times_s)
-    if config.align and not known.on.any():
-        raise InputError(
-            f"{', '.join(config.files)}: no note sounds in this recording of "
-            f"{_length_s(spectra):.1f} s. Give its own notes."
+    voices, n_left = _voices(parts, _length_s(spectra))
+    known = KnownTones.of(voices, [part.is_contour for part in parts], explained.times_s)
+    if config.align:
+        if not known.on.any():
+            raise InputError(
+                f"{', '.join(config.files)}: no note sounds in this recording of "
+                f"{_length_s(spectra):.1f} s. Give its own notes."
+            )
+        written = [
+            [() if part.is_contour else voice for voice in of_part]
+            for part, of_part in zip(parts, voices, strict=True)
+        ]
+        known = where_they_sound(
+            known, in_columns(written), explained, lambda share: reached(0.75 * share)
         )
-    found = set_tones(known, spectra, len(parts), dictionary.n_harmonics, reached)
+    found = set_tones(known, explained, len(parts), lambda share: reached(0.75 + 0.25 * share))
     if n_left:
         said.append(f"{n_left} given notes are left out: too many sound at once in one part")
     merged = merged_share(known, len(parts))
@@ -166,16 +176,21 @@ def is_rounded(part: Part) -> bool:
     return bool((np.abs(semitones - np.round(semitones)) < ROUNDED_SEMITONES).all())
 
 
-def _voices(
-    parts: list[Part], spectra: Spectra, pause: Callable[[], None], *, align: bool
-) -> tuple[list[list[list[KnownNote]]], int]:
-    """Return the notes of every voice of every part, and how many notes are left out."""
+def _voices(parts: list[Part], length_s: float) -> tuple[list[list[list[KnownNote]]], int]:
+    """Return the notes of every voice of every part, and how many notes are left out.
+
+    Those that lie outside of the recording are not counted.
+
+    Args:
+        parts: at the recording's times.
+        length_s: of the recording.
+    """
     most = max(1, min(MOST_VOICES, MOST_TONES // len(parts)))
     voices, n_left = [], 0
     for part in parts:
-        of_part, left = without_overlaps(part, most)
-        is_exact = part.is_contour or not align
-        voices.append(of_part if is_exact else mended(of_part, spectra, pause))
+        within = [note for note in part.notes if note.offset_s > 0 and note.onset_s < length_s]
+        of_part, left = without_overlaps(part.with_notes(within), most)
+        voices.append(of_part)
         n_left += left
     return voices, n_left
 
@@ -206,3 +221,42 @@ def merged(
             near = np.min([np.abs(apart - interval) for interval in MERGED_INTERVALS], axis=0)
             found |= on[:, a] & on[:, b] & (near < MERGED_SEMITONES)
     return found
+
+
+def without_overlaps(part: Part, most: int) -> tuple[list[list[KnownNote]], int]:
+    """Return the notes of a part in voices in which none overlap, and how many did not fit in.
+
+    A note that only just reaches into the next one is played legato: it ends where that begins.
+
+    Args:
+        part: notes in order of their onsets.
+        most: largest number of voices.
+
+    >>> played = (0, 1.05, 60), (1, 2, 62), (1, 3, 69)
+    >>> notes = [KnownNote.steady(*each) for each in played]
+    >>> voices, n_left = without_overlaps(Part(name="a", notes=tuple(notes)), 2)
+    >>> [[(note.onset_s, note.offset_s) for note in voice] for voice in voices], n_left
+    ([[(0, 1), (1, 2)], [(1, 3)]], 0)
+    """
+    voices: list[list[KnownNote]] = []
+    n_left = 0
+    for note in part.notes:
+        free = [
+            voice
+            for voice in voices
+            if voice[-1].offset_s - note.onset_s
+            <= min(LEGATO_S, 0.5 * (voice[-1].offset_s - voice[-1].onset_s))
+        ]
+        if free:
+            # The voice whose last note is nearest in pitch goes on: as hands and strings do.
+            nearest = min(
+                free, key=lambda voice: abs(voice[-1].middle_semitones - note.middle_semitones)
+            )
+            if nearest[-1].offset_s > note.onset_s:
+                nearest[-1] = replace(nearest[-1], offset_s=note.onset_s)
+            nearest.append(note)
+        elif len(voices) < most:
+            voices.append([note])
+        else:
+            n_left += 1
+    return voices, n_left

@@ -4,16 +4,16 @@ An instrument has as many voices as its part has notes at once. The tones of a f
 the first voices of all instruments, then those of the second voices, and so on: tone k belongs to
 instrument k mod i.
 
-A note is right to half a semitone or so. All tones of a frame are fitted to it at once
-(``joint_fit``), and for every tone the harmonics are added up at pitches around the known one, with
-the other tones removed. Harmonics that meet those of others do not count: they would pull the tone
-to an exact multiple. With the share s_n of a tone's strength that lies in the clear ones, those
-pitches o_n within the tolerance are taken that cost least over the frames n of a note,
+A note is right to half a semitone or so. Voice after voice, those pitches o_n within the tolerance
+are taken that cost least over all frames n,
 
-    sum_n s_n (1 - strength[n, o_n] / max_o strength[n, o]) + prior (o_n / reach)^2 / 2
-          + rate (o_n - o_{n-1})^2,                                                             (1)
+    sum_n d_n(o_n) + prior (o_n / reach)^2 / 2 + rate (o_n - o_{n-1})^2,                        (1)
+    d_n(o) = (m_n(o) - min m_n) / max(max m_n - min m_n, least),                                (2)
 
-by Viterbi's algorithm. So a vibrato is followed, and a note goes straight on where it is hidden.
+by Viterbi's algorithm, each note for itself. The misfit m_n(o) is that of all tones of the frame,
+the other voices where they were found last (``explained``). So a vibrato is followed, two tones in
+unison are told apart by the little that they differ, and a note goes straight on where it is hidden
+and its pitch changes nothing.
 
 Axes: ``n`` frames, ``k`` tones of a frame, ``i`` instruments, ``o`` offsets in pitch, ``h``
 harmonics.
@@ -22,6 +22,7 @@ harmonics.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,18 +30,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musisep_cli.frames.framewise import BLOCK_FRAMES, stretches
+from musisep_cli.frames.framewise import BLOCK_FRAMES, FrameRows, stretches
+from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra
+from musisep_cli.frames.spool import Spool
+from musisep_cli.players.given.explained import Explained
 from musisep_cli.players.hypotheses import TIKHONOV
+from musisep_cli.players.viterbi import cheapest_path
 from musisep_cli.sound.score.part import KnownNote, Values
-from musisep_cli.tones.joint_fit import (
-    LOWEST_WIDTHS,
-    JointFit,
-    comb_strength,
-    matched_filter,
-    refined_pitch,
-)
-from musisep_cli.tones.peaks import harmonic_positions, magnitude
+from musisep_cli.tones.joint_fit import LOWEST_WIDTHS, JointFit, matched_filter, refined_pitch
+from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
 
 TOLERANCE_CENTS, STEP_CENTS = 60.0, 10.0
@@ -52,14 +51,8 @@ PRIOR, RATE = 0.05, 0.02
 REFINEMENTS = 2
 """How often pitches are set to where their harmonics are strongest in the frame, at last: steps of
 cents are coarse for upper harmonics."""
-CLEAR_WIDTHS = 2.0
-"""Widths of a peak between two harmonics from which on they are seen apart."""
-TOO_FAR = 1e3
-"""Cost of a pitch beyond the tolerance: more than any path within pays."""
-FOLLOWED = 2
-"""How often (1) is solved: which harmonics meet is known better once the notes are in tune."""
-FOLLOWED_FRAMES = 1024
-"""Frames over which a pitch is followed at once: of an hour they all would not fit into memory."""
+LEAST_SAY = 0.05
+"""Misfit in (2) up to which a tone has the less say in its pitch the less its pitch matters."""
 TINY = 1e-12
 """Strengths are not divided by less than this."""
 
@@ -94,22 +87,56 @@ class KnownTones:
             contours: whether an instrument's pitch was measured frame by frame.
             times_s: centres of the frames, ``[n]``.
         """
-        n_instruments = len(voices)
-        n_voices = max((len(voice) for voice in voices), default=1)
-        shape = len(times_s), max(n_voices, 1) * n_instruments
+        columns = in_columns(voices)
+        shape = len(times_s), len(columns)
         on = np.zeros(shape, bool)
         semitones = np.full(shape, 60.0, np.float32)
         numbers = np.full(shape, -1, np.int64)
-        for i, of_instrument in enumerate(voices):
-            for v, notes in enumerate(of_instrument):
-                k = v * n_instruments + i
-                for number, note in enumerate(notes):
-                    first, last = np.searchsorted(times_s, [note.onset_s, note.offset_s])
-                    on[first:last, k] = True
-                    semitones[first:last, k] = note.at(times_s[first:last])
-                    numbers[first:last, k] = number
+        for k, notes in enumerate(columns):
+            for number, note in enumerate(notes):
+                first, last = np.searchsorted(times_s, [note.onset_s, note.offset_s])
+                on[first:last, k] = True
+                semitones[first:last, k] = note.at(times_s[first:last])
+                numbers[first:last, k] = number
         reach = [LIKELY_CONTOUR_CENTS if contour else LIKELY_NOTE_CENTS for contour in contours]
-        return cls(on, semitones, numbers, np.tile(reach, max(n_voices, 1)))
+        return cls(on, semitones, numbers, np.tile(reach, len(columns) // max(len(voices), 1)))
+
+    def tones(self, frame: GaborFrame, like: Tensor, cents: Values | float = 0.0) -> Tones:
+        """Return them as tones, without inharmonicity.
+
+        What lies above all bins cannot be seen and is no tone.
+
+        Args:
+            frame: the representation.
+            like: of the type and on the device of the values.
+            cents: by how much the pitches are to be moved, ``[n, k]``.
+        """
+        f0_bins = torch.from_numpy(bins_of(self.semitones, frame) * 2 ** (cents / 1200)).to(like)
+        on = torch.from_numpy(self.on).to(like) * (f0_bins < frame.n_network_bins - 4)
+        return Tones(on, f0_bins, torch.zeros_like(on))
+
+
+def in_columns(voices: Sequence[Sequence[Sequence[KnownNote]]]) -> list[Sequence[KnownNote]]:
+    """Return the notes of every tone of a frame, ``[k]``; without a note where voices are missing.
+
+    Args:
+        voices: notes of every voice of every instrument.
+
+    >>> [len(notes) for notes in in_columns([[["c", "d"], ["e"]], [["f"]]])]
+    [2, 1, 1, 0]
+    """
+    most = max((len(voice) for voice in voices), default=1)
+    return [
+        of_instrument[v] if v < len(of_instrument) else ()
+        for v in range(max(most, 1))
+        for of_instrument in voices
+    ]
+
+
+def bins_of(semitones: Values, frame: GaborFrame) -> Values:
+    """Return pitches, MIDI numbers, in bins, of the same shape."""
+    f0_bins: Values = 440 * 2 ** ((semitones.astype(np.float64) - 69) / 12) / frame.bin_hz
+    return f0_bins
 
 
 @dataclass(frozen=True)
@@ -127,154 +154,100 @@ class SetTones:
 
 def set_tones(
     known: KnownTones,
-    spectra: Spectra,
+    explained: Explained,
     n_instruments: int,
-    n_harmonics: int,
-    reached: Callable[[int], None] = lambda _: None,
+    reached: Callable[[float], None] = lambda _: None,
 ) -> SetTones:
     """Return the tones at the pitches at which they sound.
 
     Args:
         known: the tones of the notes.
-        spectra: of the recording.
+        explained: the recording, and how tones are fitted to it.
         n_instruments: number of instruments.
-        n_harmonics: of every tone.
-        reached: called with the number of frames done; may raise to end the work.
+        reached: called with the share of the work that is done.
     """
-    frame = spectra.frame
-    f0_hz = 440 * 2 ** ((known.semitones.astype(np.float64) - 69) / 12)
-    f0_bins = torch.from_numpy(f0_hz / frame.bin_hz).to(spectra.mean)
-    on = torch.from_numpy(known.on).to(spectra.mean)
-    # What lies above all bins cannot be seen and is no tone.
-    on = on * (f0_bins < frame.n_network_bins - 4)
-    tones = Tones(on, f0_bins, torch.zeros_like(on))
-    timbres = torch.zeros(n_instruments, n_harmonics, dtype=torch.float64)
-    moved = np.zeros(known.on.shape)
-    for stretch in stretches(len(f0_bins), FOLLOWED_FRAMES):
-        for _ in range(FOLLOWED):
-            reached(stretch.start)
-            base = _by_note(moved[stretch], known.notes[stretch])
-            moved[stretch] = _moved(tones[stretch], base, known, stretch, spectra, n_harmonics)
-    tones = replace(tones, f0_bins=_higher(f0_bins, moved))
+    spectra, n_harmonics = explained.spectra, explained.fit.n_harmonics
+    tones = known.tones(spectra.frame, spectra.mean, followed(known, explained, reached))
     for _ in range(REFINEMENTS):
         tones = replace(tones, f0_bins=_refined(tones, spectra, n_harmonics))
-    for block in stretches(len(f0_bins), BLOCK_FRAMES):
-        timbres += _timbres(tones[block], spectra.of_mean[block], frame.ideal_width_bins, timbres)
+    timbres = torch.zeros(n_instruments, n_harmonics, dtype=torch.float64)
+    for block in stretches(len(tones.on), BLOCK_FRAMES):
+        width = spectra.frame.ideal_width_bins
+        timbres += _timbres(tones[block], spectra.of_mean[block], width, timbres)
     return SetTones(tones, timbres / timbres.norm(dim=1, keepdim=True).clamp_min(TINY))
 
 
-def _higher(f0_bins: Tensor, cents: Values) -> Tensor:
-    """Return pitches higher by so many cents, of the same shape."""
-    return f0_bins * torch.from_numpy(2 ** (cents / 1200)).to(f0_bins)
-
-
-def _by_note(cents: Values, numbers: NDArray[np.int64]) -> Values:
-    """Return how far the notes of frames are off, medians over each note, ``[n, k]``."""
-    found = np.zeros_like(cents)
-    for k in range(cents.shape[1]):
-        for number in np.unique(numbers[:, k]):
-            of_note = numbers[:, k] == number
-            found[of_note, k] = np.median(cents[of_note, k])
-    return found
-
-
-def _moved(
-    tones: Tones,
-    base: Values,
-    known: KnownTones,
-    stretch: slice,
-    spectra: Spectra,
-    n_harmonics: int,
+def followed(
+    known: KnownTones, explained: Explained, reached: Callable[[float], None] = lambda _: None
 ) -> Values:
     """Return by how many cents tones are to be moved, by (1), ``[n, k]``.
 
     Args:
-        tones: of a stretch of frames, as they are known.
-        base: how far their notes are thought to be off: there the others are removed, ``[n, k]``.
-        known: all of the known tones.
-        stretch: which frames these are.
-        spectra: of the recording.
-        n_harmonics: of every tone.
+        known: the tones of the notes.
+        explained: the recording, and how tones are fitted to it.
+        reached: called with the share of the work that is done.
     """
+    spectra, n_voices = explained.spectra, known.on.shape[1]
     offsets = np.arange(-TOLERANCE_CENTS, TOLERANCE_CENTS + 1, STEP_CENTS)
-    near = replace(tones, f0_bins=_higher(tones.f0_bins, base))
-    doubts = []
-    for block in stretches(len(base), BLOCK_FRAMES):
-        frames = slice(stretch.start + block.start, stretch.start + block.stop)
-        spectrum, width = spectra.of_mean[frames], spectra.frame.ideal_width_bins
-        doubts.append(_doubts(near[block], spectrum, width, offsets, n_harmonics))
-    path = _followed(np.concatenate(doubts), base, known, stretch, offsets)
-    return base + offsets[path]
-
-
-def _doubts(
-    tones: Tones, spectra: Tensor, width: float, offsets: Values, n_harmonics: int
-) -> NDArray[np.float32]:
-    """Return the first term of (1) for pitches around that of every tone, ``[n, k, o]``."""
-    fit = JointFit.of(tones, spectra, n_harmonics=n_harmonics, width=width, tikhonov=TIKHONOV)
-    fitted = fit.matched_spectra()
-    rest = matched_filter(spectra, width) - fitted.sum(1)
-    factors = torch.from_numpy(2 ** (offsets / 1200)).to(tones.f0_bins)
-    clear = _clear_harmonics(tones, n_harmonics, width)
-    found = []
-    for k in range(tones.on.shape[1]):
-        if not bool((tones.on[:, k] > 0).any()):
-            found.append(tones.on.new_zeros(len(tones.on), len(factors)))
+    cents = np.zeros(known.on.shape)
+    for k in range(n_voices):
+        reached(k / n_voices)
+        tones = known.tones(spectra.frame, spectra.mean, cents)
+        frames = (tones.on[:, k] > 0).nonzero().squeeze(1).cpu().numpy()
+        if not len(frames):
             continue
-        alone = magnitude(rest + fitted[:, k])  # the mixture without the other tones
-        near = tones.f0_bins[:, k, None] * factors
-        of_all, of_clear = (
-            comb_strength(
-                alone, near, tones.inharmonicity[:, k], n_harmonics=n_harmonics, weights=weights
-            )
-            for weights in (None, clear[:, k])
-        )
-        most = of_clear.amax(1, keepdim=True)
-        say = most / of_all.amax(1, keepdim=True).clamp_min(TINY)
-        found.append(say.clamp_max(1) * (1 - of_clear / most.clamp_min(TINY)))
-    doubts: NDArray[np.float32] = torch.stack(found, 1).cpu().numpy()
+        tried = known.semitones[frames, k, None] + offsets / 100
+        f0_bins = bins_of(tried, spectra.frame)
+        misfits = explained.misfits(tones, k, frames, f0_bins > 0, f0_bins)
+        path = _path(_doubts(misfits), offsets / known.reach_cents[k], known.notes[frames, k])
+        cents[frames, k] = offsets[path]
+    return cents
+
+
+def _doubts(misfits: Values) -> Values:
+    """Return (2) from the misfits of a voice's frames at all pitches, ``[n, o]``."""
+    above: Values = misfits - misfits.min(1, keepdims=True)
+    doubts: Values = above / above.max(1, keepdims=True).clip(LEAST_SAY)
     return doubts
 
 
-def _clear_harmonics(tones: Tones, n_harmonics: int, width: float) -> Tensor:
-    """Return which harmonics of every tone lie apart from those of the others, ``[n, k, h]``."""
-    positions = harmonic_positions(tones.f0_bins, tones.inharmonicity, n_harmonics)
-    clear = torch.ones_like(positions)
-    for k in range(positions.shape[1]):
-        for other in range(positions.shape[1]):
-            if other != k:
-                apart = (positions[:, k, :, None] - positions[:, other, None]).abs().amin(2)
-                meets = (apart < CLEAR_WIDTHS * width) & (tones.on[:, other, None] > 0)
-                clear[:, k] *= ~meets
-    return clear
+@dataclass(frozen=True)
+class _Pitches(FrameRows):
+    """The pitches that a voice may have, as ``viterbi.Stretch``.
+
+    Attributes:
+        costs: of every pitch, ``[n, o]``.
+        is_begun: whether a note begins in the frame, ``[n]``.
+    """
+
+    costs: Values
+    is_begun: NDArray[np.bool_]
+
+    @property
+    def names(self) -> NDArray[np.int64]:
+        """The numbers of the pitches, ``[n, o]``."""
+        return np.broadcast_to(np.arange(self.costs.shape[1]), self.costs.shape)
+
+    @property
+    def transitions(self) -> Values:
+        """Costs of a step from pitch to pitch, ``[n - 1, o, o]``: another note begins anywhere."""
+        steps = np.arange(self.costs.shape[1])
+        rate = RATE * np.square(np.subtract.outer(steps, steps))
+        return rate * ~self.is_begun[1:, None, None]
 
 
-def _followed(
-    doubts: NDArray[np.float32],
-    base: Values,
-    known: KnownTones,
-    stretch: slice,
-    offsets: Values,
-) -> NDArray[np.int64]:
-    """Return the offset of every tone that (1) leads to, as its number, ``[n, k]``."""
-    cents = base[..., None] + offsets  # from the pitch that is known
-    cost = doubts + PRIOR * 0.5 * np.square(cents / known.reach_cents[:, None])
-    cost = np.where(np.abs(cents) > TOLERANCE_CENTS + STEP_CENTS / 2, TOO_FAR, cost)
-    step = RATE * np.square(np.subtract.outer(offsets, offsets) / STEP_CENTS)  # o before, o after
-    numbers = known.notes[stretch]
-    same = (numbers[1:] == numbers[:-1]) & (numbers[1:] >= 0)
-    least = cost[0]
-    before = np.zeros(cost.shape, np.int64)
-    for n in range(1, len(cost)):
-        # Another note begins anywhere.
-        reached = least[:, :, None] + step * same[n - 1][:, None, None]
-        before[n] = reached.argmin(1)
-        least = reached.min(1) + cost[n]
-    path = np.zeros(cost.shape[:2], np.int64)
-    path[-1] = least.argmin(1)
-    every = np.arange(cost.shape[1])
-    for n in range(len(cost) - 1, 0, -1):
-        path[n - 1] = before[n, every, path[n]]
+def _path(doubts: Values, reach: Values, notes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of the pitch that (1) leads to in every frame of a voice, ``[n]``.
+
+    Args:
+        doubts: (2), ``[n, o]``.
+        reach: o / reach, ``[o]``.
+        notes: which note each frame is of, ``[n]``.
+    """
+    is_begun = np.append(True, np.diff(notes) != 0)
+    costs = doubts + PRIOR * 0.5 * np.square(reach)
+    with closing(Spool.temporary()) as before:
+        path, _ = cheapest_path(_Pitches(costs, is_begun), before)
     return path
 
 

@@ -1,21 +1,28 @@
 """By score: files to tones, what the user is told, and what is refused."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from musisep_cli.errors import InputError
 from musisep_cli.players.given.by_score import (
+    LEGATO_S,
     Known,
     PitchConfig,
     is_rounded,
     known_tones,
     merged_share,
+    without_overlaps,
 )
+from musisep_cli.players.given.explained import Explained
 from musisep_cli.players.given.tones import KnownTones
 from musisep_cli.sound.score.part import KnownNote, Part
 from musisep_cli.tones.dictionary import DictionaryConfig
+from musisep_cli.tones.objective import ObjectiveConfig
 from tests.unit.players.given.made import LENGTH_S, parts, spectra
 
 
@@ -31,7 +38,8 @@ def write_notes(folder: Path, given: list[Part]) -> PitchConfig:
 
 
 def tones_of(config: PitchConfig, start_s: float | None = None) -> Known:
-    return known_tones(config, spectra(), start_s, DictionaryConfig(n_harmonics=6))
+    explained = Explained.of(spectra(), 6, ObjectiveConfig())
+    return known_tones(config, explained, start_s, DictionaryConfig(n_harmonics=6))
 
 
 def test_the_notes_of_a_recording_become_its_tones(tmp_path: Path) -> None:
@@ -85,3 +93,28 @@ def test_merged_frames_are_counted() -> None:
     notes = KnownTones(on, semitones, np.zeros((5, 2), np.int64), np.ones(2))
     assert merged_share(notes, 2) == 3 / 5
     assert merged_share(notes, 1) == 0  # two voices of one part
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 5), st.floats(0.05, 2), st.integers(40, 80)), max_size=12),
+    st.integers(1, 4),
+)
+def test_voices_hold_all_notes_or_say_how_many_not(
+    drawn: list[tuple[float, float, int]], most: int
+) -> None:
+    notes = [KnownNote.steady(onset, onset + length, key) for onset, length, key in drawn]
+    part = Part(name="a", notes=()).with_notes(notes)
+    voices, n_left = without_overlaps(part, most)
+    assert len(voices) <= most
+    assert sum(map(len, voices)) + n_left == len(notes)
+    for voice in voices:
+        for before, after in pairwise(voice):
+            assert before.offset_s <= after.onset_s
+    if len(notes) <= most:
+        assert n_left == 0
+
+
+def test_legato_is_one_voice() -> None:
+    notes = tuple(KnownNote.steady(k, k + 1 + 0.9 * LEGATO_S, 60 + k) for k in range(4))
+    voices, n_left = without_overlaps(Part(name="a", notes=notes), 3)
+    assert (len(voices), n_left) == (1, 0)
