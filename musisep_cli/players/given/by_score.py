@@ -21,7 +21,7 @@ from musisep_cli.players.given.alignment import aligned
 from musisep_cli.players.given.explained import Explained
 from musisep_cli.players.given.salience import salience
 from musisep_cli.players.given.sounding import where_they_sound
-from musisep_cli.players.given.tones import KnownTones, in_columns, set_tones
+from musisep_cli.players.given.tones import KnownTones, followed, in_columns, set_tones
 from musisep_cli.sound.score.part import KnownNote, Part
 from musisep_cli.sound.score.reading import Score, read_score
 from musisep_cli.tones.dictionary import DictionaryConfig
@@ -104,6 +104,8 @@ def known_tones(
     parts, said = _placed(score_of(config), spectra, start_s, align=config.align)
     voices, n_left = _voices(parts, _length_s(spectra))
     known = KnownTones.of(voices, [part.is_contour for part in parts], explained.times_s)
+    cents = followed(known, explained, lambda share: reached(0.2 * share))
+    known = known.with_strings(explained, cents)
     if config.align:
         if not known.on.any():
             raise InputError(
@@ -115,9 +117,9 @@ def known_tones(
             for part, of_part in zip(parts, voices, strict=True)
         ]
         known = where_they_sound(
-            known, in_columns(written), explained, lambda share: reached(0.75 * share)
+            known, in_columns(written), explained, lambda share: reached(0.2 + 0.6 * share)
         )
-    found = set_tones(known, explained, len(parts), lambda share: reached(0.75 + 0.25 * share))
+    found = set_tones(known, explained, len(parts), lambda share: reached(0.8 + 0.2 * share))
     if n_left:
         said.append(f"{n_left} given notes are left out: too many sound at once in one part")
     merged = merged_share(known, len(parts))

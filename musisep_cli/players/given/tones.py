@@ -8,12 +8,12 @@ A note is right to half a semitone or so. Voice after voice, those pitches o_n w
 are taken that cost least over all frames n,
 
     sum_n d_n(o_n) + prior (o_n / reach)^2 / 2 + rate (o_n - o_{n-1})^2,                        (1)
-    d_n(o) = (m_n(o) - min m_n) / max(max m_n - min m_n, least),                                (2)
+    d_n(o) = (m_n(o) - min m_n) / R_n  min(1, R_n / clear)^2,   R_n = max m_n - min m_n,         (2)
 
 by Viterbi's algorithm, each note for itself. The misfit m_n(o) is that of all tones of the frame,
 the other voices where they were found last (``explained``). So a vibrato is followed, two tones in
 unison are told apart by the little that they differ, and a note goes straight on where it is hidden
-and its pitch changes nothing.
+and its pitch changes next to nothing.
 
 Axes: ``n`` frames, ``k`` tones of a frame, ``i`` instruments, ``o`` offsets in pitch, ``h``
 harmonics.
@@ -38,6 +38,7 @@ from musisep_cli.players.given.explained import Explained
 from musisep_cli.players.hypotheses import TIKHONOV
 from musisep_cli.players.viterbi import cheapest_path
 from musisep_cli.sound.score.part import KnownNote, Values
+from musisep_cli.tones.inharmonicity import Inharmonicity
 from musisep_cli.tones.joint_fit import LOWEST_WIDTHS, JointFit, matched_filter, refined_pitch
 from musisep_cli.tones.peaks import magnitude
 from musisep_cli.tones.tones import Tones
@@ -51,8 +52,9 @@ PRIOR, RATE = 0.05, 0.02
 REFINEMENTS = 2
 """How often pitches are set to where their harmonics are strongest in the frame, at last: steps of
 cents are coarse for upper harmonics."""
-LEAST_SAY = 0.05
-"""Misfit in (2) up to which a tone has the less say in its pitch the less its pitch matters."""
+CLEAR = 0.3
+"""Range of misfits in (2) from which on a frame is sure of a tone's pitch. In chords most tones are
+below a tenth, and what they follow there is not their own pitch; in duets most are above it."""
 TINY = 1e-12
 """Strengths are not divided by less than this."""
 
@@ -66,12 +68,14 @@ class KnownTones:
         semitones: pitches, MIDI numbers, ``[n, k]``.
         notes: number of the note in its voice, ``[n, k]``.
         reach_cents: how far each voice may be off, ``[k]``.
+        strings: the inharmonicity of every voice, by pitch; None for none.
     """
 
     on: NDArray[np.bool_]
     semitones: NDArray[np.float32]
     notes: NDArray[np.int64]
     reach_cents: Values
+    strings: Inharmonicity | None = None
 
     @classmethod
     def of(
@@ -102,7 +106,7 @@ class KnownTones:
         return cls(on, semitones, numbers, np.tile(reach, len(columns) // max(len(voices), 1)))
 
     def tones(self, frame: GaborFrame, like: Tensor, cents: Values | float = 0.0) -> Tones:
-        """Return them as tones, without inharmonicity.
+        """Return them as tones.
 
         What lies above all bins cannot be seen and is no tone.
 
@@ -113,7 +117,22 @@ class KnownTones:
         """
         f0_bins = torch.from_numpy(bins_of(self.semitones, frame) * 2 ** (cents / 1200)).to(like)
         on = torch.from_numpy(self.on).to(like) * (f0_bins < frame.n_network_bins - 4)
-        return Tones(on, f0_bins, torch.zeros_like(on))
+        tones = Tones(on, f0_bins, torch.zeros_like(on))
+        return tones if self.strings is None else self.strings.of(tones)
+
+    def with_strings(self, explained: Explained, cents: Values) -> KnownTones:
+        """Return them with the inharmonicity of their voices, learned from the recording.
+
+        Without it, notes of a piano are found sharp, where the upper harmonics are.
+
+        Args:
+            explained: the recording, and how tones are fitted to it.
+            cents: by how much the pitches are to be moved, ``[n, k]``.
+        """
+        spectra, n_harmonics = explained.spectra, explained.fit.n_harmonics
+        tones = self.tones(spectra.frame, spectra.mean, cents)
+        strings = Inharmonicity.learn(tones, spectra.of_mean, spectra.frame, n_harmonics)
+        return replace(self, strings=strings)
 
 
 def in_columns(voices: Sequence[Sequence[Sequence[KnownNote]]]) -> list[Sequence[KnownNote]]:
@@ -206,8 +225,9 @@ def followed(
 
 def _doubts(misfits: Values) -> Values:
     """Return (2) from the misfits of a voice's frames at all pitches, ``[n, o]``."""
-    above: Values = misfits - misfits.min(1, keepdims=True)
-    doubts: Values = above / above.max(1, keepdims=True).clip(LEAST_SAY)
+    above = misfits - misfits.min(1, keepdims=True)
+    most = above.max(1, keepdims=True)
+    doubts: Values = above * most / most.clip(CLEAR) ** 2
     return doubts
 
 

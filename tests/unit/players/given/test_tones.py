@@ -6,7 +6,7 @@ import torch
 
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.players.given.explained import Explained
-from musisep_cli.players.given.tones import KnownTones, set_tones
+from musisep_cli.players.given.tones import KnownTones, followed, set_tones
 from musisep_cli.sound.score.part import KnownNote, Values
 from musisep_cli.tones.objective import ObjectiveConfig
 from musisep_cli.tones.tones import pitch_semitones
@@ -74,6 +74,21 @@ def test_two_in_unison_are_each_at_their_own_pitch() -> None:
     found = set_tones(known(spectra, 64.0, 64.2), explained(spectra, 9), 2)
     semitones = pitch_semitones(found.tones.f0_bins, spectra.frame)[20:-20].median(0).values
     torch.testing.assert_close(semitones, torch.tensor([64.02, 64.22]), atol=0.03, rtol=0)
+
+
+def test_strings_are_in_tune_with_their_own_inharmonicity() -> None:
+    b, amplitudes = 4e-4, tuple(0.1 / h for h in range(1, 11))
+    string = harmonic_tone(
+        220.0, amplitudes=amplitudes, duration_s=LENGTH_S, sample_rate_hz=RATE_HZ, inharmonicity=b
+    )
+    spectra = spectra_of(string)
+    notes = known(spectra, 57.0)
+    exact = explained(spectra, 10)
+    sharp_cents = float(np.median(followed(notes, exact)))
+    strung = notes.with_strings(exact, followed(notes, exact))
+    assert strung.strings is not None
+    assert float(strung.strings.table.max()) == pytest.approx(b, rel=0.5)
+    assert abs(float(np.median(followed(strung, exact)))) < sharp_cents
 
 
 def test_timbres_are_those_of_the_instruments() -> None:
