@@ -7,13 +7,15 @@ instrument k mod i.
 A note is right to half a semitone or so. Voice after voice, those pitches o_n within the tolerance
 are taken that cost least over all frames n,
 
-    sum_n d_n(o_n) + prior (o_n / reach)^2 / 2 + rate (o_n - o_{n-1})^2,                        (1)
-    d_n(o) = (m_n(o) - min m_n) / R_n  min(1, R_n / clear)^2,   R_n = max m_n - min m_n,         (2)
+    sum_n d(m_n, clear)(o_n) + prior ((o_n - O) / reach)^2 / 2 + rate (o_n - o_{n-1})^2,        (1)
+    d(m, clear)(o) = (m(o) - min m) / R  min(1, R / clear)^2,   R = max m - min m,               (2)
+    O = argmin_o d(mean_n m_n, clear of notes)(o) + prior (o / reach)^2 / 2,                    (3)
 
-by Viterbi's algorithm, each note for itself. The misfit m_n(o) is that of all tones of the frame,
-the other voices where they were found last (``explained``). So a vibrato is followed, two tones in
-unison are told apart by the little that they differ, and a note goes straight on where it is hidden
-and its pitch changes next to nothing.
+by Viterbi's algorithm, each note for itself, around the pitch O of the whole note. The misfit
+m_n(o) is that of all tones of the frame, the other voices where they were found last
+(``explained``). So a vibrato is followed, two tones in unison are told apart by the little that
+they differ, and a note goes straight on where it is hidden and its pitch changes next to nothing,
+or where too many sound with it.
 
 Axes: ``n`` frames, ``k`` tones of a frame, ``i`` instruments, ``o`` offsets in pitch, ``h``
 harmonics.
@@ -52,9 +54,12 @@ PRIOR, RATE = 0.05, 0.02
 REFINEMENTS = 2
 """How often pitches are set to where their harmonics are strongest in the frame, at last: steps of
 cents are coarse for upper harmonics."""
-CLEAR = 0.3
-"""Range of misfits in (2) from which on a frame is sure of a tone's pitch. In chords most tones are
-below a tenth, and what they follow there is not their own pitch; in duets most are above it."""
+CLEAR, CLEAR_NOTE = 0.3, 0.05
+"""Range of misfits in (2) from which on a frame is sure of a tone's pitch, and of their means over
+a note in (3) from which on the note is: what a frame errs at random is gone in the mean."""
+MOST_TOLD = 4
+"""Tones at once up to which a frame tells the pitch of each. Of more, most change its misfit by
+less than a tenth, and what they would follow is not their own pitch."""
 TINY = 1e-12
 """Strengths are not divided by less than this."""
 
@@ -218,16 +223,17 @@ def followed(
         tried = known.semitones[frames, k, None] + offsets / 100
         f0_bins = bins_of(tried, spectra.frame)
         misfits = explained.misfits(tones, k, frames, f0_bins > 0, f0_bins)
-        path = _path(_doubts(misfits), offsets / known.reach_cents[k], known.notes[frames, k])
+        misfits[known.on[frames].sum(1) > MOST_TOLD] = 0.0
+        path = _path(misfits, offsets / known.reach_cents[k], known.notes[frames, k])
         cents[frames, k] = offsets[path]
     return cents
 
 
-def _doubts(misfits: Values) -> Values:
-    """Return (2) from the misfits of a voice's frames at all pitches, ``[n, o]``."""
+def _doubts(misfits: Values, clear: float) -> Values:
+    """Return (2) from the misfits of frames or notes at all pitches, ``[n, o]``."""
     above = misfits - misfits.min(1, keepdims=True)
     most = above.max(1, keepdims=True)
-    doubts: Values = above * most / most.clip(CLEAR) ** 2
+    doubts: Values = above * most / most.clip(clear) ** 2
     return doubts
 
 
@@ -256,16 +262,21 @@ class _Pitches(FrameRows):
         return rate * ~self.is_begun[1:, None, None]
 
 
-def _path(doubts: Values, reach: Values, notes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _path(misfits: Values, reach: Values, notes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the number of the pitch that (1) leads to in every frame of a voice, ``[n]``.
 
     Args:
-        doubts: (2), ``[n, o]``.
+        misfits: of the frames at all pitches, ``[n, o]``.
         reach: o / reach, ``[o]``.
         notes: which note each frame is of, ``[n]``.
     """
     is_begun = np.append(True, np.diff(notes) != 0)
-    costs = doubts + PRIOR * 0.5 * np.square(reach)
+    firsts = np.flatnonzero(is_begun)
+    lengths = np.diff(np.append(firsts, len(notes)))
+    means = np.add.reduceat(misfits, firsts) / lengths[:, None]
+    whole = (_doubts(means, CLEAR_NOTE) + PRIOR * 0.5 * np.square(reach)).argmin(1)  # (3)
+    apart = reach - np.repeat(reach[whole], lengths)[:, None]
+    costs = _doubts(misfits, CLEAR) + PRIOR * 0.5 * np.square(apart)
     with closing(Spool.temporary()) as before:
         path, _ = cheapest_path(_Pitches(costs, is_begun), before)
     return path
