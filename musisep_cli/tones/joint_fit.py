@@ -159,7 +159,6 @@ def comb_strength(
     inharmonicity: Tensor,
     *,
     n_harmonics: int,
-    weights: Tensor | None = None,
 ) -> Tensor:
     """Return the sum of the strengths of all harmonics at several pitches, ``[k, o]``.
 
@@ -172,7 +171,6 @@ def comb_strength(
         pitches: f_1 in bins, ``[k, o]``.
         inharmonicity: b, ``[k]``.
         n_harmonics: how many count.
-        weights: how much every harmonic counts, ``[k, h]``; None for all alike.
     """
     positions = harmonic_positions(pitches, inharmonicity[:, None].expand_as(pitches), n_harmonics)
     last = strength.shape[-1] - 1
@@ -188,7 +186,7 @@ def comb_strength(
     for offset, part in enumerate(cubic, -1):
         found += part * strength.gather(1, (below + offset).flatten(1)).view_as(positions)
     found = found.masked_fill(positions > last, 0.0)
-    return found.sum(-1) if weights is None else (found * weights[:, None]).sum(-1)
+    return found.sum(-1)
 
 
 def matched_filter(spectra: Tensor, width: float) -> Tensor:

@@ -240,17 +240,3 @@ def test_tones_pass_the_filter_in_closed_form() -> None:
         [matched_filter(tone_fit.tone_spectra[:, i], WIDTH) for i in range(2)], 1
     )
     assert_close(tone_fit.matched_spectra(), expected, atol=2e-3, rtol=0)
-
-
-def test_a_comb_counts_its_harmonics_by_their_weights() -> None:
-    generator = torch.Generator().manual_seed(0)
-    strength = torch.rand(1, 200, generator=generator)
-    pitches, none = torch.tensor([[30.0, 31.3]]), torch.zeros(1)
-    whole = comb_strength(strength, pitches, none, n_harmonics=4)
-    parts = [
-        comb_strength(strength, pitches, none, n_harmonics=4, weights=row[None])
-        for row in torch.eye(4)
-    ]
-    assert_close(torch.stack(parts).sum(0), whole)
-    alone = comb_strength(strength, pitches, none, n_harmonics=1)
-    assert_close(parts[0], alone)
