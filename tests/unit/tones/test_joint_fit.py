@@ -13,7 +13,6 @@ from torch.testing import assert_close
 from musisep_cli.tones.joint_fit import (
     PITCH_REACH_BINS,
     JointFit,
-    comb_strength,
     matched_filter,
     refined_pitch,
     strongest_pitch,
