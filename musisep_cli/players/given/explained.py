@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from musisep_cli.frames.framewise import BLOCK_FRAMES, stretches
+from musisep_cli.frames.leaves import leafwise
 from musisep_cli.frames.spectra import Spectra
 from musisep_cli.machine.threads import CALLERS_OWN, Threads
 from musisep_cli.players.costs import TINY, usual_loudness
@@ -122,12 +124,8 @@ class Explained:
             centres = self.spectra.centres[torch.from_numpy(asked)]
             frame = self.spectra.frame
             heard = frame.analyse(self.spectra.mean, centres)[:, : frame.n_network_bins]
-            tried = Tones(
-                *(
-                    values[frames[block]][:, None].repeat(1, on.shape[1], 1)
-                    for values in vars(tones).values()
-                )
-            )
+            each = partial(Tensor.repeat_interleave, repeats=on.shape[1], dim=1)
+            tried = leafwise(lambda values: each(values[frames[block], None]), tones)
             tried.on[:, :, voice] = torch.from_numpy(on[block]).to(tried.on)
             tried.f0_bins[:, :, voice] = torch.from_numpy(f0_bins[block]).to(tried.f0_bins)
             unknown = heard.real.new_zeros(on[block].shape)
