@@ -42,13 +42,21 @@ def midi_number(f0_hz: float | NDArray[Number]) -> float | NDArray[Number]:
     return float(number) if np.ndim(f0_hz) == 0 else number
 
 
-def frequency_hz(midi: float) -> float:
+@overload
+def frequency_hz(midi: float) -> float: ...
+@overload
+def frequency_hz(midi: NDArray[Number]) -> NDArray[Number]: ...
+def frequency_hz(midi: float | NDArray[Number]) -> float | NDArray[Number]:
     """Return 440 Hz * 2^((m - 69) / 12), the frequency of a MIDI number with its fraction.
+
+    Args:
+        midi: a number or an array of any shape.
 
     >>> frequency_hz(81)
     880.0
     """
-    return float(A4_HZ * 2 ** ((midi - A4_MIDI) / SEMITONES_PER_OCTAVE))
+    found: Any = A4_HZ * 2 ** ((np.asarray(midi) - A4_MIDI) / SEMITONES_PER_OCTAVE)
+    return float(found) if np.ndim(midi) == 0 else found
 
 
 def note_name(midi: int, *, sharp: str = "#") -> str:

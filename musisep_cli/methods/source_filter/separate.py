@@ -100,7 +100,7 @@ def _tracks(
 def _given(
     recording: Recording, spectra: Spectra, settings: SourceFilterSettings, work: Work
 ) -> VoiceTracks:
-    """Return the pitches that files tell of, set to where the harmonics are strongest."""
+    """Return the pitches that files tell of, where and at which pitch they sound."""
     with torch.no_grad(), sharing_threads(work.n_threads, work.device) as threads:
         explained = Explained.of(
             spectra,

@@ -104,14 +104,14 @@ def known_tones(
     parts, said = _placed(score_of(config), spectra, start_s, align=config.align)
     voices, n_left = _voices(parts, _length_s(spectra))
     known = KnownTones.of(voices, [part.is_contour for part in parts], explained.times_s)
+    if config.align and not known.on.any():
+        raise InputError(
+            f"{', '.join(config.files)}: no note sounds in this recording of "
+            f"{_length_s(spectra):.1f} s. Give its own notes."
+        )
     cents = followed(known, explained, lambda share: reached(0.2 * share))
     known = known.with_strings(explained, cents)
     if config.align:
-        if not known.on.any():
-            raise InputError(
-                f"{', '.join(config.files)}: no note sounds in this recording of "
-                f"{_length_s(spectra):.1f} s. Give its own notes."
-            )
         written = [
             [() if part.is_contour else voice for voice in of_part]
             for part, of_part in zip(parts, voices, strict=True)

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from musisep_cli.frames.gabor import GaborFrame
 from musisep_cli.frames.spectra import Spectra, audible
+from musisep_cli.sound.pitch import frequency_hz
 from musisep_cli.sound.score.part import Part
 from musisep_cli.tones.peaks import magnitude
 
@@ -94,7 +95,7 @@ def salience(spectra: Spectra) -> tuple[Map, Grid]:
 def of_spectra(spectra: Tensor, frame: GaborFrame) -> Tensor:
     """Return (1) of complex spectra ``[n, f]``, ``[n, q]``."""
     lifted = magnitude(spectra).sqrt()
-    f0_bins = torch.from_numpy(440 * 2 ** ((pitches() - 69) / 12) / frame.bin_hz).to(lifted)
+    f0_bins = torch.from_numpy(frequency_hz(pitches()) / frame.bin_hz).to(lifted)
     odd, even, between = lifted.new_zeros(3, len(lifted), len(f0_bins))
     for h in range(1, N_HARMONICS + 1):
         weight = DECAY ** (h - 1)

@@ -70,11 +70,11 @@ def where_they_sound(
         known, on=known.on.copy(), notes=known.notes.copy(), semitones=in_tune.astype(np.float32)
     )
     times_s = explained.times_s
-    voices = [(k, Line.of(notes, times_s)) for k, notes in enumerate(written) if notes]
+    lines = [(k, Line.of(notes, times_s)) for k, notes in enumerate(written) if notes]
+    voices = [(k, line, line.pitches(in_tune[:, k])) for k, line in lines]
     for sweep in range(SWEEPS):
-        for number, (k, voice) in enumerate(voices):
+        for number, (k, voice, pitches) in enumerate(voices):
             reached((1 + sweep + number / len(voices)) / n_steps)
-            pitches = voice.pitches(in_tune[:, k])
             path = voice.path(_misfits(voice, k, pitches, found, explained))
             chosen = np.arange(len(path)), path - voice.first
             found.on[:, k] = path % 2 == 1
@@ -97,16 +97,16 @@ def _misfits(
         known: the tones of all voices.
         explained: the recording, and how tones are fitted to it.
     """
-    frame, names = explained.spectra.frame, voice.names
-    tones = known.tones(frame, explained.spectra.mean)
+    names, tones = voice.names, known.tones(explained.spectra)
     is_open = (voice.last > voice.first)[:, None] & (names <= voice.last[:, None])
-    f0_bins, found = bins_of(pitches, frame), np.zeros(names.shape)
     rows, columns = np.nonzero(is_open & (names % 2 == 1))
-    notes = f0_bins[rows, columns, None]
-    found[rows, columns] = explained.misfits(tones, k, rows, notes > 0, notes)[:, 0]
+    f0_bins = bins_of(pitches[rows, columns, None], explained.spectra.frame)
+    sounding = np.ones(f0_bins.shape, bool)
+    found = np.zeros(names.shape)
+    found[rows, columns] = explained.misfits(tones, k, rows, sounding, f0_bins)[:, 0]
     in_doubt = np.flatnonzero(is_open.any(1))
-    none = np.ones((len(in_doubt), 1))
-    resting = explained.misfits(tones, k, in_doubt, none < 0, none)
+    silent = np.zeros((len(in_doubt), 1), bool)
+    resting = explained.misfits(tones, k, in_doubt, silent, np.ones(silent.shape))
     found[in_doubt] = np.where(names[in_doubt] % 2, found[in_doubt], resting)
     return explained.says[:, None] * found
 

@@ -39,6 +39,7 @@ from musisep_cli.frames.spool import Spool
 from musisep_cli.players.given.explained import Explained
 from musisep_cli.players.hypotheses import TIKHONOV
 from musisep_cli.players.viterbi import cheapest_path
+from musisep_cli.sound.pitch import frequency_hz
 from musisep_cli.sound.score.part import KnownNote, Values
 from musisep_cli.tones.inharmonicity import Inharmonicity
 from musisep_cli.tones.joint_fit import LOWEST_WIDTHS, JointFit, matched_filter, refined_pitch
@@ -50,7 +51,8 @@ TOLERANCE_CENTS, STEP_CENTS = 60.0, 10.0
 LIKELY_NOTE_CENTS, LIKELY_CONTOUR_CENTS = 40.0, 25.0
 """Reach of (1), in cents: of notes, which are written in semitones, and of pitch tracks."""
 PRIOR, RATE = 0.05, 0.02
-"""Weights of the distance from the known pitch, and of a step from frame to frame (1)."""
+"""Weights of the distance from the known pitch, and of a step of ``STEP_CENTS`` from frame to frame
+(1)."""
 REFINEMENTS = 2
 """How often pitches are set to where their harmonics are strongest in the frame, at last: steps of
 cents are coarse for upper harmonics."""
@@ -110,16 +112,16 @@ class KnownTones:
         reach = [LIKELY_CONTOUR_CENTS if contour else LIKELY_NOTE_CENTS for contour in contours]
         return cls(on, semitones, numbers, np.tile(reach, len(columns) // max(len(voices), 1)))
 
-    def tones(self, frame: GaborFrame, like: Tensor, cents: Values | float = 0.0) -> Tones:
+    def tones(self, spectra: Spectra, cents: Values | float = 0.0) -> Tones:
         """Return them as tones.
 
         What lies above all bins cannot be seen and is no tone.
 
         Args:
-            frame: the representation.
-            like: of the type and on the device of the values.
+            spectra: of the recording.
             cents: by how much the pitches are to be moved, ``[n, k]``.
         """
+        frame, like = spectra.frame, spectra.mean
         f0_bins = torch.from_numpy(bins_of(self.semitones, frame) * 2 ** (cents / 1200)).to(like)
         on = torch.from_numpy(self.on).to(like) * (f0_bins < frame.n_network_bins - 4)
         tones = Tones(on, f0_bins, torch.zeros_like(on))
@@ -135,7 +137,7 @@ class KnownTones:
             cents: by how much the pitches are to be moved, ``[n, k]``.
         """
         spectra, n_harmonics = explained.spectra, explained.fit.n_harmonics
-        tones = self.tones(spectra.frame, spectra.mean, cents)
+        tones = self.tones(spectra, cents)
         strings = Inharmonicity.learn(tones, spectra.of_mean, spectra.frame, n_harmonics)
         return replace(self, strings=strings)
 
@@ -159,8 +161,7 @@ def in_columns(voices: Sequence[Sequence[Sequence[KnownNote]]]) -> list[Sequence
 
 def bins_of(semitones: Values, frame: GaborFrame) -> Values:
     """Return pitches, MIDI numbers, in bins, of the same shape."""
-    f0_bins: Values = 440 * 2 ** ((semitones.astype(np.float64) - 69) / 12) / frame.bin_hz
-    return f0_bins
+    return frequency_hz(semitones.astype(np.float64)) / frame.bin_hz
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def set_tones(
         reached: called with the share of the work that is done.
     """
     spectra, n_harmonics = explained.spectra, explained.fit.n_harmonics
-    tones = known.tones(spectra.frame, spectra.mean, followed(known, explained, reached))
+    tones = known.tones(spectra, followed(known, explained, reached))
     for _ in range(REFINEMENTS):
         tones = replace(tones, f0_bins=_refined(tones, spectra, n_harmonics))
     timbres = torch.zeros(n_instruments, n_harmonics, dtype=torch.float64)
@@ -216,13 +217,14 @@ def followed(
     cents = np.zeros(known.on.shape)
     for k in range(n_voices):
         reached(k / n_voices)
-        tones = known.tones(spectra.frame, spectra.mean, cents)
+        tones = known.tones(spectra, cents)
         frames = (tones.on[:, k] > 0).nonzero().squeeze(1).cpu().numpy()
         if not len(frames):
             continue
         tried = known.semitones[frames, k, None] + offsets / 100
         f0_bins = bins_of(tried, spectra.frame)
-        misfits = explained.misfits(tones, k, frames, f0_bins > 0, f0_bins)
+        sounding = np.ones(f0_bins.shape, bool)
+        misfits = explained.misfits(tones, k, frames, sounding, f0_bins)
         misfits[known.on[frames].sum(1) > MOST_TOLD] = 0.0
         path = _path(misfits, offsets / known.reach_cents[k], known.notes[frames, k])
         cents[frames, k] = offsets[path]
